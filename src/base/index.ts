@@ -1,0 +1,14 @@
+/**
+ * The shared vocabulary of every room: ids, records, requests, txns, error codes, path rules, assertions.
+ *
+ * @module
+ */
+
+export * from "./assert.ts";
+export * from "./errors.ts";
+export * from "./ids.ts";
+export * from "./paths.ts";
+export * from "./records.ts";
+export * from "./requests.ts";
+export * from "./txns.ts";
+export * from "./zxid.ts";
