@@ -1,0 +1,157 @@
+/**
+ * The door of one Zab peer: events in, duties out.
+ *
+ * The shell feeds `step` one event at a time and carries out the duties in field order, in the same
+ * synchronous turn: `store` in one atomic write, then `send`, then the rest. On Durable Objects the
+ * output gate holds what was sent until the write is durable, so the core treats `store` as done when it
+ * is emitted. A shell without a gate must emulate one: hold back `send`, `deliver`, `confirmed` of this
+ * step and all later ones until the write has completed (`docs/decisions/0003-one-kind-of-shell.md`).
+ *
+ * @module
+ */
+
+import type { ServerId, Zxid } from "../base/index.ts";
+import type { Config } from "./config.ts";
+import type { Outline } from "./outline.ts";
+import type { Batch, Packet, Role } from "./packets.ts";
+
+/** The promises of a member. Written as one record, always. */
+export interface Promises {
+  /** Highest epoch promised. */
+  readonly acceptedEpoch: number;
+  /** To whom; 0 before the first. */
+  readonly acceptedLeader: ServerId | 0;
+  /** The epoch whose initial history this member has completely stored. Invariant: `<= acceptedEpoch`. */
+  readonly currentEpoch: number;
+  /** The last epoch this member led as established leader. Invariant: `<= currentEpoch`. */
+  readonly establishedEpoch: number;
+}
+
+/** Everything a peer is rebuilt from. */
+export interface DurableState {
+  readonly promises: Promises;
+  readonly config: Config;
+  /** The log: its base (compacted) and its runs. */
+  readonly outline: Outline;
+  /** The zxid the stored state corresponds to. Invariant: `outline.base <= applied <= last`. */
+  readonly applied: Zxid;
+}
+
+/** The log and the snapshots, readable at any moment, reads see every earlier `store`. */
+export interface HistoryReader {
+  /**
+   * Logged txns directly after `after`, oldest first, all of one epoch, at most about `bytesMax` of
+   * payload but never empty unless the log ends there.
+   */
+  readAfter(after: Zxid, bytesMax: number): Batch | undefined;
+  /**
+   * Opens a consistent cut of the applied state, or joins the one that is open; a shell keeps it stable
+   * until `closeSnapshot`. `id` is not used twice in an incarnation.
+   */
+  openSnapshot(): { readonly id: number; readonly zxid: Zxid };
+  /** Page `page` (0-based) of an open snapshot; `undefined` when the cut is gone. */
+  readSnapshotPage(id: number, page: number): { readonly bytes: Uint8Array; readonly last: boolean } | undefined;
+  closeSnapshot(id: number): void;
+}
+
+/** One change to durable storage. All of one step make one atomic write, in order. */
+export type StoreOp =
+  | { readonly kind: "promises"; readonly promises: Promises }
+  /** `prev` is what the log ends with before. */
+  | { readonly kind: "append"; readonly prev: Zxid; readonly batch: Batch }
+  /** Drops every logged txn above `after`. Never reaches below what was delivered. */
+  | { readonly kind: "truncate"; readonly after: Zxid }
+  /** Drops any staged pages. */
+  | { readonly kind: "discardStaging" }
+  | { readonly kind: "stagePage"; readonly page: number; readonly bytes: Uint8Array }
+  /** Switches to the staged snapshot: applied = base = `zxid`, log emptied, staging dropped. */
+  | { readonly kind: "installSnapshot"; readonly zxid: Zxid; readonly pages: number }
+  /** A write whose only purpose is to fail in an instance that was replaced. */
+  | { readonly kind: "fence" };
+
+export interface Outgoing {
+  readonly to: ServerId;
+  readonly packet: Packet;
+  /** May wait a little for company (a bare commit); everything else wants to leave at once. */
+  readonly lazy: boolean;
+}
+
+export type PeerEvent =
+  /** One tick of `PeerOptions`' unit has passed. Late, early, missing and repeated ones are harmless. */
+  | { readonly kind: "ticked" }
+  /**
+   * A packet came out of a link, in order. `fresh`: at the start of a platform event, where the platform
+   * has just checked that this instance is the live one. `false` in a continuation (a response to our own
+   * call, anything after an await): then assertions of present authority need a fence.
+   */
+  | { readonly kind: "received"; readonly from: ServerId; readonly packet: Packet; readonly fresh: boolean }
+  /** The link to `peer` lost what was under way, or `peer` has a new incarnation. */
+  | { readonly kind: "linkDown"; readonly peer: ServerId }
+  /** Txns for an established leader to propose, in order, as one batch. */
+  | { readonly kind: "submitted"; readonly payloads: readonly Uint8Array[] }
+  /** A linearizable read or sync. Answered by `confirmed` or `rejected` with the same id. */
+  | { readonly kind: "readIndex"; readonly id: number; readonly fresh: boolean }
+  /** The shell wrote a checkpoint of the applied state. */
+  | { readonly kind: "checkpointed"; readonly applied: Zxid }
+  /** The shell dropped the log through `base`. Invariant: `base <= applied`. */
+  | { readonly kind: "compacted"; readonly base: Zxid };
+
+/** What the shell owes the peer, in field order. */
+export interface Duties {
+  /** Durable before anything below leaves the member. */
+  readonly store: readonly StoreOp[];
+  readonly send: readonly Outgoing[];
+  /** Committed txns to apply: everything logged in `(after, through]`, each once per incarnation. */
+  readonly deliver: { readonly after: Zxid; readonly through: Zxid } | undefined;
+  /** The state was replaced by a snapshot (in `store`) and stands at this zxid; comes before `deliver`. */
+  readonly reloaded: Zxid | undefined;
+  /** Linearizable reads that may be answered once `index` is applied. */
+  readonly confirmed: readonly { readonly id: number; readonly index: Zxid }[];
+  /** Reads this member cannot confirm any more; nothing is known about them. */
+  readonly rejected: readonly number[];
+  /** Set when what the member may do for clients has changed in this step. */
+  readonly serving: Serving | undefined;
+  /** An invariant is broken: stop this member, repair nothing. */
+  readonly halt: string | undefined;
+}
+
+/** What a member may do for clients. */
+export type Serving =
+  | { readonly kind: "none" }
+  /** Established: takes writes. Everything proposed before (`through`) is committed and delivered. */
+  | { readonly kind: "leading"; readonly epoch: number }
+  | { readonly kind: "following"; readonly epoch: number; readonly leader: ServerId }
+  | { readonly kind: "observing"; readonly epoch: number; readonly leader: ServerId };
+
+/** All in ticks unless the name says otherwise; the shell says how long a tick is. */
+export interface PeerOptions {
+  readonly id: ServerId;
+  /** To collect a quorum in discovery and synchronization. */
+  readonly initLimitTicks: number;
+  /** Without contact for so long a session or a leadership ends. */
+  readonly syncLimitTicks: number;
+  readonly pingEveryTicks: number;
+  /** How long a complete quorum of votes waits for a better one. */
+  readonly finalizeWaitTicks: number;
+  readonly notifyEveryTicksMin: number;
+  readonly notifyEveryTicksMax: number;
+  /** Per learner: payload bytes sent and not yet acknowledged or received. */
+  readonly inFlightBytesMax: number;
+  /** Payload bytes of one packet. */
+  readonly packetBytesMax: number;
+  /** Last counter ever proposed in an epoch; tests use a small one. At most 2^32-2. */
+  readonly counterMax: number;
+  /** This incarnation: goes into learner sessions and confirm rounds. */
+  readonly incarnation: number;
+}
+
+/** For status pages and for the shell's bookkeeping; never for decisions about Zab. */
+export interface PeerStatus {
+  readonly role: Role;
+  readonly phase: "election" | "discovery" | "synchronization" | "broadcast";
+  readonly leader: ServerId | 0;
+  readonly epoch: number;
+  readonly promises: Promises;
+  readonly lastLogged: Zxid;
+  readonly lastCommitted: Zxid;
+}
