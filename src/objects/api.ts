@@ -1,0 +1,174 @@
+/**
+ * What a member offers to the Worker, as remote calls on its object.
+ *
+ * Clients never get here: a client's request reaches a member only through the Worker, which makes these
+ * calls itself, or as a WebSocket through `fetch`. `exchange` is for members alone; the Worker has no
+ * route that leads to it.
+ *
+ * Every answer says whether the request took effect. "Nothing happened" is a promise: the caller may try
+ * another member. A call that throws, or answers `unknown`, may or may not have happened.
+ *
+ * @module
+ */
+
+import type { AuthId, Outcome, ReadRequest, ServerId, WriteRequest } from "../base/index.ts";
+
+/** Which servers make the ensemble. The same for all members, for ever (until reconfiguration comes). */
+export interface EnsembleConfig {
+  readonly voters: readonly ServerId[];
+  readonly observers: readonly ServerId[];
+  /** 32 random bytes, hex: session passwords are a MAC under it. */
+  readonly secret: string;
+}
+
+/** `blank`: never heard of the ensemble. `prepared`: knows the configuration, must not vote yet. */
+export type BootstrapState = "blank" | "prepared" | "active" | "halted";
+
+export interface MemberStatus {
+  readonly id: ServerId;
+  readonly bootstrap: BootstrapState;
+  readonly voters: readonly ServerId[];
+  readonly role: "looking" | "following" | "leading" | "observing";
+  readonly phase: "election" | "discovery" | "synchronization" | "broadcast";
+  /** Leading and established: takes clients. */
+  readonly serving: boolean;
+  /** 0: nobody known. */
+  readonly leader: ServerId | 0;
+  readonly epoch: number;
+  /** Printed zxids. */
+  readonly lastLogged: string;
+  readonly lastCommitted: string;
+  readonly lastApplied: string;
+  readonly incarnation: number;
+  readonly sessions: number;
+  readonly connections: number;
+  /** Why the member has stopped itself, when it has. */
+  readonly halted?: string | undefined;
+}
+
+/** How fresh a read must be. */
+export type Consistency = "linearizable" | "session" | "local";
+
+/** A page of child names, which no ZooKeeper op code offers. */
+export interface ChildrenPageRequest {
+  readonly type: "childrenPage";
+  readonly path: string;
+  /** Names strictly after this one, in code-unit order. */
+  readonly after: string | undefined;
+  /** 1 to 1,000. */
+  readonly limit: number;
+}
+
+export interface Call {
+  readonly request: WriteRequest | ReadRequest | ChildrenPageRequest;
+  readonly identities: readonly AuthId[];
+  /** Ignored for writes. */
+  readonly consistency: Consistency;
+}
+
+/** Nothing happened; `leader` is a hint, 0 when the member knows none. */
+export type NotServed =
+  | { readonly kind: "notLeader"; readonly leader: ServerId | 0 }
+  | { readonly kind: "blank" }
+  | { readonly kind: "overloaded" }
+  | { readonly kind: "halted" };
+
+/** Leadership ended while the request was under way: it may or may not have happened. */
+export interface Unknown {
+  readonly kind: "unknown";
+}
+
+export type Answer =
+  | {
+      readonly kind: "answered";
+      readonly outcome: Outcome;
+      /** Printed: a write's own zxid, a read's applied one. */
+      readonly zxid: string;
+      /** Only for a children page: whether more follow. */
+      readonly more?: boolean | undefined;
+    }
+  | NotServed
+  | Unknown;
+
+export type LockMode = "exclusive" | "shared";
+
+export interface LockRequest {
+  readonly path: string;
+  /** 32 hex digits, made by the caller and kept for its retries: asking twice takes one place in the queue. */
+  readonly id: string;
+  readonly mode: LockMode;
+  /** How long the lock lives without a keep-alive, ms. 1,000 to 600,000. */
+  readonly ttlMs: number;
+  /** 0 to 60,000: how long the call may wait for its turn. */
+  readonly waitMs: number;
+  /** Shown to others. At most 1,024 bytes of UTF-8. */
+  readonly owner: string;
+  readonly identities: readonly AuthId[];
+}
+
+/** One contender, in queue order. ZooKeeper clients' contenders are listed too. */
+export interface Contender {
+  /** The lock id of an HTTP contender, the znode's name otherwise. */
+  readonly id: string;
+  readonly mode: LockMode;
+  readonly holds: boolean;
+  readonly owner: string;
+  /** Printed zxid of its znode; the fencing token when it holds. */
+  readonly token: string;
+  readonly sinceMs: number;
+}
+
+export type LockAnswer =
+  | {
+      readonly kind: "granted";
+      readonly id: string;
+      readonly mode: LockMode;
+      /** Printed zxid: later grants of this lock always carry a greater one. */
+      readonly token: string;
+      readonly ttlMs: number;
+      /** Ms since 1970, by the leader's clock. */
+      readonly expiresAtMs: number;
+    }
+  /** Not granted within `waitMs`; the place in the queue is given up. */
+  | { readonly kind: "timedOut"; readonly contenders: readonly Contender[] }
+  | { readonly kind: "released" }
+  /** No lock of that id (any more). */
+  | { readonly kind: "gone" }
+  | { readonly kind: "refused"; readonly outcome: Outcome; readonly path: string }
+  | NotServed
+  | Unknown;
+
+export type LockView =
+  | { readonly kind: "described"; readonly contenders: readonly Contender[]; readonly zxid: string }
+  | { readonly kind: "refused"; readonly outcome: Outcome; readonly path: string }
+  | NotServed
+  | Unknown;
+
+export interface LockReference {
+  readonly path: string;
+  readonly id: string;
+  readonly identities: readonly AuthId[];
+}
+
+export interface MemberApi {
+  /** Members only: one carrier of packets there, one back. */
+  exchange(carrier: Uint8Array): Promise<Uint8Array>;
+  inspect(): Promise<MemberStatus>;
+  /** First half of bootstrap: remembers the configuration, does not vote. Answers the state afterwards. */
+  prepareBootstrap(config: EnsembleConfig): Promise<BootstrapState>;
+  /** Second half, once every member is prepared. */
+  activateBootstrap(): Promise<BootstrapState>;
+  perform(call: Call): Promise<Answer>;
+  acquireLock(request: LockRequest): Promise<LockAnswer>;
+  keepLock(reference: LockReference): Promise<LockAnswer>;
+  releaseLock(reference: LockReference): Promise<LockAnswer>;
+  describeLock(path: string, identities: readonly AuthId[]): Promise<LockView>;
+  /**
+   * Opens a client connection: a WebSocket of subprotocol `zookeeper` carrying the ZooKeeper byte stream.
+   *
+   * 101 with the socket; 421 with `Ek-Leader` when another member leads (0: unknown), nothing happened; 503.
+   * The Worker sets `Ek-Remote-Address` to the client's address.
+   */
+  fetch(request: Request): Promise<Response>;
+}
+
