@@ -156,6 +156,8 @@ export interface MemberApi {
   inspect(): Promise<MemberStatus>;
   /** First half of bootstrap: remembers the configuration, does not vote. Answers the state afterwards. */
   prepareBootstrap(config: EnsembleConfig): Promise<BootstrapState>;
+  /** What `prepareBootstrap` stored; `undefined` while blank. */
+  bootstrapConfig(): Promise<EnsembleConfig | undefined>;
   /** Second half, once every member is prepared. */
   activateBootstrap(): Promise<BootstrapState>;
   perform(call: Call): Promise<Answer>;
