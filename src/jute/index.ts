@@ -1,0 +1,37 @@
+/**
+ * Bytes in, records out: ZooKeeper's wire format, and the packed records of our own.
+ *
+ * Encoders append to a `JuteWriter` (wire frames) or return bytes (our records). Decoders never throw on
+ * bad bytes: they return `undefined` or a result that says so.
+ *
+ * @module
+ */
+
+export {
+  decodeConnectRequest,
+  decodeConnectResponse,
+  encodeConnectRequest,
+  encodeConnectResponse,
+  passwordBytes,
+} from "./connect.ts";
+export { FrameDecoder, frameBytesMax, type NextFrame } from "./framing.ts";
+export { packPayloads, unpackPayloads } from "./payloads.ts";
+export { JuteError, JuteReader, JuteWriter, tryRead } from "./primitives.ts";
+export {
+  type DecodedBody,
+  decodeEvent,
+  decodeReplyBody,
+  decodeReplyHeader,
+  encodeEvent,
+  encodeReply,
+  type ReplyHeader,
+} from "./replies.ts";
+export {
+  type DecodedRequest,
+  decodeRequest,
+  decodeRequestHeader,
+  encodeRequest,
+  type RequestHeader,
+} from "./requests.ts";
+export { decodeTxn, encodeTxn } from "./txns.ts";
+export { decodeSession, decodeZnode, encodeSession, encodeZnode } from "./znodes.ts";
