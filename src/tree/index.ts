@@ -1,0 +1,17 @@
+/**
+ * The replicated state machine, its member-local watches, and the leader's session deadlines.
+ *
+ * @module
+ */
+
+export { isAllowed } from "./acl.ts";
+export type { OpResult } from "./apply.ts";
+export { MemoryRows } from "./memory-rows.ts";
+export type { PrepareContext } from "./prepare.ts";
+export type { Answer, Reader } from "./reads.ts";
+export { respond, type TxnOutcome } from "./respond.ts";
+export type { Checkpoint, TreeRows } from "./rows.ts";
+export { SessionDeadlines } from "./session-deadlines.ts";
+export { type Applied, Tree, type TreeOptions } from "./tree.ts";
+export { type Notification, type Trigger, type WatcherId, Watches, type WatchSnapshot } from "./watches.ts";
+export { statOf } from "./znodes.ts";

@@ -1,0 +1,291 @@
+/**
+ * Prepare: how the leader turns a request into a txn.
+ *
+ * Everything a request leaves open is decided here, against the speculative view: whether it may, which
+ * version, which name, which list. A refusal is a txn too, ordered like any write. The first failing
+ * check wins, in the order of ZooKeeper; each `decide` function reads as that list.
+ *
+ * Nothing a client sends makes this throw.
+ *
+ * Sources: ZooKeeper `PrepRequestProcessor.pRequest2Txn`, `pRequest2TxnCreate`.
+ *
+ * @module
+ */
+
+import {
+  assert,
+  type CheckRequest,
+  type CreateRequest,
+  type DeleteContainerRequest,
+  type DeleteRequest,
+  type Lifetime,
+  type MultiOp,
+  type MultiRequest,
+  NO_SESSION,
+  OpCode,
+  Perms,
+  pathFault,
+  type Requester,
+  type SetAclRequest,
+  type SetDataRequest,
+  sequenceSuffix,
+  type TreeOp,
+  type Txn,
+  type TxnOp,
+  unreachable,
+  type WriteRequest,
+  ZkErrorCode,
+} from "../base/index.ts";
+import { fixUpAcl, isAllowed } from "./acl.ts";
+import { type CreatePlan, isMalformedInMulti, normalizeInMulti, planCreate } from "./create-plan.ts";
+import type { SpeculativeView, ZnodeOutline } from "./speculative-view.ts";
+import { isSpecialPath, isSweepable, isSweepDue } from "./znodes.ts";
+
+/** What comes with a request besides its body. */
+export interface PrepareContext {
+  readonly requester: Requester;
+  /** The request's xid on its connection. */
+  readonly cxid: number;
+  /** The leader's clock, ms since 1970. */
+  readonly nowMs: number;
+}
+
+export interface PrepareRules {
+  /** Whether TTL znodes may be created (Java `extendedTypesEnabled`). */
+  readonly ttlNodes: boolean;
+  /** Whether ACLs are checked at all. */
+  readonly skipAcl: boolean;
+}
+
+/** One request on the desk, with all it is decided by. */
+interface Desk extends PrepareContext {
+  readonly view: SpeculativeView;
+  readonly rules: PrepareRules;
+}
+
+type Refusal = Extract<TxnOp, { kind: "error" }>;
+type Decision = TreeOp | Refusal;
+
+/** A container's or TTL znode's deletion keeps its place among these: one that is no longer due is refused. */
+type TreeRequest = MultiOp | SetAclRequest | DeleteContainerRequest;
+
+/** 2^31-1: a counter of creates stops there (ZooKeeper calls what follows undefined). */
+const createsMax = 2 ** 31 - 1;
+
+/** Decides `request` and leaves its effects in `view`. */
+export function prepareTxn(
+  view: SpeculativeView,
+  rules: PrepareRules,
+  request: WriteRequest,
+  context: PrepareContext,
+): Txn {
+  const op = decide({ ...context, view, rules }, request);
+  const txn = { sessionId: context.requester.sessionId, cxid: context.cxid, timeMs: context.nowMs, op };
+  view.commit(txn);
+  return txn;
+}
+
+function decide(desk: Desk, request: WriteRequest): TxnOp {
+  const { view, requester } = desk;
+  switch (request.type) {
+    case OpCode.Multi:
+      return decideMulti(desk, request);
+    case OpCode.CreateSession:
+      assert(requester.sessionId !== NO_SESSION, "a session has an id");
+      assert(request.timeoutMs > 0, "a session's timeout is positive");
+      return { kind: "createSession", timeoutMs: request.timeoutMs };
+    case OpCode.CloseSession:
+      if (requester.sessionId === NO_SESSION || !view.isOpen(requester.sessionId)) {
+        return refuse(ZkErrorCode.SessionExpired);
+      }
+      return closeSession(desk);
+    case OpCode.Error:
+      return refuse(request.code);
+    default: {
+      const op = decideTreeOp(desk, request);
+      if (op.kind !== "error") view.stage(op, desk.nowMs);
+      return op;
+    }
+  }
+}
+
+/** All or nothing. Each part is decided against what the parts before it leave behind. */
+function decideMulti(desk: Desk, request: MultiRequest): TxnOp {
+  if (request.ops.some(isMalformedInMulti)) return refuse(ZkErrorCode.MarshallingError);
+  const ops: TreeOp[] = [];
+  for (const part of request.ops) {
+    const op = decideTreeOp(desk, isCreate(part) ? normalizeInMulti(part) : part);
+    if (op.kind === "error") {
+      desk.view.unstage();
+      return failedMulti(request.ops.length, ops.length, op.code);
+    }
+    desk.view.stage(op, desk.nowMs);
+    ops.push(op);
+  }
+  return { kind: "multi", ops };
+}
+
+function failedMulti(length: number, culprit: number, code: ZkErrorCode): TxnOp {
+  const codes = Array.from({ length }, (_, at) => {
+    if (at === culprit) return code;
+    return at < culprit ? ZkErrorCode.Ok : ZkErrorCode.RuntimeInconsistency;
+  });
+  return { kind: "failedMulti", codes };
+}
+
+function closeSession(desk: Desk): TxnOp {
+  const ephemerals = desk.view.ephemeralsOf(desk.requester.sessionId);
+  for (const path of ephemerals) desk.view.stage({ kind: "delete", path }, desk.nowMs);
+  return { kind: "closeSession", ephemerals };
+}
+
+function decideTreeOp(desk: Desk, request: TreeRequest): Decision {
+  switch (request.type) {
+    case OpCode.Create:
+    case OpCode.Create2:
+    case OpCode.CreateContainer:
+    case OpCode.CreateTtl:
+      return decideCreate(desk, request);
+    case OpCode.Delete:
+      return decideDelete(desk, request);
+    case OpCode.SetData:
+      return decideSetData(desk, request);
+    case OpCode.SetAcl:
+      return decideSetAcl(desk, request);
+    case OpCode.Check:
+      return decideCheck(desk, request);
+    case OpCode.DeleteContainer:
+      return decideDeleteContainer(desk, request);
+    default:
+      return unreachable(request);
+  }
+}
+
+function decideCreate(desk: Desk, request: CreateRequest): Decision {
+  const { view, requester } = desk;
+  const plan = planCreate(request, desk.rules.ttlNodes);
+  if (typeof plan === "number") return refuse(plan);
+  // The HTTP door writes without a session: there is nobody an ephemeral could belong to.
+  if (plan.kind === "ephemeral" && requester.sessionId === NO_SESSION)
+    return refuse(ZkErrorCode.BadArguments);
+  if (!view.isOpen(requester.sessionId)) return refuse(ZkErrorCode.SessionExpired);
+  const parentPath = looseParentOf(request.path);
+  if (parentPath === undefined) return refuse(ZkErrorCode.BadArguments);
+  const acl = fixUpAcl(request.acl, requester.identities);
+  if (acl === undefined) return refuse(ZkErrorCode.InvalidACL);
+  const parent = view.znode(parentPath);
+  if (parent === undefined) return refuse(ZkErrorCode.NoNode);
+  if (!may(desk, parent, Perms.Create)) return refuse(ZkErrorCode.NoAuth);
+  const path = plan.isSequential ? request.path + sequenceSuffix(parent.creates) : request.path;
+  if (pathFault(path) !== undefined) return refuse(ZkErrorCode.BadArguments);
+  if (view.znode(path) !== undefined) return refuse(ZkErrorCode.NodeExists);
+  if (parent.lifetime.kind === "ephemeral") return refuse(ZkErrorCode.NoChildrenForEphemerals);
+
+  const lifetime = lifetimeOf(plan, request, requester);
+  const parentCreates = Math.min(parent.creates + 1, createsMax);
+  return { kind: "create", path, data: request.data, acl, lifetime, parentCreates };
+}
+
+function lifetimeOf(plan: CreatePlan, request: CreateRequest, requester: Requester): Lifetime {
+  switch (plan.kind) {
+    case "ephemeral":
+      return { kind: "ephemeral", owner: requester.sessionId };
+    case "ttl":
+      return { kind: "ttl", ttlMs: request.ttlMs };
+    default:
+      return { kind: plan.kind };
+  }
+}
+
+function decideDelete(desk: Desk, request: DeleteRequest): Decision {
+  const { view } = desk;
+  if (!view.isOpen(desk.requester.sessionId)) return refuse(ZkErrorCode.SessionExpired);
+  const parentPath = looseParentOf(request.path);
+  if (parentPath === undefined || isSpecialPath(request.path)) return refuse(ZkErrorCode.BadArguments);
+  const parent = view.znode(parentPath);
+  if (parent === undefined) return refuse(ZkErrorCode.NoNode);
+  if (!may(desk, parent, Perms.Delete)) return refuse(ZkErrorCode.NoAuth);
+  const znode = view.znode(request.path);
+  if (znode === undefined) return refuse(ZkErrorCode.NoNode);
+  if (!agrees(request.version, znode.version)) return refuse(ZkErrorCode.BadVersion);
+  if (znode.numChildren > 0) return refuse(ZkErrorCode.NotEmpty);
+  return { kind: "delete", path: request.path };
+}
+
+function decideSetData(desk: Desk, request: SetDataRequest): Decision {
+  const { view } = desk;
+  if (!view.isOpen(desk.requester.sessionId)) return refuse(ZkErrorCode.SessionExpired);
+  const znode = view.znode(request.path);
+  if (znode === undefined) return refuseMissing(request.path);
+  if (!may(desk, znode, Perms.Write)) return refuse(ZkErrorCode.NoAuth);
+  if (!agrees(request.version, znode.version)) return refuse(ZkErrorCode.BadVersion);
+  return { kind: "setData", path: request.path, data: request.data, version: (znode.version + 1) | 0 };
+}
+
+function decideSetAcl(desk: Desk, request: SetAclRequest): Decision {
+  const { view, requester } = desk;
+  if (!view.isOpen(requester.sessionId)) return refuse(ZkErrorCode.SessionExpired);
+  if (pathFault(request.path) !== undefined) return refuse(ZkErrorCode.BadArguments);
+  const acl = fixUpAcl(request.acl, requester.identities);
+  if (acl === undefined) return refuse(ZkErrorCode.InvalidACL);
+  const znode = view.znode(request.path);
+  if (znode === undefined) return refuse(ZkErrorCode.NoNode);
+  if (!may(desk, znode, Perms.Admin)) return refuse(ZkErrorCode.NoAuth);
+  if (!agrees(request.version, znode.aversion)) return refuse(ZkErrorCode.BadVersion);
+  return { kind: "setAcl", path: request.path, acl, aversion: (znode.aversion + 1) | 0 };
+}
+
+function decideCheck(desk: Desk, request: CheckRequest): Decision {
+  const { view } = desk;
+  if (!view.isOpen(desk.requester.sessionId)) return refuse(ZkErrorCode.SessionExpired);
+  const znode = view.znode(request.path);
+  if (znode === undefined) return refuseMissing(request.path);
+  if (!may(desk, znode, Perms.Read)) return refuse(ZkErrorCode.NoAuth);
+  if (!agrees(request.version, znode.version)) return refuse(ZkErrorCode.BadVersion);
+  return { kind: "check", path: request.path };
+}
+
+/**
+ * The sweep asks on nobody's behalf, so no ACL is in its way. Unlike ZooKeeper we look at the time to
+ * live once more: a write that overtook the sweep has earned the znode another one.
+ */
+function decideDeleteContainer(desk: Desk, request: DeleteContainerRequest): Decision {
+  const { path } = request;
+  if (isSpecialPath(path)) return refuse(ZkErrorCode.BadArguments);
+  const znode = desk.view.znode(path);
+  if (znode === undefined) return refuse(ZkErrorCode.NoNode);
+  if (znode.numChildren > 0) return refuse(ZkErrorCode.NotEmpty);
+  if (!isSweepable(znode.lifetime) || !isSweepDue(znode, desk.nowMs)) return refuse(ZkErrorCode.BadVersion);
+  return { kind: "delete", path };
+}
+
+function refuse(code: ZkErrorCode): Refusal {
+  return { kind: "error", code };
+}
+
+/** A znode that is there has a good path, so only missing ones pay for the check that outranks `NoNode`. */
+function refuseMissing(path: string): Refusal {
+  return refuse(pathFault(path) === undefined ? ZkErrorCode.NoNode : ZkErrorCode.BadArguments);
+}
+
+function may(desk: Desk, znode: ZnodeOutline, wanted: number): boolean {
+  return desk.rules.skipAcl || isAllowed(znode.acl, wanted, desk.requester.identities);
+}
+
+function agrees(wanted: number, actual: number): boolean {
+  return wanted === -1 || wanted === actual;
+}
+
+/**
+ * What stands before the last slash, before anything else about the path was checked: create and delete
+ * look for the parent first. `undefined` when there is no slash, or a NUL anywhere.
+ */
+function looseParentOf(path: string): string | undefined {
+  const slash = path.lastIndexOf("/");
+  if (slash === -1 || path.includes("\0")) return undefined;
+  return slash === 0 ? "/" : path.slice(0, slash);
+}
+
+function isCreate(part: MultiOp): part is CreateRequest {
+  return part.type !== OpCode.Delete && part.type !== OpCode.SetData && part.type !== OpCode.Check;
+}

@@ -1,0 +1,221 @@
+/**
+ * The leader's speculative state: the applied tree as it will be once every outstanding txn has applied.
+ *
+ * A later request must see what earlier ones decided before they commit: two sequential creates in
+ * flight take two numbers. So each prepared txn leaves its effects here, keyed by path and by session,
+ * and takes them away when it applies: first prepared, first applied.
+ *
+ * Only what decisions look at is kept: no data, no zxids (they are not known yet).
+ *
+ * Invariants:
+ * - `#outstanding` holds one entry per prepared and not yet applied txn, refused ones included.
+ * - An entry of `#znodes` or `#sessions` carries the number of the last outstanding txn that wrote it;
+ *   once that txn applied, the applied state says the same.
+ * - `#ephemerals` names the paths whose entry in `#znodes` is an ephemeral, by owner.
+ *
+ * Source: ZooKeeper `PrepRequestProcessor.outstandingChanges`, `ZooKeeperServer.ChangeRecord`.
+ *
+ * @module
+ */
+
+import {
+  assert,
+  NO_SESSION,
+  parentOf,
+  type SessionId,
+  type TreeOp,
+  type Txn,
+  unreachable,
+  type Znode,
+} from "../base/index.ts";
+import { ownerOf } from "./znodes.ts";
+
+/** What decisions look at. */
+export type ZnodeOutline = Pick<
+  Znode,
+  "acl" | "lifetime" | "mtime" | "version" | "aversion" | "creates" | "numChildren"
+>;
+
+/** The applied state below the speculation. */
+export interface AppliedState {
+  znode(path: string): Znode | undefined;
+  hasSession(id: SessionId): boolean;
+  ephemeralsOf(owner: SessionId): readonly string[];
+}
+
+interface PendingZnode {
+  /** `undefined`: will be deleted. */
+  readonly znode: ZnodeOutline | undefined;
+  /** The last outstanding txn that wrote it. */
+  readonly by: number;
+}
+
+interface PendingSession {
+  readonly isOpen: boolean;
+  readonly by: number;
+}
+
+/** One step of the txn being prepared, with what it hid: enough to take it back. */
+interface Step {
+  readonly path: string;
+  readonly before: PendingZnode | undefined;
+}
+
+interface Outstanding {
+  readonly txn: Txn;
+  readonly paths: readonly string[];
+}
+
+export class SpeculativeView {
+  readonly #applied: AppliedState;
+  readonly #znodes = new Map<string, PendingZnode>();
+  readonly #sessions = new Map<SessionId, PendingSession>();
+  readonly #ephemerals = new Map<SessionId, Set<string>>();
+  /** By number, oldest first. */
+  readonly #outstanding = new Map<number, Outstanding>();
+  /** The number of the txn being prepared. */
+  #next = 0;
+  /** The number of the next txn to apply, if any is outstanding. */
+  #oldest = 0;
+  #steps: Step[] = [];
+
+  constructor(applied: AppliedState) {
+    this.#applied = applied;
+  }
+
+  get outstandingCount(): number {
+    return this.#outstanding.size;
+  }
+
+  znode(path: string): ZnodeOutline | undefined {
+    const pending = this.#znodes.get(path);
+    return pending === undefined ? this.#applied.znode(path) : pending.znode;
+  }
+
+  /** Whether a session may still ask for anything. Writing without a session is always allowed. */
+  isOpen(id: SessionId): boolean {
+    if (id === NO_SESSION) return true;
+    return this.#sessions.get(id)?.isOpen ?? this.#applied.hasSession(id);
+  }
+
+  /** Every ephemeral the session will own, in path order. */
+  ephemeralsOf(owner: SessionId): readonly string[] {
+    const paths = new Set(this.#applied.ephemeralsOf(owner));
+    for (const path of this.#ephemerals.get(owner) ?? []) paths.add(path);
+    const isOwned = (path: string) => {
+      const znode = this.znode(path);
+      return znode !== undefined && ownerOf(znode.lifetime) === owner;
+    };
+    return [...paths].filter(isOwned).sort();
+  }
+
+  /** Adds a decided change to the txn being prepared. */
+  stage(op: TreeOp, timeMs: number): void {
+    switch (op.kind) {
+      case "create": {
+        const { acl, lifetime } = op;
+        const counters = { version: 0, aversion: 0, creates: 0, numChildren: 0 };
+        this.#set(op.path, { acl, lifetime, mtime: timeMs, ...counters });
+        const parent = this.#expect(parentOf(op.path));
+        const numChildren = parent.numChildren + 1;
+        this.#set(parentOf(op.path), { ...parent, creates: op.parentCreates, numChildren });
+        return;
+      }
+      case "delete": {
+        this.#set(op.path, undefined);
+        const parent = this.#expect(parentOf(op.path));
+        this.#set(parentOf(op.path), { ...parent, numChildren: parent.numChildren - 1 });
+        return;
+      }
+      case "setData":
+        this.#set(op.path, { ...this.#expect(op.path), version: op.version, mtime: timeMs });
+        return;
+      case "setAcl":
+        this.#set(op.path, { ...this.#expect(op.path), acl: op.acl, aversion: op.aversion });
+        return;
+      case "check":
+        return;
+      default:
+        unreachable(op);
+    }
+  }
+
+  /** Takes back what {@link stage} added to the txn being prepared. */
+  unstage(): void {
+    for (const { path, before } of this.#steps.reverse()) this.#put(path, before);
+    this.#steps = [];
+  }
+
+  /** Ends the txn being prepared: it is outstanding from now on, and must be applied next but its elders. */
+  commit(txn: Txn): void {
+    if (txn.op.kind === "createSession" || txn.op.kind === "closeSession") {
+      const isOpen = txn.op.kind === "createSession";
+      this.#sessions.set(txn.sessionId, { isOpen, by: this.#next });
+    }
+    this.#outstanding.set(this.#next, { txn, paths: this.#steps.map((step) => step.path) });
+    this.#steps = [];
+    this.#next += 1;
+  }
+
+  /** The oldest outstanding txn has just applied; on members that prepare nothing, any txn has. */
+  retire(applied: Txn): void {
+    const oldest = this.#outstanding.get(this.#oldest);
+    if (oldest === undefined) return;
+    const { txn, paths } = oldest;
+    assert(
+      txn.sessionId === applied.sessionId &&
+        txn.cxid === applied.cxid &&
+        txn.timeMs === applied.timeMs &&
+        txn.op.kind === applied.op.kind,
+      "txns apply in the order they were prepared",
+    );
+
+    for (const path of paths) {
+      if (this.#znodes.get(path)?.by === this.#oldest) this.#put(path, undefined);
+    }
+    if (this.#sessions.get(txn.sessionId)?.by === this.#oldest) this.#sessions.delete(txn.sessionId);
+    this.#outstanding.delete(this.#oldest);
+    this.#oldest += 1;
+  }
+
+  /** Forgets every outstanding txn: leadership was lost, and others decide what becomes of them. */
+  clear(): void {
+    this.#znodes.clear();
+    this.#sessions.clear();
+    this.#ephemerals.clear();
+    this.#outstanding.clear();
+    this.#steps = [];
+    this.#oldest = this.#next;
+  }
+
+  #expect(path: string): ZnodeOutline {
+    const znode = this.znode(path);
+    assert(znode !== undefined, "a decided change has something to change");
+    return znode;
+  }
+
+  #set(path: string, znode: ZnodeOutline | undefined): void {
+    this.#steps.push({ path, before: this.#znodes.get(path) });
+    this.#put(path, { znode, by: this.#next });
+  }
+
+  #put(path: string, pending: PendingZnode | undefined): void {
+    const before = this.#znodes.get(path)?.znode;
+    if (before?.lifetime.kind === "ephemeral") this.#disown(path, before.lifetime.owner);
+
+    if (pending === undefined) this.#znodes.delete(path);
+    else this.#znodes.set(path, pending);
+
+    const after = pending?.znode;
+    if (after?.lifetime.kind !== "ephemeral") return;
+    const owned = this.#ephemerals.get(after.lifetime.owner);
+    if (owned === undefined) this.#ephemerals.set(after.lifetime.owner, new Set([path]));
+    else owned.add(path);
+  }
+
+  #disown(path: string, owner: SessionId): void {
+    const owned = this.#ephemerals.get(owner);
+    owned?.delete(path);
+    if (owned?.size === 0) this.#ephemerals.delete(owner);
+  }
+}
