@@ -1,0 +1,29 @@
+/**
+ * Builds the Worker as a deployment would and fails when it has grown past its limit.
+ *
+ * The limit is our own: a Worker's start-up time and an ensemble's wake-up grow with its code.
+ *
+ * @module
+ */
+
+import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+
+const gzipBytesMax = 250 * 1024;
+const outDir = join(import.meta.dirname, "..", "out", "bundle");
+
+const build = spawnSync("wrangler", ["deploy", "--dry-run", "--outdir", outDir], {
+  encoding: "utf8",
+  env: { ...process.env, WRANGLER_SEND_METRICS: "false" },
+});
+if (build.status !== 0) {
+  console.error(`${build.stdout ?? ""}${build.stderr ?? ""}${build.error ?? ""}`);
+  process.exit(1);
+}
+
+const files = readdirSync(outDir).filter((name) => /\.(?:js|wasm)$/.test(name));
+const bytes = files.reduce((sum, name) => sum + gzipSync(readFileSync(join(outDir, name))).length, 0);
+console.log(`Worker bundle: ${(bytes / 1024).toFixed(1)} of ${gzipBytesMax / 1024} KiB gzip`);
+if (bytes === 0 || bytes > gzipBytesMax) process.exit(1);
