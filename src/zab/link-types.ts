@@ -16,13 +16,24 @@ export interface Carrier {
   readonly fromIncarnation: number;
   /** 0: not known yet. */
   readonly toIncarnation: number;
-  /** Number of this association; grows whenever either end gave up on what was queued. */
+  /**
+   * Number of the sender's stream: grows whenever the sender dropped what it had queued. Never used twice
+   * in one incarnation of the sender, whoever the receiver was.
+   */
   readonly linkNo: number;
   /** Sequence number of the first packet, 1-based; the next one to be sent when there is none. */
   readonly firstSeq: number;
   readonly packets: readonly Packet[];
-  /** Everything through this was received from the other end. */
+  /** The receiver's stream that `ackSeq` and `status` speak of; 0: nothing of it was heard yet. */
+  readonly ackLinkNo: number;
+  /** Everything through this was received of that stream. */
   readonly ackSeq: number;
   /** `ok`, or why nothing was delivered. */
   readonly status: "ok" | "reset" | "stale" | "gap";
 }
+
+/**
+ * Why a link went down: what was under way is `lost`, or the other end `restarted` and has forgotten
+ * everything volatile.
+ */
+export type LinkLoss = "lost" | "restarted";

@@ -12,6 +12,7 @@
 
 import type { ServerId, Zxid } from "../base/index.ts";
 import type { Config } from "./config.ts";
+import type { LinkLoss } from "./link-types.ts";
 import type { Outline } from "./outline.ts";
 import type { Batch, Packet, Role } from "./packets.ts";
 
@@ -77,6 +78,8 @@ export interface Outgoing {
 }
 
 export type PeerEvent =
+  /** Fed first, and once. */
+  | { readonly kind: "booted" }
   /** One tick of `PeerOptions`' unit has passed. Late, early, missing and repeated ones are harmless. */
   | { readonly kind: "ticked" }
   /**
@@ -85,8 +88,11 @@ export type PeerEvent =
    * call, anything after an await): then assertions of present authority need a fence.
    */
   | { readonly kind: "received"; readonly from: ServerId; readonly packet: Packet; readonly fresh: boolean }
-  /** The link to `peer` lost what was under way, or `peer` has a new incarnation. */
-  | { readonly kind: "linkDown"; readonly peer: ServerId }
+  /**
+   * The link to `peer` lost what was under way (`lost`, the default), or `peer` has a new incarnation
+   * (`restarted`). Comes before every packet of what follows.
+   */
+  | { readonly kind: "linkDown"; readonly peer: ServerId; readonly reason?: LinkLoss | undefined }
   /** Txns for an established leader to propose, in order, as one batch. */
   | { readonly kind: "submitted"; readonly payloads: readonly Uint8Array[] }
   /** A linearizable read or sync. Answered by `confirmed` or `rejected` with the same id. */
@@ -143,6 +149,10 @@ export interface PeerOptions {
   readonly counterMax: number;
   /** This incarnation: goes into learner sessions and confirm rounds. */
   readonly incarnation: number;
+  /** More missing txns than this are replaced by a snapshot where one helps. Default: no limit. */
+  readonly diffTxnsMax?: number | undefined;
+  /** Every synchronization is a snapshot where one is possible; for tests and operators. */
+  readonly forceSnapshot?: boolean | undefined;
 }
 
 /** For status pages and for the shell's bookkeeping; never for decisions about Zab. */
@@ -154,4 +164,11 @@ export interface PeerStatus {
   readonly promises: Promises;
   readonly lastLogged: Zxid;
   readonly lastCommitted: Zxid;
+  /** The election's round, volatile. */
+  readonly round: number;
+  readonly serving: Serving;
+  /** Learners with a session, at a leader. */
+  readonly learners: readonly ServerId[];
+  /** Why the peer stopped for good. */
+  readonly halted: string | undefined;
 }
