@@ -11,9 +11,9 @@ import {
   type CreateRequest,
   EventType,
   type Lifetime,
-  makeSessionId,
   type MultiOp,
   type MultiResult,
+  makeSessionId,
   OPEN_ACL,
   OpCode,
   type ResponseBody,
@@ -166,38 +166,39 @@ const answer = <Body extends ResponseBody>(type: OpCode, body: Arbitrary<Body>) 
   body.map((body) => ({ type, body }));
 
 /** A body, with the type of a request that is answered so. */
-export const answers: Arbitrary<{ readonly type: OpCode; readonly body: ResponseBody | undefined }> = fc.oneof(
-  answer(OpCode.Create, fc.record({ kind: fc.constant("create"), path: text })),
-  answer(OpCode.Create2, fc.record({ kind: fc.constant("create2"), path: text, stat })),
-  answer(OpCode.CreateContainer, fc.record({ kind: fc.constant("create2"), path: text, stat })),
-  answer(OpCode.CreateTtl, fc.record({ kind: fc.constant("create2"), path: text, stat })),
-  answer(OpCode.Exists, fc.record({ kind: fc.constant("stat"), stat })),
-  answer(OpCode.SetData, fc.record({ kind: fc.constant("stat"), stat })),
-  answer(OpCode.SetAcl, fc.record({ kind: fc.constant("stat"), stat })),
-  answer(OpCode.GetData, fc.record({ kind: fc.constant("data"), data: bytesOrNull, stat })),
-  answer(OpCode.Reconfig, fc.record({ kind: fc.constant("data"), data: bytesOrNull, stat })),
-  answer(OpCode.GetChildren, fc.record({ kind: fc.constant("children"), children: texts })),
-  answer(OpCode.GetChildren2, fc.record({ kind: fc.constant("children2"), children: texts, stat })),
-  answer(OpCode.GetAcl, fc.record({ kind: fc.constant("acl"), acl: acls, stat })),
-  answer(OpCode.Sync, fc.record({ kind: fc.constant("path"), path: text })),
-  answer(OpCode.Multi, fc.record({ kind: fc.constant("multi"), results: fc.array(multiResult) })),
-  answer(OpCode.MultiRead, fc.record({ kind: fc.constant("multi"), results: fc.array(multiResult) })),
-  answer(OpCode.GetEphemerals, fc.record({ kind: fc.constant("ephemerals"), paths: texts })),
-  answer(OpCode.GetAllChildrenNumber, fc.record({ kind: fc.constant("number"), total: int })),
-  answer(
-    OpCode.WhoAmI,
+export const answers: Arbitrary<{ readonly type: OpCode; readonly body: ResponseBody | undefined }> =
+  fc.oneof(
+    answer(OpCode.Create, fc.record({ kind: fc.constant("create"), path: text })),
+    answer(OpCode.Create2, fc.record({ kind: fc.constant("create2"), path: text, stat })),
+    answer(OpCode.CreateContainer, fc.record({ kind: fc.constant("create2"), path: text, stat })),
+    answer(OpCode.CreateTtl, fc.record({ kind: fc.constant("create2"), path: text, stat })),
+    answer(OpCode.Exists, fc.record({ kind: fc.constant("stat"), stat })),
+    answer(OpCode.SetData, fc.record({ kind: fc.constant("stat"), stat })),
+    answer(OpCode.SetAcl, fc.record({ kind: fc.constant("stat"), stat })),
+    answer(OpCode.GetData, fc.record({ kind: fc.constant("data"), data: bytesOrNull, stat })),
+    answer(OpCode.Reconfig, fc.record({ kind: fc.constant("data"), data: bytesOrNull, stat })),
+    answer(OpCode.GetChildren, fc.record({ kind: fc.constant("children"), children: texts })),
+    answer(OpCode.GetChildren2, fc.record({ kind: fc.constant("children2"), children: texts, stat })),
+    answer(OpCode.GetAcl, fc.record({ kind: fc.constant("acl"), acl: acls, stat })),
+    answer(OpCode.Sync, fc.record({ kind: fc.constant("path"), path: text })),
+    answer(OpCode.Multi, fc.record({ kind: fc.constant("multi"), results: fc.array(multiResult) })),
+    answer(OpCode.MultiRead, fc.record({ kind: fc.constant("multi"), results: fc.array(multiResult) })),
+    answer(OpCode.GetEphemerals, fc.record({ kind: fc.constant("ephemerals"), paths: texts })),
+    answer(OpCode.GetAllChildrenNumber, fc.record({ kind: fc.constant("number"), total: int })),
+    answer(
+      OpCode.WhoAmI,
+      fc.record({
+        kind: fc.constant("identities"),
+        identities: fc.array(fc.record({ scheme: text, id: text })),
+      }),
+    ),
+    answer(OpCode.Sasl, fc.record({ kind: fc.constant("token"), token: bytesOrNull })),
+    answer(OpCode.AddWatch, fc.record({ kind: fc.constant("ok") })),
     fc.record({
-      kind: fc.constant("identities"),
-      identities: fc.array(fc.record({ scheme: text, id: text })),
+      type: fc.constantFrom(OpCode.Delete, OpCode.Ping, OpCode.CloseSession, OpCode.SetWatches),
+      body: fc.constant(undefined),
     }),
-  ),
-  answer(OpCode.Sasl, fc.record({ kind: fc.constant("token"), token: bytesOrNull })),
-  answer(OpCode.AddWatch, fc.record({ kind: fc.constant("ok") })),
-  fc.record({
-    type: fc.constantFrom(OpCode.Delete, OpCode.Ping, OpCode.CloseSession, OpCode.SetWatches),
-    body: fc.constant(undefined),
-  }),
-);
+  );
 
 export const watchedEvent: Arbitrary<WatchedEvent> = fc.record({
   type: fc.constantFrom(...Object.values(EventType)),

@@ -40,7 +40,11 @@ const renewal: ConnectRequest = {
 
 /** Captured from ZooKeeper 3.9.4 `ConnectRequest`; the first two are the spec's section 28. */
 const requests: [string, string, ConnectRequest][] = [
-  ["a new session", `0000002d 00000000 0000000000000000 00007530 0000000000000000 00000010 ${zeros} 00`, newSession],
+  [
+    "a new session",
+    `0000002d 00000000 0000000000000000 00007530 0000000000000000 00000010 ${zeros} 00`,
+    newSession,
+  ],
   [
     "a client without the readOnly byte",
     `0000002c 00000000 0000000000000000 00007530 0000000000000000 00000010 ${zeros}`,
@@ -130,14 +134,17 @@ describe("connect request", () => {
     );
   });
 
-  test.each(requests)("decodeConnectRequest() never throws on cut or damaged bytes: %s", (_, hex, request) => {
-    const frame = bytesOf(hex).subarray(4);
-    for (const cut of truncationsOf(frame)) {
-      const isOnlyReadOnlyMissing = request.readOnly !== undefined && cut.length === frame.length - 1;
-      expect(decodeConnectRequest(cut) !== undefined).toBe(isOnlyReadOnlyMissing);
-    }
-    feedDamaged(frame, decodeConnectRequest);
-  });
+  test.each(requests)(
+    "decodeConnectRequest() never throws on cut or damaged bytes: %s",
+    (_, hex, request) => {
+      const frame = bytesOf(hex).subarray(4);
+      for (const cut of truncationsOf(frame)) {
+        const isOnlyReadOnlyMissing = request.readOnly !== undefined && cut.length === frame.length - 1;
+        expect(decodeConnectRequest(cut) !== undefined).toBe(isOnlyReadOnlyMissing);
+      }
+      feedDamaged(frame, decodeConnectRequest);
+    },
+  );
 });
 
 describe("connect response", () => {
