@@ -16,17 +16,12 @@ export interface Carrier {
   readonly fromIncarnation: number;
   /** 0: not known yet. */
   readonly toIncarnation: number;
-  /**
-   * Number of the sender's stream: grows whenever the sender dropped what it had queued. Never used twice
-   * in one incarnation of the sender, whoever the receiver was.
-   */
+  /** Number of this association; grows whenever either end gave up on what was queued. */
   readonly linkNo: number;
   /** Sequence number of the first packet, 1-based; the next one to be sent when there is none. */
   readonly firstSeq: number;
   readonly packets: readonly Packet[];
-  /** The receiver's stream that `ackSeq` and `status` speak of; 0: nothing of it was heard yet. */
-  readonly ackLinkNo: number;
-  /** Everything through this was received of that stream. */
+  /** Everything through this was received from the other end. */
   readonly ackSeq: number;
   /** `ok`, or why nothing was delivered. */
   readonly status: "ok" | "reset" | "stale" | "gap";
