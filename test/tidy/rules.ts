@@ -37,7 +37,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   zab: { rooms: ["base"], packages: [] },
   tree: { rooms: ["base"], packages: [] },
   jute: { rooms: ["base"], packages: [] },
-  objects: { rooms: ["base", "zab", "tree", "jute"], packages: ["cloudflare:"] },
+  objects: { rooms: ["base", "zab", "tree", "jute"], packages: ["cloudflare:", "node:crypto"] },
   worker: { rooms: ["base", "objects"], packages: ["cloudflare:", "hono", "hono/"] },
   gateway: { rooms: ["base", "jute"], packages: ["node:"] },
   local: { rooms: ["base", "gateway"], packages: ["node:", "miniflare", "esbuild"] },
