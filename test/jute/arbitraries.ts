@@ -44,12 +44,12 @@ export const zxid: Arbitrary<Zxid> = fc.record({
 });
 
 const acl: Arbitrary<Acl> = fc.record({ perms: int, scheme: text, id: text });
-export const acls: Arbitrary<readonly Acl[]> = fc.oneof(
+const acls: Arbitrary<readonly Acl[]> = fc.oneof(
   fc.constant(OPEN_ACL),
   fc.array(acl, { maxLength: 4 }),
 );
 
-export const stat: Arbitrary<Stat> = fc.record({
+const stat: Arbitrary<Stat> = fc.record({
   czxid: zxid,
   mzxid: zxid,
   ctime: ms,
@@ -205,7 +205,7 @@ export const watchedEvent: Arbitrary<WatchedEvent> = fc.record({
   path: text,
 });
 
-export const lifetime: Arbitrary<Lifetime> = fc.oneof(
+const lifetime: Arbitrary<Lifetime> = fc.oneof(
   fc.constant({ kind: "persistent" } as const),
   fc.record({ kind: fc.constant("ephemeral"), owner: sessionId }),
   fc.constant({ kind: "container" } as const),

@@ -19,7 +19,7 @@ import {
 const x = Uint8Array.of(0x78);
 const openAcl = "00000001 0000001f 00000005 776f726c64 00000006 616e796f6e65";
 
-export const stat: Stat = {
+const stat: Stat = {
   czxid: { epoch: 1, counter: 2 },
   mzxid: { epoch: 1, counter: 3 },
   ctime: 1_700_000_000_123,
