@@ -1,0 +1,225 @@
+/**
+ * One client connection: TCP on this side, a WebSocket on that, the same bytes both ways.
+ *
+ * What was read in one turn goes out as one message, because a message costs the member far more than a
+ * frame in it. Frames are never looked into after the first.
+ *
+ * Back-pressure: the client is not read while the WebSocket has no room, nor while the client leaves more
+ * than `unreadBytesMax` of its answers unread; beyond `backlogBytesMax` the WebSocket is not read either,
+ * and a client that takes nothing for `stuckTimeoutMs` then is dropped.
+ *
+ * Ends: a client that finishes or breaks closes the WebSocket, and our write side stays open until the
+ * member has answered that, for clients that half-close before they read. A WebSocket that closes ends the
+ * TCP connection behind the last byte. An upgrade that fails resets it, so that the client tries again.
+ * None of this ends a session.
+ *
+ * @module
+ */
+
+import type { Socket } from "node:net";
+import { judgeOpening } from "./opening.ts";
+import { type OutgoingWebSocket, openWebSocket, type WebSocketTarget } from "./websocket.ts";
+
+/** How long a client may take over its connect request (ZooKeeper drops it after about as long). */
+const openingTimeoutMs = 10_000;
+/** Held while the WebSocket opens: one frame of the largest size, and what was pipelined behind it. */
+const openingBytesMax = 2 * 1024 * 1024;
+/** The largest message sent: one read more may push it over. The platform takes 32 MiB. */
+const messageBytesMax = 1024 * 1024;
+const unreadBytesMax = 1024 * 1024;
+const backlogBytesMax = 8 * 1024 * 1024;
+const stuckTimeoutMs = 60_000;
+/** How long a client may take to close after we have. */
+const lingerTimeoutMs = 2_000;
+/** Finds clients that vanished without a word, whose sessions are long over. */
+const keepAliveDelayMs = 60_000;
+
+export interface ConnectionEvents {
+  /** An upgrade failed: why. */
+  onRefused(reason: string): void;
+  onEstablished(): void;
+  /** Both sides are gone. Once. */
+  onGone(): void;
+}
+
+type State =
+  /** Waiting for a whole connect request. */
+  | { readonly kind: "opening" }
+  | { readonly kind: "upgrading"; readonly abandon: () => void }
+  | { readonly kind: "open"; readonly webSocket: OutgoingWebSocket }
+  /** No byte travels any more. */
+  | { readonly kind: "over" };
+
+export class Connection {
+  readonly #client: Socket;
+  readonly #target: WebSocketTarget;
+  readonly #events: ConnectionEvents;
+  #state: State = { kind: "opening" };
+  /** Read and not yet sent. */
+  #pending: Uint8Array[] = [];
+  #pendingBytes = 0;
+  #isFlushScheduled = false;
+  #isWebSocketFull = false;
+  #hasClientEnded = false;
+  /** The opening's deadline first, the lingering client's later. */
+  #timer: NodeJS.Timeout;
+
+  constructor(client: Socket, target: WebSocketTarget, events: ConnectionEvents) {
+    this.#client = client;
+    this.#target = target;
+    this.#events = events;
+    this.#timer = setTimeout(() => client.destroy(), openingTimeoutMs);
+    client.setNoDelay(true);
+    client.setKeepAlive(true, keepAliveDelayMs);
+    client.on("data", (chunk: Uint8Array) => this.#readClient(chunk));
+    client.on("drain", () => this.#clientDrained());
+    client.on("end", () => this.#endClient());
+    client.on("timeout", () => client.destroy());
+    client.on("error", () => client.destroy());
+    client.once("close", () => this.#loseClient());
+  }
+
+  /** Takes leave of both sides; `onGone` follows. */
+  close(): void {
+    if (this.#state.kind === "open") this.#state.webSocket.close(1001);
+    else this.#client.destroy();
+  }
+
+  /** For when leave has been taken for long enough. */
+  destroy(): void {
+    this.#client.destroy();
+  }
+
+  #readClient(chunk: Uint8Array): void {
+    if (this.#state.kind === "over") return;
+    this.#pending.push(chunk);
+    this.#pendingBytes += chunk.length;
+    if (this.#state.kind === "opening") this.#judge();
+    else if (this.#state.kind === "open") this.#scheduleFlush();
+    this.#regulate();
+  }
+
+  #judge(): void {
+    // Only a first read of one to three bytes needs joining; the rest stays as it came.
+    if ((this.#pending[0]?.length ?? 0) < 4) this.#pending = [Buffer.concat(this.#pending)];
+    switch (judgeOpening(this.#pending[0] ?? new Uint8Array(0), this.#pendingBytes)) {
+      case "incomplete":
+        return;
+      case "session":
+        this.#upgrade();
+        return;
+      case "fourLetterWord":
+      case "malformed":
+        this.#client.destroy();
+        return;
+    }
+  }
+
+  #upgrade(): void {
+    clearTimeout(this.#timer);
+    const abandon = openWebSocket(this.#target, {
+      onOpen: (webSocket) => this.#open(webSocket),
+      onRefused: (reason) => {
+        this.#events.onRefused(reason);
+        this.#client.resetAndDestroy();
+      },
+      onBytes: (chunks) => this.#writeClient(chunks),
+      onDrain: () => {
+        this.#isWebSocketFull = false;
+        this.#regulate();
+      },
+      onClose: () => this.#loseWebSocket(),
+    });
+    this.#state = { kind: "upgrading", abandon };
+  }
+
+  #open(webSocket: OutgoingWebSocket): void {
+    this.#state = { kind: "open", webSocket };
+    this.#events.onEstablished();
+    this.#flush();
+    this.#regulate();
+    if (this.#hasClientEnded) webSocket.close(1000);
+  }
+
+  /** Waits for the end of this turn's reads. A read brings 64 KiB at most, a turn many of them. */
+  #scheduleFlush(): void {
+    if (this.#pendingBytes >= messageBytesMax) {
+      this.#flush();
+    } else if (!this.#isFlushScheduled) {
+      this.#isFlushScheduled = true;
+      setImmediate(() => {
+        this.#isFlushScheduled = false;
+        this.#flush();
+        this.#regulate();
+      });
+    }
+  }
+
+  #flush(): void {
+    if (this.#state.kind !== "open" || this.#pendingBytes === 0) return;
+    this.#isWebSocketFull = !this.#state.webSocket.send(this.#pending);
+    this.#pending = [];
+    this.#pendingBytes = 0;
+  }
+
+  #writeClient(chunks: readonly Uint8Array[]): void {
+    if (!this.#client.writable) return;
+    this.#client.cork();
+    for (const chunk of chunks) this.#client.write(chunk);
+    this.#client.uncork();
+    this.#regulate();
+  }
+
+  #clientDrained(): void {
+    this.#client.setTimeout(0);
+    if (this.#state.kind === "open") this.#state.webSocket.resume();
+    this.#regulate();
+  }
+
+  /** Decides who is read. Pausing twice, or resuming, costs nothing. */
+  #regulate(): void {
+    const unread = this.#client.writableLength;
+    if (unread > backlogBytesMax && this.#state.kind === "open") {
+      this.#state.webSocket.pause();
+      this.#client.setTimeout(stuckTimeoutMs);
+    }
+    const isBusy = unread > unreadBytesMax || this.#isWebSocketFull || this.#pendingBytes > openingBytesMax;
+    if (isBusy && this.#state.kind !== "over") this.#client.pause();
+    else this.#client.resume();
+  }
+
+  #endClient(): void {
+    this.#hasClientEnded = true;
+    if (this.#state.kind === "opening") {
+      this.#client.end();
+    } else if (this.#state.kind === "open") {
+      this.#flush();
+      this.#state.webSocket.close(1000);
+    }
+  }
+
+  #loseClient(): void {
+    clearTimeout(this.#timer);
+    const state = this.#state;
+    this.#state = { kind: "over" };
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    if (state.kind === "upgrading") state.abandon();
+    // With a WebSocket, its own end reports the connection gone.
+    if (state.kind === "open") state.webSocket.close(1000);
+    else this.#events.onGone();
+  }
+
+  #loseWebSocket(): void {
+    const wasOpen = this.#state.kind === "open";
+    this.#state = { kind: "over" };
+    if (!wasOpen) {
+      this.#events.onGone();
+      return;
+    }
+    this.#client.end();
+    this.#client.resume();
+    this.#client.setTimeout(0);
+    this.#timer = setTimeout(() => this.#client.destroy(), lingerTimeoutMs);
+  }
+}
