@@ -51,12 +51,16 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const server = createServer({ allowHalfOpen: true }, (socket) => clientele.admit(socket));
   server.listen(options.listenPort, options.listenHost);
   await once(server, "listening");
+  let stopping: Promise<void> | undefined;
   return {
     port: portOf(server),
     get connectionCount() {
       return clientele.count;
     },
-    close: () => stop(server, clientele),
+    close() {
+      stopping ??= stop(server, clientele);
+      return stopping;
+    },
   };
 }
 
