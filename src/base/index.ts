@@ -10,5 +10,6 @@ export * from "./ids.ts";
 export * from "./paths.ts";
 export * from "./records.ts";
 export * from "./requests.ts";
+export * from "./settings.ts";
 export * from "./txns.ts";
 export * from "./zxid.ts";

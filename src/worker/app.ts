@@ -1,0 +1,125 @@
+/**
+ * The Hono app: what stands before every route, and which routes there are.
+ *
+ * Every route is listed here. A member is reached by what these routes ask of it and in no other way: no
+ * part of a request names a member's method, and `exchange`, by which members talk to each other, is not
+ * even in the type the Worker has of them.
+ *
+ * @module
+ */
+
+import { Hono, type MiddlewareHandler } from "hono";
+import { type ParsedSettings, parseSettings } from "../base/index.ts";
+import { requireCaller } from "./auth.ts";
+import { findEnsemble } from "./ensemble.ts";
+import type { AppEnv, Env } from "./env.ts";
+import { LeaderRouter } from "./leader.ts";
+import { internalProblem, Problem, problemResponse } from "./problems.ts";
+import { connect } from "./routes/connect.ts";
+import { deleteLock, getLock, postLock, putLock } from "./routes/locks.ts";
+import { getMembers } from "./routes/members.ts";
+import { allowOnly } from "./routes/shared.ts";
+import { getZnode } from "./routes/znode-reads.ts";
+import { deleteZnode, postZnode, putZnode } from "./routes/znode-writes.ts";
+import { version } from "./version.ts";
+
+export function buildApp(): Hono<AppEnv> {
+  // Routes are matched against the path as it was sent: decoding it is the route's affair.
+  const app = new Hono<AppEnv>({ getPath: (request) => new URL(request.url).pathname });
+  const router = new LeaderRouter();
+
+  app.use(addSecurityHeaders);
+  app.onError(answerError);
+  app.notFound(() => problemResponse(notFound));
+
+  app.get("/health", (c) => c.json({ status: "ok", version }));
+  app.all("/health", allowOnly("GET", "HEAD"));
+
+  app.use(requireSettings);
+  app.use(requireCaller);
+  app.use("/v1/:ensemble/*", requireEnsemble);
+
+  app.get("/v1/:ensemble/znodes/*", (c) => getZnode(c, router));
+  app.put("/v1/:ensemble/znodes/*", (c) => putZnode(c, router));
+  app.post("/v1/:ensemble/znodes/*", (c) => postZnode(c, router));
+  app.delete("/v1/:ensemble/znodes/*", (c) => deleteZnode(c, router));
+  app.all("/v1/:ensemble/znodes/*", allowOnly("GET", "HEAD", "PUT", "POST", "DELETE"));
+
+  app.get("/v1/:ensemble/locks/*", (c) => getLock(c, router));
+  app.post("/v1/:ensemble/locks/*", (c) => postLock(c, router));
+  app.put("/v1/:ensemble/locks/*", (c) => putLock(c, router));
+  app.delete("/v1/:ensemble/locks/*", (c) => deleteLock(c, router));
+  app.all("/v1/:ensemble/locks/*", allowOnly("GET", "HEAD", "POST", "PUT", "DELETE"));
+
+  app.get("/v1/:ensemble/members", getMembers);
+  app.all("/v1/:ensemble/members", allowOnly("GET", "HEAD"));
+
+  app.get("/v1/:ensemble/connect", (c) => connect(c, router));
+  app.all("/v1/:ensemble/connect", allowOnly("GET"));
+
+  return app;
+}
+
+/** On every answer but a 101, which belongs to the member. */
+const addSecurityHeaders: MiddlewareHandler<AppEnv> = async (c, next) => {
+  await next();
+  if (c.res.status === 101) return;
+  c.res.headers.set("X-Content-Type-Options", "nosniff");
+  c.res.headers.set("Cache-Control", "no-store");
+  c.res.headers.set("Cross-Origin-Resource-Policy", "same-origin");
+};
+
+function answerError(error: Error): Response {
+  if (error instanceof Problem) return problemResponse(error.fields);
+  console.error({ what: "worker: a request failed", error });
+  return problemResponse(internalProblem);
+}
+
+const notFound = {
+  slug: "not-found",
+  title: "No such resource",
+  status: 404,
+  detail: "Cannot find the resource: the API is below /v1/{ensemble}/, as znodes, locks, members and connect",
+};
+
+/** An isolate has one `env`, so its settings are read once. */
+const parsedByEnv = new WeakMap<Env, ParsedSettings>();
+
+function settingsOf(env: Env): ParsedSettings {
+  const known = parsedByEnv.get(env);
+  if (known !== undefined) return known;
+  const parsed = parseSettings(env);
+  parsedByEnv.set(env, parsed);
+  return parsed;
+}
+
+/** With a setting that cannot be read, nothing is served: its default might be the opposite of the wish. */
+const requireSettings: MiddlewareHandler<AppEnv> = async (c, next) => {
+  const parsed = settingsOf(c.env);
+  if (!parsed.ok) {
+    throw new Problem({
+      slug: "bad-settings",
+      title: "Settings are not valid",
+      status: 503,
+      detail: `Cannot serve anybody: ${parsed.faults.join(" ")}`,
+      more: { faults: parsed.faults },
+    });
+  }
+  c.set("settings", parsed.settings);
+  await next();
+};
+
+const requireEnsemble: MiddlewareHandler<AppEnv> = async (c, next) => {
+  const name = c.req.param("ensemble") ?? "";
+  const ensemble = findEnsemble(name, c.get("settings"), c.env);
+  if (ensemble === undefined) {
+    throw new Problem({
+      slug: "unknown-ensemble",
+      title: "Ensemble does not exist",
+      status: 404,
+      detail: `Cannot find ensemble ${JSON.stringify(name.slice(0, 63))}: EK_ENSEMBLES does not declare it`,
+    });
+  }
+  c.set("ensemble", ensemble);
+  await next();
+};

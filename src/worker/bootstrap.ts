@@ -1,0 +1,161 @@
+/**
+ * Bootstrap: how the blank members of a declared ensemble come to life, once.
+ *
+ * Two phases. First every member remembers the configuration; only when all of them have it may any of
+ * them vote. So an active member proves that every other once held the configuration, and a blank one
+ * beside it has lost its storage: it must not vote, because it has forgotten what it acknowledged.
+ *
+ * Any number of Workers may do this at once. Member 1 is prepared before all others and keeps the first
+ * configuration it is given; everybody reads it back from there, so all prepare the others alike.
+ *
+ * @module
+ */
+
+import type { ServerId } from "../base/index.ts";
+import type { BootstrapState, EnsembleConfig, MemberStatus } from "../objects/index.ts";
+import { type Sighting, statusesOf, within } from "./calls.ts";
+import type { Ensemble } from "./ensemble.ts";
+import type { MemberStub } from "./env.ts";
+import { bootstrapCallMs } from "./limits.ts";
+import { Problem } from "./problems.ts";
+
+/** What the members' states ask for. */
+export type BootstrapNeed =
+  /** Some member is active and none is waiting to be: nothing to do. */
+  | "none"
+  /** All were prepared, not all were activated: whoever began is gone or still at it. */
+  | "activate"
+  /** Nobody is active and somebody is blank, or all are prepared. */
+  | "prepare"
+  /** Not everybody was seen well, so nothing may be concluded. */
+  | "unclear";
+
+/** Says what is to be done about an ensemble of `size` members of which `statuses` were seen. */
+export function bootstrapNeed(statuses: readonly MemberStatus[], size: number): BootstrapNeed {
+  const states = statuses.map((status) => status.bootstrap);
+  if (states.includes("active")) return states.includes("prepared") ? "activate" : "none";
+  return states.length === size && !states.includes("halted") ? "prepare" : "unclear";
+}
+
+/** Whether a blank member next to these has lost its storage, rather than never having had any. */
+export function hasActiveMember(statuses: readonly MemberStatus[]): boolean {
+  return statuses.some((status) => status.bootstrap === "active");
+}
+
+/**
+ * Throws unless the members that know a configuration know the one the settings declare.
+ *
+ * @throws {@link Problem} 503: members cannot be added or removed by a setting alone.
+ */
+export function checkVoters(statuses: readonly MemberStatus[], ensemble: Ensemble): void {
+  for (const status of statuses) {
+    const knows = status.bootstrap === "prepared" || status.bootstrap === "active";
+    if (knows && !isSame(status.voters, ensemble.ids)) throw votersDiffer(status.id, status.voters, ensemble);
+  }
+}
+
+/**
+ * Does what the sightings ask for. Afterwards the members may be active, and then elect a leader by
+ * themselves; if a call failed, the next request goes on where this one stopped.
+ *
+ * @throws {@link Problem} 503 when members disagree about the configuration.
+ */
+export async function bootstrap(ensemble: Ensemble, sightings: readonly Sighting[]): Promise<void> {
+  const statuses = statusesOf(sightings);
+  const need = bootstrapNeed(statuses, ensemble.ids.length);
+  if (need === "activate") await activate(ensemble, idsIn(statuses, "prepared"));
+  if (need === "prepare" && (await prepareAll(ensemble, statuses))) await activate(ensemble, ensemble.ids);
+}
+
+function idsIn(statuses: readonly MemberStatus[], state: BootstrapState): readonly ServerId[] {
+  return statuses.filter((status) => status.bootstrap === state).map((status) => status.id);
+}
+
+/** Whether all members now hold the same configuration. */
+async function prepareAll(ensemble: Ensemble, statuses: readonly MemberStatus[]): Promise<boolean> {
+  const [first, ...others] = ensemble.ids;
+  const known = idsIn(statuses, "prepared")[0];
+  if (first === undefined) return false;
+  const proposal = known === undefined ? makeConfig(ensemble) : await configOf(ensemble, known);
+  const config = proposal && (await prepare(ensemble, first, proposal));
+  if (config === undefined) return false;
+  const rest = await Promise.all(others.map((id) => prepare(ensemble, id, config)));
+  if (rest.includes(undefined)) return false;
+  checkSameConfig(ensemble, [config, ...rest]);
+  return true;
+}
+
+function makeConfig(ensemble: Ensemble): EnsembleConfig {
+  const secret = crypto.getRandomValues(new Uint8Array(32));
+  return { voters: ensemble.ids, observers: [], secret: hexOf(secret) };
+}
+
+export function hexOf(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Prepares one member and answers the configuration it holds, `undefined` if it could not be prepared. */
+async function prepare(
+  ensemble: Ensemble,
+  id: ServerId,
+  config: EnsembleConfig,
+): Promise<EnsembleConfig | undefined> {
+  const state = await attempt(ensemble, id, (member) => member.prepareBootstrap(config));
+  return state === "prepared" || state === "active" ? await configOf(ensemble, id) : undefined;
+}
+
+function configOf(ensemble: Ensemble, id: ServerId): Promise<EnsembleConfig | undefined> {
+  return attempt(ensemble, id, (member) => member.bootstrapConfig());
+}
+
+async function activate(ensemble: Ensemble, ids: readonly ServerId[]): Promise<void> {
+  await Promise.all(ids.map((id) => attempt(ensemble, id, (member) => member.activateBootstrap())));
+}
+
+/** `undefined` when the call failed: every step may be repeated, so a failure only delays it. */
+async function attempt<Value>(
+  ensemble: Ensemble,
+  id: ServerId,
+  call: (member: MemberStub) => Promise<Value>,
+): Promise<Value | undefined> {
+  try {
+    return await within(bootstrapCallMs, () => call(ensemble.member(id)));
+  } catch {
+    return undefined;
+  }
+}
+
+function checkSameConfig(ensemble: Ensemble, configs: readonly (EnsembleConfig | undefined)[]): void {
+  const secrets = new Set(configs.map((config) => config?.secret));
+  for (const [index, config] of configs.entries()) {
+    const id = ensemble.ids[index];
+    const same = config !== undefined && isSame(config.voters, ensemble.ids);
+    if (!same && id !== undefined) throw votersDiffer(id, config?.voters ?? [], ensemble);
+  }
+  if (secrets.size === 1) return;
+  throw configurationProblem(
+    `Cannot start ensemble "${ensemble.name}": its members were prepared with different configurations`,
+  );
+}
+
+function isSame(voters: readonly ServerId[], ids: readonly ServerId[]): boolean {
+  const sorted = voters.toSorted((a, b) => a - b);
+  return sorted.length === ids.length && sorted.every((voter, index) => voter === ids[index]);
+}
+
+function votersDiffer(id: ServerId, voters: readonly ServerId[], ensemble: Ensemble): Problem {
+  const [stored, declared] = [voters.join(","), ensemble.ids.join(",")];
+  return configurationProblem(
+    `Cannot use ensemble "${ensemble.name}": member ${id} has voters "${stored}", EK_MEMBERS asks for "${declared}"`,
+  );
+}
+
+function configurationProblem(detail: string): Problem {
+  return new Problem({
+    slug: "ensemble-configuration",
+    title: "Ensemble configuration does not match",
+    status: 503,
+    detail,
+    codeName: "ConnectionLoss",
+  });
+}

@@ -1,0 +1,76 @@
+/**
+ * Calls to members, which may hang, and looking at all members at once.
+ *
+ * The platform has no timeout per call, so every call is raced against a timer of its own. A call that
+ * lost its race goes on at the member: only the caller has stopped waiting.
+ *
+ * @module
+ */
+
+import type { ServerId } from "../base/index.ts";
+import type { MemberStatus } from "../objects/index.ts";
+import type { Ensemble } from "./ensemble.ts";
+import { inspectMs } from "./limits.ts";
+
+export class CallTimedOut extends Error {
+  override readonly name = "CallTimedOut";
+}
+
+/** Settles as `call` does, or rejects with {@link CallTimedOut}. */
+export async function within<Value>(ms: number, call: () => Promise<Value>): Promise<Value> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new CallTimedOut(`no answer within ${ms} ms`)), ms);
+  });
+  try {
+    // The race also hears a late failure, so that it is nobody's unhandled rejection.
+    return await Promise.race([call(), tooLate]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+export function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** What one look at a member showed. */
+export type Sighting =
+  | { readonly kind: "seen"; readonly id: ServerId; readonly status: MemberStatus }
+  | { readonly kind: "unseen"; readonly id: ServerId; readonly failure: string };
+
+/**
+ * Inspects all members at once, which also wakes them and makes them look for a leader.
+ *
+ * @param enough - Ends the survey early when it says so of the sightings so far.
+ * @returns In the order of their ids; only those sighted when it ended.
+ */
+export async function survey(
+  ensemble: Ensemble,
+  enough: (sightings: readonly Sighting[]) => boolean = () => false,
+): Promise<readonly Sighting[]> {
+  const sightings: Sighting[] = [];
+  await new Promise<void>((resolve) => {
+    for (const id of ensemble.ids) {
+      void look(ensemble, id).then((sighting) => {
+        sightings.push(sighting);
+        if (sightings.length === ensemble.ids.length || enough(sightings)) resolve();
+      });
+    }
+  });
+  return sightings.toSorted((a, b) => a.id - b.id);
+}
+
+async function look(ensemble: Ensemble, id: ServerId): Promise<Sighting> {
+  try {
+    return { kind: "seen", id, status: await within(inspectMs, () => ensemble.member(id).inspect()) };
+  } catch (error) {
+    const failure = error instanceof CallTimedOut ? error.message : "the call failed";
+    return { kind: "unseen", id, failure };
+  }
+}
+
+/** The statuses of those that were seen. */
+export function statusesOf(sightings: readonly Sighting[]): readonly MemberStatus[] {
+  return sightings.flatMap((sighting) => (sighting.kind === "seen" ? [sighting.status] : []));
+}

@@ -1,0 +1,11 @@
+/**
+ * The Worker: HTTP and WebSocket in front of the members, and the class of the members themselves.
+ *
+ * @module
+ */
+
+import { buildApp } from "./app.ts";
+
+const app = buildApp();
+
+export default { fetch: app.fetch };

@@ -1,0 +1,56 @@
+/**
+ * The Worker's bounds: how much it reads, how long it waits, how often it tries.
+ *
+ * @module
+ */
+
+/**
+ * A request frame's bytes: ZooKeeper's default `jute.maxbuffer`. What HTTP stores must be something a
+ * ZooKeeper client could have stored, and can read.
+ */
+const frameBytesMax = 1_048_575;
+
+/** Headers, stat, open ACL and sequence suffix of the longest frame around data and path: 99 bytes. */
+const frameOverheadBytes = 128;
+
+/** Data of a znode with a path of this many bytes of UTF-8. */
+export function znodeDataBytesMax(pathBytes: number): number {
+  return frameBytesMax - frameOverheadBytes - pathBytes;
+}
+
+/** A lock request: its owner may have 1 KiB, each byte of it escaped. */
+export const lockBodyBytesMax = 16_384;
+
+/** How long one `inspect` may take. Waking an object in another region takes a few hundred ms. */
+export const inspectMs = 1_500;
+
+/** How long one of the bootstrap calls may take: an object's first ever use is checked world-wide. */
+export const bootstrapCallMs = 3_000;
+
+/** How long one read may take before it is tried elsewhere. */
+export const readMs = 2_500;
+
+/** How long one write may take before its outcome is called unknown. Losing a quorum takes a leader less. */
+export const writeMs = 8_000;
+
+/** How long opening a client connection may take, per member. */
+export const connectMs = 4_000;
+
+/** What a waiting lock call gets on top of its wait. */
+export const lockMarginMs = 5_000;
+
+/** How long a leader is looked for before the request is given up; no attempt starts later. */
+export const findLeaderMs = 10_000;
+
+/** Pauses between rounds of looking: doubling from the first, never above the last. */
+export const pauseMsFirst = 25;
+export const pauseMsLast = 1_000;
+
+/** An overloaded leader is asked this often in all: more would be part of the overload. */
+export const overloadedAttemptsMax = 3;
+
+/** How often an unconditional PUT goes from set to create and back before it gives up. */
+export const upsertRoundsMax = 5;
+
+/** Names on one page of children: the default and the most. */
+export const childrenPageMax = 1_000;

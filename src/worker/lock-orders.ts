@@ -1,0 +1,88 @@
+/**
+ * What a client may say when it asks for a lock, read from JSON once and strictly.
+ *
+ * @module
+ */
+
+import type { LockMode } from "../objects/index.ts";
+import { durationForms, formatDuration, parseDuration } from "./durations.ts";
+import { badRequest } from "./problems.ts";
+
+export interface LockOrder {
+  readonly mode: LockMode;
+  readonly ttlMs: number;
+  readonly waitMs: number;
+  readonly owner: string;
+  /** The client's own, for its own repeats. */
+  readonly id: string | undefined;
+}
+
+const ttlMsMin = 1_000;
+const ttlMsMax = 600_000;
+const ttlMsDefault = 30_000;
+const waitMsMax = 60_000;
+const ownerBytesMax = 1_024;
+
+const fields = ["mode", "ttl", "wait", "owner", "id"];
+
+export function isLockId(text: string): boolean {
+  return /^[0-9a-f]{32}$/.test(text);
+}
+
+/**
+ * Reads the body of a lock request; an empty one asks for an exclusive lock of 30 s, without waiting.
+ *
+ * @throws Problem 400 naming the field at fault.
+ */
+export function readLockOrder(body: Uint8Array, path: string): LockOrder {
+  const refuse = (reason: string) => badRequest(`Cannot lock ${JSON.stringify(path)}: ${reason}`, path);
+  const order = body.byteLength === 0 ? {} : parseObject(body);
+  if (order === undefined) throw refuse("the body is not a JSON object");
+  const unknown = Object.keys(order).find((field) => !fields.includes(field));
+  if (unknown !== undefined) {
+    throw refuse(`${JSON.stringify(unknown.slice(0, 100))} is not a field, ${fields.join(", ")} are`);
+  }
+  const { mode = "exclusive", ttl = ttlMsDefault, wait = 0, owner = "", id } = order;
+  if (mode !== "exclusive" && mode !== "shared") throw refuse('"mode" must be "exclusive" or "shared"');
+  const ttlMs = readWithin(ttl, ttlMsMin, ttlMsMax);
+  if (ttlMs === undefined) throw refuse(durationFault("ttl", ttlMsMin, ttlMsMax));
+  const waitMs = readWithin(wait, 0, waitMsMax);
+  if (waitMs === undefined) throw refuse(durationFault("wait", 0, waitMsMax));
+  if (!isOwner(owner)) throw refuse(`"owner" must be text of at most ${ownerBytesMax} bytes of UTF-8`);
+  if (id !== undefined && !isId(id)) throw refuse('"id" must be 32 lower-case hex digits');
+  return { mode, ttlMs, waitMs, owner, id };
+}
+
+function parseObject(body: Uint8Array): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
+    return isObject(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function readWithin(value: unknown, min: number, max: number): number | undefined {
+  const ms = parseDuration(value);
+  return ms !== undefined && ms >= min && ms <= max ? ms : undefined;
+}
+
+function durationFault(field: string, min: number, max: number): string {
+  return `"${field}" must be ${formatDuration(min)} to ${formatDuration(max)}, as ${durationForms}`;
+}
+
+function isOwner(value: unknown): value is string {
+  return (
+    typeof value === "string" &&
+    value.isWellFormed() &&
+    new TextEncoder().encode(value).byteLength <= ownerBytesMax
+  );
+}
+
+function isId(value: unknown): value is string {
+  return typeof value === "string" && isLockId(value);
+}

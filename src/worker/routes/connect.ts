@@ -1,0 +1,102 @@
+/**
+ * `GET /v1/{ensemble}/connect`: a WebSocket of subprotocol `zookeeper`, handed to the leader's object.
+ *
+ * The member gets a request made here: of the client's own it carries the protocol and the address, so
+ * neither its credentials nor any header that members trust can pass through. Once the member's 101 is
+ * returned, the Worker is out of the way. ZooKeeper's own `auth` packets identify the client inside; the
+ * token that let it in does not make it super.
+ *
+ * @module
+ */
+
+import type { Context } from "hono";
+import { type ServerId, ZkErrorCode } from "../../base/index.ts";
+import type { NotServed } from "../../objects/index.ts";
+import { subprotocolsOf } from "../auth.ts";
+import type { Ensemble } from "../ensemble.ts";
+import type { AppEnv, MemberStub } from "../env.ts";
+import type { LeaderRouter } from "../leader.ts";
+import { connectMs } from "../limits.ts";
+import { badRequest, Problem, problemOfCode } from "../problems.ts";
+import { readQuery } from "../queries.ts";
+
+const subprotocol = "zookeeper";
+
+export async function connect(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
+  readQuery(c.req.url, []);
+  checkUpgrade(c.req.raw);
+  const { address } = c.get("caller");
+  const ensemble = c.get("ensemble");
+  const action = `Cannot connect to ensemble "${ensemble.name}"`;
+  const { reply } = await router.run(ensemble, {
+    action,
+    effect: "none",
+    attemptMs: () => connectMs,
+    attempt: (member) => open(member, address, ensemble),
+  });
+  if (reply.kind === "refused") throw refused(action, reply.status);
+  return withSubprotocol(reply.response);
+}
+
+function checkUpgrade(request: Request): void {
+  if (request.headers.get("Upgrade")?.toLowerCase() !== "websocket") {
+    throw new Problem({
+      slug: "upgrade-required",
+      title: "WebSocket required",
+      status: 426,
+      detail: "Cannot connect: send Upgrade: websocket",
+      headers: { Upgrade: "websocket" },
+    });
+  }
+  if (!subprotocolsOf(request).includes(subprotocol)) {
+    throw badRequest(`Cannot connect: the WebSocket must offer the subprotocol "${subprotocol}"`);
+  }
+}
+
+type Opened =
+  | { readonly kind: "upgraded"; readonly response: Response }
+  | { readonly kind: "refused"; readonly status: number }
+  | NotServed;
+
+async function open(member: MemberStub, address: string, ensemble: Ensemble): Promise<Opened> {
+  const response = await member.fetch(
+    new Request(`https://member/v1/${ensemble.name}/connect`, {
+      headers: {
+        Upgrade: "websocket",
+        "Sec-WebSocket-Protocol": subprotocol,
+        "Ek-Remote-Address": address,
+      },
+    }),
+  );
+  switch (response.status) {
+    case 101:
+      return { kind: "upgraded", response };
+    case 421:
+      return { kind: "notLeader", leader: leaderIn(response, ensemble) };
+    case 503:
+      return { kind: "notLeader", leader: 0 };
+    default:
+      return { kind: "refused", status: response.status };
+  }
+}
+
+function leaderIn(response: Response, ensemble: Ensemble): ServerId | 0 {
+  const told = Number(response.headers.get("Ek-Leader"));
+  return ensemble.ids.find((id) => id === told) ?? 0;
+}
+
+function refused(action: string, status: number): Problem {
+  if (status === 429) {
+    return problemOfCode(ZkErrorCode.ThrottledOp, { action, reason: "too many connections are open" });
+  }
+  return problemOfCode(ZkErrorCode.SystemError, { action });
+}
+
+function withSubprotocol(response: Response): Response {
+  if (response.headers.get("Sec-WebSocket-Protocol") === subprotocol) return response;
+  return new Response(null, {
+    status: 101,
+    webSocket: response.webSocket,
+    headers: { "Sec-WebSocket-Protocol": subprotocol },
+  });
+}

@@ -1,0 +1,201 @@
+/**
+ * Locks: `/v1/{ensemble}/locks/{path}`.
+ *
+ * `POST` takes a place in the queue and waits for its turn, `PUT ?id=` keeps a granted lock alive,
+ * `DELETE ?id=` gives it back, `GET` shows who holds and who waits. The lock's id is made here, before
+ * the first try, so that a call may be repeated at another leader without queueing twice; a client that
+ * wants to repeat its own calls brings an id.
+ *
+ * A granted lock's `token` is a zxid that grows from grant to grant: the resource it protects refuses a
+ * token smaller than one it has seen.
+ *
+ * @module
+ */
+
+import type { Context } from "hono";
+import { type Outcome, unreachable } from "../../base/index.ts";
+import type { Contender, LockAnswer } from "../../objects/index.ts";
+import { readBody } from "../bodies.ts";
+import { hexOf } from "../bootstrap.ts";
+import { formatDuration } from "../durations.ts";
+import type { AppEnv } from "../env.ts";
+import type { LeaderRouter } from "../leader.ts";
+import { findLeaderMs, lockBodyBytesMax, lockMarginMs, readMs, writeMs } from "../limits.ts";
+import { isLockId, type LockOrder, readLockOrder } from "../lock-orders.ts";
+import { badRequest, Problem } from "../problems.ts";
+import { readQuery } from "../queries.ts";
+import { pathOf, quoted, refusal } from "./shared.ts";
+
+export async function postLock(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
+  const path = lockPathOf(c.req.raw);
+  readQuery(c.req.url, []);
+  const action = `Cannot lock ${quoted(path)}`;
+  const order = readLockOrder(await readBody(c.req.raw, lockBodyBytesMax, { action, path }), path);
+  const id = order.id ?? makeLockId();
+  const { identities } = c.get("caller");
+  const waitUntil = Date.now() + order.waitMs;
+  const waitMs = () => Math.max(0, waitUntil - Date.now());
+  const { mode, ttlMs, owner } = order;
+  const { reply } = await router.run(c.get("ensemble"), {
+    action,
+    path,
+    effect: "idempotent",
+    searchMs: order.waitMs + findLeaderMs,
+    more: { id },
+    attemptMs: () => waitMs() + lockMarginMs,
+    attempt: (member) => member.acquireLock({ path, id, mode, ttlMs, waitMs: waitMs(), owner, identities }),
+  });
+  if (reply.kind === "timedOut") throw notGranted(action, path, order, reply.contenders);
+  return lockAnswer(reply, { action, path, status: 201 });
+}
+
+/** Made here rather than at the member, so that a repeated call is known to be the same. */
+function makeLockId(): string {
+  return hexOf(crypto.getRandomValues(new Uint8Array(16)));
+}
+
+export async function putLock(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
+  const path = lockPathOf(c.req.raw);
+  const id = readIdParameter(c.req.url, path);
+  const { identities } = c.get("caller");
+  const action = `Cannot keep the lock on ${quoted(path)}`;
+  const { reply } = await router.run(c.get("ensemble"), {
+    action,
+    path,
+    effect: "idempotent",
+    more: { id },
+    attemptMs: () => writeMs,
+    attempt: (member) => member.keepLock({ path, id, identities }),
+  });
+  return lockAnswer(reply, { action, path, status: 200 });
+}
+
+export async function deleteLock(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
+  const path = lockPathOf(c.req.raw);
+  const id = readIdParameter(c.req.url, path);
+  const { identities } = c.get("caller");
+  const action = `Cannot release the lock on ${quoted(path)}`;
+  const { reply, repeated } = await router.run(c.get("ensemble"), {
+    action,
+    path,
+    effect: "idempotent",
+    more: { id },
+    attemptMs: () => writeMs,
+    attempt: (member) => member.releaseLock({ path, id, identities }),
+  });
+  // If an earlier attempt may have released it, then "gone" is what it was asked to be.
+  if (reply.kind === "gone" && repeated) return new Response(null, { status: 204 });
+  return lockAnswer(reply, { action, path, status: 204 });
+}
+
+export async function getLock(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
+  const path = lockPathOf(c.req.raw);
+  readQuery(c.req.url, []);
+  const { identities } = c.get("caller");
+  const action = `Cannot show the lock on ${quoted(path)}`;
+  const { reply } = await router.run(c.get("ensemble"), {
+    action,
+    path,
+    effect: "none",
+    attemptMs: () => readMs,
+    attempt: (member) => member.describeLock(path, identities),
+  });
+  if (reply.kind === "refused") throw lockRefusal(reply, action, path);
+  return Response.json(
+    { path, ...splitQueue(reply.contenders), zxid: reply.zxid },
+    { headers: { "Ek-Zxid": reply.zxid } },
+  );
+}
+
+function lockPathOf(request: Request): string {
+  const path = pathOf(request);
+  if (path === "/") throw badRequest("Cannot lock the root: name a path below /locks/", path);
+  return path;
+}
+
+function readIdParameter(url: string, path: string): string {
+  const { id } = readQuery(url, ["id"]);
+  if (id !== undefined && isLockId(id)) return id;
+  throw badRequest('Cannot tell which lock is meant: "id" must be the 32 hex digits of its grant', path);
+}
+
+type SettledLock = Exclude<
+  LockAnswer,
+  { readonly kind: "notLeader" | "blank" | "overloaded" | "halted" | "unknown" }
+>;
+
+function lockAnswer(
+  reply: SettledLock,
+  { action, path, status }: { action: string; path: string; status: 200 | 201 | 204 },
+): Response {
+  switch (reply.kind) {
+    case "granted":
+      return Response.json(grantJson(reply, path), { status });
+    case "released":
+      return new Response(null, { status: 204 });
+    case "gone":
+      throw lockGone(action, path);
+    case "timedOut":
+      throw lockHeld(`${action}: it is not granted`, path, reply.contenders);
+    case "refused":
+      throw lockRefusal(reply, action, path);
+    default:
+      return unreachable(reply);
+  }
+}
+
+function grantJson(grant: Extract<LockAnswer, { readonly kind: "granted" }>, path: string) {
+  const { id, token, mode, ttlMs, expiresAtMs } = grant;
+  return { id, token, mode, path, ttl_ms: ttlMs, expires_at: new Date(expiresAtMs).toISOString() };
+}
+
+function splitQueue(contenders: readonly Contender[]) {
+  const shown = (holds: boolean) =>
+    contenders
+      .filter((contender) => contender.holds === holds)
+      .map(({ id, mode, owner, token, sinceMs }) => {
+        return { id, mode, owner, token, since: new Date(sinceMs).toISOString() };
+      });
+  return { holders: shown(true), queue: shown(false) };
+}
+
+function notGranted(
+  action: string,
+  path: string,
+  order: LockOrder,
+  contenders: readonly Contender[],
+): Problem {
+  const detail = `${action}: it was not granted within ${formatDuration(order.waitMs)}`;
+  return lockHeld(detail, path, contenders);
+}
+
+function lockHeld(detail: string, path: string, contenders: readonly Contender[]): Problem {
+  return new Problem({
+    slug: "lock-held",
+    title: "Lock is held",
+    status: 409,
+    detail,
+    path,
+    more: splitQueue(contenders),
+  });
+}
+
+function lockGone(action: string, path: string): Problem {
+  return new Problem({
+    slug: "lock-gone",
+    title: "Lock does not exist",
+    status: 404,
+    detail: `${action}: no lock of that id is held or waits here, it was released or has expired`,
+    path,
+  });
+}
+
+function lockRefusal(
+  refused: { readonly outcome: Outcome; readonly path: string },
+  action: string,
+  path: string,
+): Problem {
+  // The culprit may be an ancestor of the lock, or one of its contenders.
+  const reason = refused.path === path ? undefined : `${quoted(refused.path)} was refused`;
+  return refusal(refused.outcome, { action, path: refused.path, reason });
+}

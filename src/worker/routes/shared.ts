@@ -1,0 +1,106 @@
+/**
+ * What the routes have in common: paths out of URLs, requests to the tree, refusals, methods.
+ *
+ * @module
+ */
+
+import type { Context, Handler } from "hono";
+import { assert, OpCode, type Outcome, pathFault, type ResponseBody } from "../../base/index.ts";
+import type { Answer, Call } from "../../objects/index.ts";
+import type { AppEnv } from "../env.ts";
+import type { Effect, LeaderRouter } from "../leader.ts";
+import { readMs, writeMs } from "../limits.ts";
+import { badRequest, Problem, problemOfCode } from "../problems.ts";
+import { decodePath, pathTail } from "../znode-paths.ts";
+
+/** How many segments stand before the path: `/v1/{ensemble}/znodes`. */
+const routeSegments = 3;
+
+/**
+ * The znode path in the request's URL.
+ *
+ * @param suffix - What the server will append: a sequential znode's prefix may end with a slash.
+ * @throws {@link Problem} 400 for a path no znode can have.
+ */
+export function pathOf(request: Request, suffix = ""): string {
+  const tail = pathTail(new URL(request.url).pathname, routeSegments);
+  const decoded = decodePath(tail);
+  if (!decoded.ok) throw badRequest(`Cannot use the path ${quoted(tail)}: ${decoded.fault}`);
+  const fault = pathFault(decoded.path + suffix);
+  if (fault !== undefined) {
+    throw badRequest(`Cannot use the path ${quoted(decoded.path)}: ${fault}`, decoded.path);
+  }
+  return decoded.path;
+}
+
+/** In double quotes, as details show values. */
+export function quoted(text: string): string {
+  return JSON.stringify(text);
+}
+
+export type Answered = Extract<Answer, { readonly kind: "answered" }>;
+
+/** A request to the tree, and how it is spoken of. */
+export interface Ask extends Omit<Call, "identities"> {
+  readonly action: string;
+  readonly path: string;
+}
+
+/** Has the ensemble perform a request; the outcome may be a refusal. */
+export async function perform(c: Context<AppEnv>, router: LeaderRouter, ask: Ask): Promise<Answered> {
+  const { action, path, request, consistency } = ask;
+  const { identities } = c.get("caller");
+  const effect: Effect = isRead(request) ? "none" : "once";
+  const { reply } = await router.run(c.get("ensemble"), {
+    action,
+    path,
+    effect,
+    anyMember: effect === "none" && consistency === "local",
+    attemptMs: () => (effect === "none" ? readMs : writeMs),
+    attempt: (member) => member.perform({ request, identities, consistency }),
+  });
+  return reply;
+}
+
+/** Everything the routes ask that is not a write; what is not listed here is never repeated. */
+function isRead({ type }: Call["request"]): boolean {
+  return type === OpCode.GetData || type === "childrenPage";
+}
+
+/** The outcome's body, which is of `kind` unless a member broke the contract. */
+export function bodyOf<Kind extends ResponseBody["kind"]>(
+  { body }: Outcome,
+  kind: Kind,
+): Extract<ResponseBody, { readonly kind: Kind }> {
+  assert(isOfKind(body, kind), `a member answers with ${kind}`);
+  return body;
+}
+
+function isOfKind<Kind extends ResponseBody["kind"]>(
+  body: ResponseBody | undefined,
+  kind: Kind,
+): body is Extract<ResponseBody, { readonly kind: Kind }> {
+  return body?.kind === kind;
+}
+
+/** The problem of a refused outcome. */
+export function refusal(
+  outcome: Outcome,
+  about: { action: string; path: string; reason?: string | undefined; status?: number | undefined },
+): Problem {
+  return problemOfCode(outcome.err, about);
+}
+
+/** Answers a method the resource does not know. */
+export function allowOnly(...methods: readonly string[]): Handler<AppEnv> {
+  const allowed = methods.join(", ");
+  return (c) => {
+    throw new Problem({
+      slug: "method-not-allowed",
+      title: "Method not allowed",
+      status: 405,
+      detail: `Cannot ${c.req.method} here: allowed are ${allowed}`,
+      headers: { Allow: allowed },
+    });
+  };
+}

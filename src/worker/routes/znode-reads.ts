@@ -1,0 +1,96 @@
+/**
+ * Reading znodes: `GET` and `HEAD /v1/{ensemble}/znodes/{path}`, and `?children` for a page of names.
+ *
+ * The value comes as it is stored, or inside JSON with its stat for who accepts `application/json`. The
+ * entity tag is the version in both. As in ZooKeeper, a znode that was deleted and created again starts
+ * over at version 0; `Ek-Czxid` tells the two apart.
+ *
+ * @module
+ */
+
+import type { Context } from "hono";
+import { OpCode, type Stat, ZkErrorCode } from "../../base/index.ts";
+import type { AppEnv } from "../env.ts";
+import type { LeaderRouter } from "../leader.ts";
+import { childrenPageMax } from "../limits.ts";
+import { isNotModified, isPreconditionFailed } from "../preconditions.ts";
+import { badRequest, problemOfCode } from "../problems.ts";
+import { readConsistency, readFlag, readQuery } from "../queries.ts";
+import { jsonValue, prefersJson, statHeaders, statJson } from "../representations.ts";
+import { bodyOf, pathOf, perform, quoted, refusal } from "./shared.ts";
+
+export async function getZnode(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
+  const path = pathOf(c.req.raw);
+  const query = readQuery(c.req.url, ["consistency", "children", "after", "limit"]);
+  const consistency = readConsistency(query.consistency);
+  if (readFlag(query.children, "children")) return listChildren(c, router, { path, consistency, ...query });
+  if (query.after !== undefined || query.limit !== undefined) {
+    throw badRequest('Cannot read the query: "after" and "limit" go with "children"', path);
+  }
+  const action = `Cannot read ${quoted(path)}`;
+  const request = { type: OpCode.GetData, path, watch: false } as const;
+  const { outcome, zxid } = await perform(c, router, { action, path, request, consistency });
+  if (outcome.err !== ZkErrorCode.Ok) throw refusal(outcome, { action, path });
+  const { data, stat } = bodyOf(outcome, "data");
+  return representation(c.req.raw, { path, data, stat, zxid });
+}
+
+interface Found {
+  readonly path: string;
+  readonly data: Uint8Array | null;
+  readonly stat: Stat;
+  readonly zxid: string;
+}
+
+function representation(request: Request, { path, data, stat, zxid }: Found): Response {
+  const headers = { ...statHeaders(stat, zxid), Vary: "Accept" };
+  if (isPreconditionFailed(request.headers, stat.version)) {
+    const about = { action: `Cannot read ${quoted(path)}`, path, reason: `its version is ${stat.version}` };
+    throw problemOfCode(ZkErrorCode.BadVersion, about);
+  }
+  if (isNotModified(request.headers, stat.version)) return new Response(null, { status: 304, headers });
+  if (prefersJson(request))
+    return Response.json({ path, ...jsonValue(data), stat: statJson(stat) }, { headers });
+  const bytes = data ?? new Uint8Array();
+  return new Response(bytes, {
+    headers: {
+      ...headers,
+      "Content-Type": "application/octet-stream",
+      "Content-Length": String(bytes.byteLength), // For HEAD, whose answer has no body to be measured.
+    },
+  });
+}
+
+interface PageQuery {
+  readonly path: string;
+  readonly consistency: ReturnType<typeof readConsistency>;
+  readonly after: string | undefined;
+  readonly limit: string | undefined;
+}
+
+/** Names in code-unit order, and whether more follow: the last name is the next page's `after`. */
+async function listChildren(
+  c: Context<AppEnv>,
+  router: LeaderRouter,
+  { path, consistency, after, limit }: PageQuery,
+): Promise<Response> {
+  const action = `Cannot list ${quoted(path)}`;
+  const { outcome, zxid, more } = await perform(c, router, {
+    action,
+    path,
+    request: { type: "childrenPage", path, after: after === "" ? undefined : after, limit: readLimit(limit) },
+    consistency,
+  });
+  if (outcome.err !== ZkErrorCode.Ok) throw refusal(outcome, { action, path });
+  const { children } = bodyOf(outcome, "children");
+  return Response.json({ children, more: more ?? false, zxid }, { headers: { "Ek-Zxid": zxid } });
+}
+
+function readLimit(text: string | undefined): number {
+  if (text === undefined) return childrenPageMax;
+  const limit = /^[0-9]{1,6}$/.test(text) ? Number(text) : 0;
+  if (limit >= 1 && limit <= childrenPageMax) return limit;
+  throw badRequest(
+    `Cannot read the query: "limit" is ${quoted(text.slice(0, 100))}, not 1 to ${childrenPageMax}`,
+  );
+}
