@@ -173,4 +173,3 @@ export interface MemberApi {
    */
   fetch(request: Request): Promise<Response>;
 }
-

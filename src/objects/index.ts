@@ -5,3 +5,4 @@
  */
 
 export type * from "./api.ts";
+export { Member, type MemberEnv } from "./member.ts";

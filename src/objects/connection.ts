@@ -1,0 +1,412 @@
+/**
+ * One client connection: a byte stream of ZooKeeper frames in, answers in request order out.
+ *
+ * What it decides: which frames are answered, in which order, and when the stream ends. What requests mean
+ * is the tree's affair, when writes are agreed on the pipeline's, which socket this is `connections.ts`'.
+ *
+ * Invariants:
+ * - Answers leave in the order of their requests. A read runs when it reaches the head of the queue, so it
+ *   sees the client's earlier writes; everything before it has been answered.
+ * - Nothing is sent before the connect response, nothing is handled behind a closeSession.
+ * - An event is written to the stream while its txn is applied, before any answer that shows the change.
+ *
+ * Sources: ZooKeeper `NIOServerCnxn`, `ZooKeeperServer.processConnectRequest`, `FinalRequestProcessor`.
+ *
+ * @module
+ */
+
+import {
+  type AuthId,
+  type ClientRequest,
+  type ConnectRequest,
+  type MultiOp,
+  NO_SESSION,
+  OpCode,
+  type Outcome,
+  type ReadRequest,
+  type Reply,
+  type Requester,
+  type SessionId,
+  type SetAclRequest,
+  type WatchedEvent,
+  type WriteRequest,
+  ZkErrorCode,
+  type Zxid,
+  zxidToBigint,
+} from "../base/index.ts";
+import {
+  decodeConnectRequest,
+  decodeRequest,
+  decodeRequestHeader,
+  encodeConnectResponse,
+  encodeEvent,
+  encodeReply,
+  FrameDecoder,
+  JuteWriter,
+  passwordBytes,
+  type RequestHeader,
+} from "../jute/index.ts";
+import { respond, type WatcherId } from "../tree/index.ts";
+import { digestIdentities } from "./identities.ts";
+import type { Settlement } from "./writes.ts";
+
+/** Requests of one connection that wait for their answer; a client that sends more is cut off. */
+export const connectionQueueMax = 20_000;
+
+/** What a connection asks of the member. */
+export interface ConnectionHost {
+  /** Applied through here. */
+  readonly applied: Zxid;
+  readonly superDigest: string | undefined;
+  /** Opens a new session, or takes one over; `undefined`: that session is no longer. */
+  openSession(
+    connection: Connection,
+    request: ConnectRequest,
+    done: (opened: OpenedSession | undefined) => void,
+  ): void;
+  touch(session: SessionId): void;
+  /** `false`: no room; nothing was submitted. */
+  write(
+    request: WriteRequest,
+    requester: Requester,
+    cxid: number,
+    settle: (settled: Settlement) => void,
+  ): boolean;
+  read(request: ReadRequest, requester: Requester, watcher: WatcherId): ReadAnswer;
+  /** Calls back once leadership was confirmed after now, or could not be. */
+  confirm(done: (confirmed: boolean) => void): void;
+  /** Something was written, or the connection ended, outside of `receive`. */
+  changed(connection: Connection): void;
+}
+
+export interface OpenedSession {
+  readonly id: SessionId;
+  readonly timeoutMs: number;
+  readonly password: Uint8Array;
+}
+
+export interface ReadAnswer extends Outcome {
+  readonly events?: readonly WatchedEvent[] | undefined;
+}
+
+/** Why a connection ends; `drop` leaves out what was not sent yet. */
+export type Ending =
+  | { readonly kind: "close"; readonly reason: string }
+  | { readonly kind: "drop"; readonly reason: string };
+
+/** A place in the queue of answers. */
+interface Slot {
+  isReady: boolean;
+  /** Writes the answer, when its turn has come. */
+  answer: () => void;
+}
+
+type State = "handshake" | "opening" | "open" | "closing" | "ended";
+
+export class Connection {
+  readonly watcher: WatcherId;
+  readonly #host: ConnectionHost;
+  readonly #decoder = new FrameDecoder();
+  readonly #out = new JuteWriter();
+  #state: State = "handshake";
+  #requester: Requester;
+  #slots: Slot[] = [];
+  #head = 0;
+  #ending: Ending | undefined;
+
+  constructor(host: ConnectionHost, watcher: WatcherId, identities: readonly AuthId[]) {
+    this.#host = host;
+    this.watcher = watcher;
+    this.#requester = { sessionId: NO_SESSION, identities };
+  }
+
+  get requester(): Requester {
+    return this.#requester;
+  }
+
+  /** `NO_SESSION` before the handshake is over. */
+  get sessionId(): SessionId {
+    return this.#requester.sessionId;
+  }
+
+  /** Has received something that memory alone holds: part of a frame, or a request without its answer. */
+  get isBusy(): boolean {
+    return this.#state !== "open" || this.#head < this.#slots.length || this.#decoder.buffered > 0;
+  }
+
+  /** Set once the stream is to end, after what `takeOutput` gives. */
+  get ending(): Ending | undefined {
+    return this.#ending;
+  }
+
+  /** Continues an open connection whose member lost its memory. */
+  resume(sessionId: SessionId, identities: readonly AuthId[]): void {
+    this.#requester = { sessionId, identities };
+    this.#state = "open";
+  }
+
+  /** Takes the next bytes of the stream. They belong to the connection now. */
+  receive(chunk: Uint8Array): void {
+    if (this.#ending !== undefined) return;
+    this.#decoder.push(chunk);
+    this.#handleFrames();
+  }
+
+  /** Events that a change has caused; written at once, ahead of every answer not yet written. */
+  notify(event: WatchedEvent, zxid: bigint): void {
+    if (this.#ending === undefined) encodeEvent(this.#out, event, zxid);
+  }
+
+  /** What is to be sent, as one message; `undefined` when nothing is. */
+  takeOutput(): Uint8Array | undefined {
+    return this.#out.length === 0 ? undefined : this.#out.take();
+  }
+
+  end(ending: Ending): void {
+    if (this.#ending !== undefined) return;
+    this.#ending = ending;
+    this.#state = "ended";
+    this.#slots = [];
+    this.#head = 0;
+    if (ending.kind === "drop") this.#out.clear();
+  }
+
+  #handleFrames(): void {
+    // While the session is being opened, what the client sent ahead stays in the decoder.
+    while (this.#state === "handshake" || this.#state === "open") {
+      const next = this.#decoder.next();
+      if (next.kind === "incomplete") return;
+      if (next.kind === "fault") return this.end({ kind: "drop", reason: next.reason });
+      if (this.#state === "handshake") this.#handshake(next.bytes);
+      else this.#handleFrame(next.bytes);
+    }
+  }
+
+  #handshake(frame: Uint8Array): void {
+    const request = decodeConnectRequest(frame);
+    if (request === undefined) return this.end({ kind: "drop", reason: "not a connect request" });
+    if (request.lastZxidSeen > zxidToBigint(this.#host.applied)) {
+      // The client must never see time go back; it will try elsewhere.
+      return this.end({ kind: "drop", reason: "client has seen a newer zxid" });
+    }
+    this.#state = "opening";
+    this.#host.openSession(this, request, (opened) => this.#opened(request, opened));
+  }
+
+  #opened(request: ConnectRequest, opened: OpenedSession | undefined): void {
+    if (this.#ending !== undefined) return;
+    const readOnly = request.readOnly === undefined ? undefined : false;
+    if (opened === undefined) {
+      const password = new Uint8Array(passwordBytes);
+      encodeConnectResponse(this.#out, { timeoutMs: 0, sessionId: 0n, password, readOnly });
+      return this.end({ kind: "close", reason: "session expired" });
+    }
+    const { id, timeoutMs, password } = opened;
+    encodeConnectResponse(this.#out, { timeoutMs, sessionId: id, password, readOnly });
+    this.#requester = { ...this.#requester, sessionId: id };
+    this.#state = "open";
+    this.#handleFrames();
+  }
+
+  #handleFrame(frame: Uint8Array): void {
+    const header = decodeRequestHeader(frame);
+    if (header === undefined) return this.end({ kind: "drop", reason: "frame without a header" });
+    if (this.#slots.length - this.#head >= connectionQueueMax) {
+      return this.end({ kind: "drop", reason: "too many outstanding requests" });
+    }
+    const decoded = decodeRequest(header.type, frame);
+    if (decoded.ok) {
+      if (decoded.request.type !== OpCode.Auth && decoded.request.type !== OpCode.Sasl) {
+        this.#host.touch(this.sessionId);
+      }
+      return this.#handleRequest(header, decoded.request);
+    }
+    if (decoded.drop) return this.end({ kind: "drop", reason: "unreadable packet" });
+    if (decoded.code === ZkErrorCode.Unimplemented) return this.#refuseUnknown(header);
+    this.#refuseUnreadable(header);
+  }
+
+  #handleRequest({ xid }: RequestHeader, request: ClientRequest): void {
+    switch (request.type) {
+      case OpCode.Ping:
+        return this.#queue(() => this.#reply({ xid: pingXid, zxid: this.#appliedZxid(), err: 0 }));
+      case OpCode.Auth:
+        return this.#authenticate(xid, request.scheme, request.auth);
+      case OpCode.Sasl:
+        // No SASL here: an empty challenge is how ZooKeeper says so.
+        return this.#queue(() =>
+          this.#reply({ xid, zxid: 0n, err: 0, body: { kind: "token", token: null } }),
+        );
+      case OpCode.Reconfig:
+        return this.#queue(() =>
+          this.#reply({ xid, zxid: this.#appliedZxid(), err: ZkErrorCode.ReconfigDisabled }),
+        );
+      case OpCode.Sync:
+        return this.#sync(xid, request.path);
+      case OpCode.Create:
+      case OpCode.Create2:
+      case OpCode.CreateContainer:
+      case OpCode.CreateTtl:
+      case OpCode.Delete:
+      case OpCode.SetData:
+      case OpCode.SetAcl:
+      case OpCode.Multi:
+        return this.#write(xid, withOwnData(request));
+      case OpCode.CloseSession:
+        this.#state = "closing";
+        return this.#write(xid, request);
+      default: {
+        const { requester } = this;
+        return this.#queue(() => this.#read(xid, request, requester));
+      }
+    }
+  }
+
+  #read(xid: number, request: ReadRequest, requester: Requester): void {
+    const answer = this.#host.read(request, requester, this.watcher);
+    for (const event of answer.events ?? []) this.notify(event, -1n);
+    this.#reply({ xid, zxid: this.#appliedZxid(), err: answer.err, body: answer.body });
+  }
+
+  #write(xid: number, request: WriteRequest): void {
+    const slot = this.#reserve();
+    const isGoodbye = request.type === OpCode.CloseSession;
+    const isTaken = this.#host.write(request, this.#requester, xid, (settled) => {
+      if (this.#ending !== undefined) return;
+      this.#host.changed(this);
+      if (settled.kind === "lost") return this.end({ kind: "drop", reason: "leadership lost" });
+      const outcome = respond(request, settled.applied.outcome);
+      this.#settle(slot, () => {
+        this.#reply({ xid, zxid: zxidToBigint(settled.zxid), err: outcome.err, body: outcome.body });
+        if (isGoodbye) this.end({ kind: "close", reason: "session closed" });
+      });
+    });
+    if (!isTaken) this.end({ kind: "drop", reason: "overloaded" });
+  }
+
+  #sync(xid: number, path: string): void {
+    const slot = this.#reserve();
+    this.#host.confirm((confirmed) => {
+      if (this.#ending !== undefined) return;
+      this.#host.changed(this);
+      if (!confirmed) return this.end({ kind: "drop", reason: "leadership lost" });
+      this.#settle(slot, () =>
+        this.#reply({ xid, zxid: this.#appliedZxid(), err: 0, body: { kind: "path", path } }),
+      );
+    });
+  }
+
+  /** Identities hold for what arrives afterwards; the answer keeps its place in the order. */
+  #authenticate(xid: number, scheme: string, auth: Uint8Array | null): void {
+    const identities = this.#identitiesFor(scheme, auth);
+    if (identities === undefined) {
+      this.#state = "closing";
+      this.#queue(() => {
+        this.#reply({ xid, zxid: 0n, err: ZkErrorCode.AuthFailed });
+        this.end({ kind: "close", reason: "authentication failed" });
+      });
+      return;
+    }
+    const known = this.#requester.identities;
+    const added = identities.filter(
+      (identity) => !known.some(({ scheme, id }) => scheme === identity.scheme && id === identity.id),
+    );
+    this.#requester = { ...this.#requester, identities: [...known, ...added] };
+    this.#queue(() => this.#reply({ xid, zxid: 0n, err: 0 }));
+  }
+
+  #identitiesFor(scheme: string, auth: Uint8Array | null): readonly AuthId[] | undefined {
+    if (scheme === "ip") return [];
+    if (scheme !== "digest" || auth === null) return undefined;
+    return digestIdentities(auth, this.#host.superDigest);
+  }
+
+  #refuseUnknown({ xid }: RequestHeader): void {
+    this.#state = "closing";
+    this.#queue(() => {
+      this.#reply({ xid, zxid: -1n, err: ZkErrorCode.Unimplemented });
+      this.end({ kind: "close", reason: "unknown op code" });
+    });
+  }
+
+  /** An unreadable write is ordered like any other, and fails; an unreadable read just fails. */
+  #refuseUnreadable({ xid, type }: RequestHeader): void {
+    const code = ZkErrorCode.MarshallingError;
+    if (isWriteType(type)) return this.#write(xid, { type: OpCode.Error, code });
+    this.#queue(() => this.#reply({ xid, zxid: this.#appliedZxid(), err: code }));
+  }
+
+  #reply(reply: Reply): void {
+    encodeReply(this.#out, reply);
+  }
+
+  #appliedZxid(): bigint {
+    return zxidToBigint(this.#host.applied);
+  }
+
+  /** Queues an answer that is ready as it stands. */
+  #queue(answer: () => void): void {
+    this.#slots.push({ isReady: true, answer });
+    this.#drain();
+  }
+
+  /** Keeps a place for an answer that is settled later. */
+  #reserve(): Slot {
+    const slot: Slot = { isReady: false, answer: nothing };
+    this.#slots.push(slot);
+    return slot;
+  }
+
+  #settle(slot: Slot, answer: () => void): void {
+    slot.isReady = true;
+    slot.answer = answer;
+    this.#drain();
+  }
+
+  #drain(): void {
+    for (;;) {
+      const slot = this.#slots[this.#head];
+      if (slot === undefined || !slot.isReady) break;
+      this.#head += 1;
+      slot.answer();
+    }
+    if (this.#head === this.#slots.length) {
+      this.#slots = [];
+      this.#head = 0;
+    } else if (this.#head > 1024 && this.#head * 2 > this.#slots.length) {
+      this.#slots = this.#slots.slice(this.#head);
+      this.#head = 0;
+    }
+  }
+}
+
+const pingXid = -2;
+
+type DataRequest = Extract<WriteRequest, { type: typeof OpCode.Multi } | MultiOp | SetAclRequest>;
+
+/** Decoded data is a view of what the socket delivered; the tree would keep all of it alive for one znode. */
+function withOwnData(request: DataRequest): DataRequest {
+  return request.type === OpCode.Multi ? { ...request, ops: request.ops.map(ownOpData) } : ownOpData(request);
+}
+
+function ownOpData<Op extends MultiOp | SetAclRequest>(op: Op): Op {
+  return "data" in op && op.data !== null ? { ...op, data: op.data.slice() } : op;
+}
+
+function nothing(): void {}
+
+function isWriteType(type: number): boolean {
+  switch (type) {
+    case OpCode.Create:
+    case OpCode.Create2:
+    case OpCode.CreateContainer:
+    case OpCode.CreateTtl:
+    case OpCode.Delete:
+    case OpCode.SetData:
+    case OpCode.SetAcl:
+    case OpCode.Multi:
+      return true;
+    default:
+      return false;
+  }
+}

@@ -1,0 +1,335 @@
+/**
+ * The client connections of a member, on hibernatable WebSockets.
+ *
+ * A socket outlives the object's memory. What its connection needs afterwards stands in the socket's
+ * attachment: the session, the identities, the watches, and whether something was under way that only
+ * memory knew. After a wake-up a connection goes on if this member leads again and nothing was under way;
+ * otherwise it is closed, and its client comes back with its session, as after any connection loss.
+ *
+ * Invariants:
+ * - One open connection per session: a newer one ends the older.
+ * - At the end of every turn each attachment says what its connection is.
+ *
+ * Platform: hibernation API, https://developers.cloudflare.com/durable-objects/best-practices/websockets/;
+ * an attachment holds 16,384 bytes, and `webSocketClose` must close its side itself (2026-11).
+ *
+ * @module
+ */
+
+import {
+  type AuthId,
+  formatZxid,
+  makeSessionId,
+  OpCode,
+  parseZxid,
+  type SessionId,
+  type WatchedEvent,
+  ZERO_ZXID,
+  type Zxid,
+  zxidToBigint,
+} from "../base/index.ts";
+import type { Tree, Trigger, WatcherId, WatchSnapshot } from "../tree/index.ts";
+import { Connection, type ConnectionHost } from "./connection.ts";
+
+/** Close codes in the range of applications. A client treats each as a lost connection. */
+export const CloseCode = {
+  Normal: 1000,
+  /** The stream broke the protocol, or a bound. */
+  Dropped: 4000,
+  /** Another member leads, or this one must find out. */
+  NotLeading: 4001,
+} as const;
+
+/** Watches that do not fit cost their connection, should the member lose its memory. */
+const attachmentBytesMax = 12_000;
+
+/** Version of {@link Attachment}: a deploy wakes sockets of the version before. */
+const attachmentVersion = 1;
+
+interface Attachment {
+  readonly version: typeof attachmentVersion;
+  readonly identities: readonly AuthId[];
+  /** 0 before the handshake is over. */
+  readonly sessionId: bigint;
+  /** Printed: every event through here was sent, or the watch did not exist yet. */
+  readonly zxid: string;
+  readonly watches: StoredWatches | undefined;
+  /** Memory alone knows the rest: the connection cannot go on without it. */
+  readonly isBound: boolean;
+}
+
+/** As `setWatches` wants them. */
+interface StoredWatches {
+  readonly data: readonly string[];
+  readonly exist: readonly string[];
+  readonly child: readonly string[];
+}
+
+interface Entry {
+  readonly socket: WebSocket;
+  readonly connection: Connection;
+  /** What the attachment says, in short, so that an unchanged one is not written again. */
+  stored: string;
+  watchesChanged: boolean;
+  /** As of the last change: `tooMany` for watches that no attachment can hold. */
+  watches: StoredWatches | "tooMany" | undefined;
+}
+
+/** A socket found at start, waiting to hear whether this member leads. */
+interface Sleeper {
+  readonly socket: WebSocket;
+  readonly attachment: Attachment;
+  readonly chunks: Uint8Array[];
+}
+
+export interface ConnectionsParts {
+  readonly tree: Tree;
+  readonly host: ConnectionHost;
+  /** Numbers for watchers; the member's own have numbers of the same row. */
+  nextWatcher(): WatcherId;
+}
+
+export class Connections {
+  readonly #parts: ConnectionsParts;
+  readonly #bySocket = new Map<WebSocket, Entry>();
+  readonly #byWatcher = new Map<WatcherId, Entry>();
+  readonly #bySession = new Map<SessionId, Entry>();
+  readonly #sleepers = new Map<WebSocket, Sleeper>();
+  /** Entries with something to send, to store or to end when the turn is over. */
+  readonly #touched = new Set<Entry>();
+
+  constructor(parts: ConnectionsParts) {
+    this.#parts = parts;
+  }
+
+  get size(): number {
+    return this.#bySocket.size;
+  }
+
+  /** Sockets that outlived the member's memory. They wait for `wake` or `closeAll`. */
+  adopt(sockets: readonly WebSocket[]): void {
+    for (const socket of sockets) {
+      const attachment = parseAttachment(socket.deserializeAttachment());
+      if (attachment === undefined || attachment.isBound || attachment.sessionId === 0n) {
+        closeSocket(socket, CloseCode.NotLeading, "member restarted");
+      } else {
+        this.#sleepers.set(socket, { socket, attachment, chunks: [] });
+      }
+    }
+  }
+
+  /** This member leads: connections that slept go on, with the events they missed. */
+  wake(): void {
+    const sleepers = [...this.#sleepers.values()];
+    this.#sleepers.clear();
+    for (const sleeper of sleepers) this.#wakeOne(sleeper);
+  }
+
+  /** A new socket, already accepted. */
+  open(socket: WebSocket, identities: readonly AuthId[]): void {
+    this.#touched.add(this.#enter(socket, identities));
+  }
+
+  /** Bytes from a socket. Text is no part of the protocol. */
+  receive(socket: WebSocket, message: ArrayBuffer | string): void {
+    const sleeper = this.#sleepers.get(socket);
+    if (typeof message === "string") {
+      this.#sleepers.delete(socket);
+      return this.#finish(socket, CloseCode.Dropped, "text in a byte stream");
+    }
+    const bytes = new Uint8Array(message);
+    if (sleeper !== undefined) {
+      sleeper.chunks.push(bytes);
+      return;
+    }
+    const entry = this.#bySocket.get(socket);
+    if (entry === undefined) return closeSocket(socket, CloseCode.NotLeading, "not leading");
+    this.#touched.add(entry);
+    entry.connection.receive(bytes);
+  }
+
+  /** A request of this connection may have changed its watches. */
+  watchesChanged(watcher: WatcherId): void {
+    const entry = this.#byWatcher.get(watcher);
+    if (entry !== undefined) entry.watchesChanged = true;
+  }
+
+  /** The client's end of a socket has closed. Its session goes on. */
+  closed(socket: WebSocket, code: number): void {
+    this.#sleepers.delete(socket);
+    this.#finish(socket, code, "closed by the client");
+  }
+
+  /** Nobody was found to lead: connections that slept have waited long enough. */
+  closeSleepers(reason: string): void {
+    for (const { socket } of this.#sleepers.values()) closeSocket(socket, CloseCode.NotLeading, reason);
+    this.#sleepers.clear();
+  }
+
+  /** Another member leads, or this one no longer does. */
+  closeAll(reason: string): void {
+    this.closeSleepers(reason);
+    for (const entry of [...this.#bySocket.values()])
+      this.#finish(entry.socket, CloseCode.NotLeading, reason);
+  }
+
+  /** A session now belongs to this connection; an older one of the same session ends. */
+  bind(connection: Connection, sessionId: SessionId): void {
+    const entry = this.#byWatcher.get(connection.watcher);
+    if (entry === undefined) return;
+    const older = this.#bySession.get(sessionId);
+    if (older !== undefined && older !== entry) {
+      this.#finish(older.socket, CloseCode.Normal, "session connected again");
+    }
+    this.#bySession.set(sessionId, entry);
+  }
+
+  /** A session is over: what was answered so far still leaves. */
+  endSession(sessionId: SessionId): void {
+    const entry = this.#bySession.get(sessionId);
+    if (entry === undefined) return;
+    this.#touched.add(entry);
+    entry.connection.end({ kind: "close", reason: "session closed" });
+  }
+
+  canRead(watcher: WatcherId, trigger: Trigger): boolean {
+    const entry = this.#byWatcher.get(watcher);
+    if (entry === undefined) return false;
+    return this.#parts.tree.canRead(trigger.acl, entry.connection.requester.identities);
+  }
+
+  notify(watcher: WatcherId, event: WatchedEvent, zxid: Zxid): void {
+    const entry = this.#byWatcher.get(watcher);
+    if (entry === undefined) return;
+    this.#touched.add(entry);
+    entry.watchesChanged = true;
+    entry.connection.notify(event, zxidToBigint(zxid));
+  }
+
+  /** Something was written to this connection outside of its own message. */
+  touch(connection: Connection): void {
+    const entry = this.#byWatcher.get(connection.watcher);
+    if (entry !== undefined) this.#touched.add(entry);
+  }
+
+  /** End of a turn: one message per socket, one attachment where it changed. */
+  flush(): void {
+    for (const entry of this.#touched) {
+      const { connection, socket } = entry;
+      const output = connection.takeOutput();
+      if (output !== undefined) sendBytes(socket, output);
+      if (connection.ending === undefined) this.#store(entry);
+      else {
+        const { kind, reason } = connection.ending;
+        this.#finish(socket, kind === "close" ? CloseCode.Normal : CloseCode.Dropped, reason);
+      }
+    }
+    this.#touched.clear();
+  }
+
+  #enter(socket: WebSocket, identities: readonly AuthId[]): Entry {
+    const connection = new Connection(this.#parts.host, this.#parts.nextWatcher(), identities);
+    const entry: Entry = { socket, connection, stored: "", watchesChanged: false, watches: undefined };
+    this.#bySocket.set(socket, entry);
+    this.#byWatcher.set(connection.watcher, entry);
+    return entry;
+  }
+
+  #wakeOne({ socket, attachment, chunks }: Sleeper): void {
+    const { tree, host } = this.#parts;
+    const sessionId = makeSessionId(attachment.sessionId);
+    if (!tree.hasSession(sessionId)) return closeSocket(socket, CloseCode.Normal, "session closed");
+    const entry = this.#enter(socket, attachment.identities);
+    const { connection } = entry;
+    connection.resume(sessionId, attachment.identities);
+    this.bind(connection, sessionId);
+    this.#touched.add(entry);
+    entry.watchesChanged = true;
+    if (attachment.watches !== undefined) {
+      const seen = parseZxid(attachment.zxid) ?? ZERO_ZXID;
+      const request = {
+        type: OpCode.SetWatches,
+        relativeZxid: zxidToBigint(seen),
+        ...attachment.watches,
+        persistent: [],
+        persistentRecursive: [],
+      };
+      const answer = host.read(request, connection.requester, connection.watcher);
+      for (const event of answer.events ?? []) connection.notify(event, -1n);
+    }
+    for (const chunk of chunks) connection.receive(chunk);
+  }
+
+  #finish(socket: WebSocket, code: number, reason: string): void {
+    const entry = this.#bySocket.get(socket);
+    if (entry !== undefined) {
+      const { connection } = entry;
+      connection.end({ kind: "drop", reason });
+      this.#parts.tree.watches.drop(connection.watcher);
+      this.#bySocket.delete(socket);
+      this.#byWatcher.delete(connection.watcher);
+      this.#touched.delete(entry);
+      if (this.#bySession.get(connection.sessionId) === entry) this.#bySession.delete(connection.sessionId);
+    }
+    closeSocket(socket, code, reason);
+  }
+
+  #store(entry: Entry): void {
+    const { connection, socket } = entry;
+    const { sessionId, identities } = connection.requester;
+    const brief = `${connection.isBusy} ${sessionId} ${identities.length}`;
+    if (brief === entry.stored && !entry.watchesChanged) return;
+    if (entry.watchesChanged)
+      entry.watches = this.#storable(this.#parts.tree.watches.export(connection.watcher));
+    entry.stored = brief;
+    entry.watchesChanged = false;
+    const { watches } = entry;
+    socket.serializeAttachment({
+      version: attachmentVersion,
+      identities,
+      sessionId,
+      zxid: formatZxid(this.#parts.tree.applied),
+      watches: watches === "tooMany" ? undefined : watches,
+      isBound: connection.isBusy || watches === "tooMany",
+    } satisfies Attachment);
+  }
+
+  /** `tooMany`: too large to attach, or of a kind whose missed events nobody could tell. */
+  #storable(watches: WatchSnapshot | undefined): StoredWatches | "tooMany" | undefined {
+    if (watches === undefined) return undefined;
+    if (watches.persistent.length > 0 || watches.persistentRecursive.length > 0) return "tooMany";
+    const paths = [...watches.data, ...watches.child];
+    if (paths.reduce((sum, path) => sum + 3 * path.length + 8, 0) > attachmentBytesMax) return "tooMany";
+    const exists = (path: string) => this.#parts.tree.get(path) !== undefined;
+    return {
+      data: watches.data.filter(exists),
+      exist: watches.data.filter((path) => !exists(path)),
+      child: watches.child,
+    };
+  }
+}
+
+function parseAttachment(value: unknown): Attachment | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const record: Partial<Record<keyof Attachment, unknown>> = { ...value };
+  if (record.version !== attachmentVersion) return undefined;
+  // Ours, of this version: nothing else writes attachments.
+  return value as Attachment;
+}
+
+function sendBytes(socket: WebSocket, bytes: Uint8Array): void {
+  try {
+    socket.send(bytes);
+  } catch {
+    // The socket has closed under us; `webSocketClose` follows and tidies up.
+  }
+}
+
+function closeSocket(socket: WebSocket, code: number, reason: string): void {
+  try {
+    // 1005 and 1006 say how a socket ended and may not be sent.
+    socket.close(code === 1005 || code === 1006 ? CloseCode.Normal : code, reason);
+  } catch {
+    // Already closed.
+  }
+}

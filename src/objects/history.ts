@@ -1,0 +1,286 @@
+/**
+ * The durable half of a peer: carries out its `store` duties, and reads its log back.
+ *
+ * Invariants:
+ * - One `write` is one transaction: all of a step's changes or none.
+ * - Reads see every earlier write. The newest batches are also kept in memory, because they are read again
+ *   at once: by followers when they are committed, by the leader for learners a little behind.
+ *
+ * @module
+ */
+
+import {
+  assert,
+  compareZxid,
+  formatZxid,
+  parseZxid,
+  unreachable,
+  ZERO_ZXID,
+  type Zxid,
+} from "../base/index.ts";
+import { packPayloads, unpackPayloads } from "../jute/index.ts";
+import type { Batch, DurableState, HistoryReader, Outline, Promises, StoreOp } from "../zab/index.ts";
+import type { EnsembleConfig } from "./api.ts";
+import { installPage, SnapshotSource } from "./snapshots.ts";
+import {
+  deleteLog,
+  deleteLogRow,
+  deleteLogRowsAbove,
+  deleteLogRowsThrough,
+  findLogRow,
+  firstLogRowAfterEpoch,
+  insertLogRow,
+  type LogRow,
+  logRuns,
+} from "./sql/log.ts";
+import { readMeta, writeMeta } from "./sql/meta.ts";
+import { deleteStaging, insertStagedPage, readStagedPage } from "./sql/staging.ts";
+import type { SqlTreeRows } from "./sql/znodes.ts";
+
+/** Payload bytes of recent batches kept in memory. What is older is read from its row. */
+const recentBytesMax = 4 * 1024 * 1024;
+
+const noPromises: Promises = { acceptedEpoch: 0, acceptedLeader: 0, currentEpoch: 0, establishedEpoch: 0 };
+
+export class History implements HistoryReader {
+  readonly snapshots: SnapshotSource;
+  readonly #storage: DurableObjectStorage;
+  readonly #sql: SqlStorage;
+  readonly #rows: SqlTreeRows;
+  #base: Zxid;
+  #recent: Batch[] = [];
+  #recentBytes = 0;
+  #loggedBytes = 0;
+
+  constructor(storage: DurableObjectStorage, rows: SqlTreeRows) {
+    this.#storage = storage;
+    this.#sql = storage.sql;
+    this.#rows = rows;
+    this.#base = readZxidMeta(this.#sql, "base");
+    this.snapshots = new SnapshotSource(rows);
+  }
+
+  /** Payload bytes logged since the last checkpoint, as far as this incarnation knows. */
+  get loggedBytes(): number {
+    return this.#loggedBytes;
+  }
+
+  checkpointed(): void {
+    this.#loggedBytes = 0;
+  }
+
+  /** What a peer is rebuilt from. */
+  load(config: EnsembleConfig): DurableState {
+    return {
+      promises: readPromises(this.#sql),
+      config: {
+        version: ZERO_ZXID,
+        members: [
+          ...config.voters.map((id) => ({ id, role: "voter" as const })),
+          ...config.observers.map((id) => ({ id, role: "observer" as const })),
+        ],
+      },
+      outline: this.#outline(),
+      applied: this.#rows.applied,
+    };
+  }
+
+  write(ops: readonly StoreOp[]): void {
+    if (ops.length === 0) return;
+    this.#storage.transactionSync(() => {
+      for (const op of ops) this.#carryOut(op);
+    });
+  }
+
+  readAfter(after: Zxid, bytesMax: number): Batch | undefined {
+    const recent = this.#readRecent(after);
+    if (recent !== undefined) return recent;
+    const row = this.#rowAfter(after);
+    if (row === undefined) return undefined;
+    return this.#gather(row, row.epoch === after.epoch ? after.counter + 1 : row.first, bytesMax);
+  }
+
+  openSnapshot(): { id: number; zxid: Zxid } {
+    return this.snapshots.open();
+  }
+
+  readSnapshotPage(id: number, page: number): { bytes: Uint8Array; last: boolean } | undefined {
+    return this.snapshots.readPage(id, page);
+  }
+
+  closeSnapshot(id: number): void {
+    this.snapshots.close(id);
+  }
+
+  /** Drops the log through `base`, in whole rows; answers the base that came of it. */
+  compact(base: Zxid): Zxid {
+    if (compareZxid(base, this.#base) <= 0) return this.#base;
+    assert(compareZxid(base, this.#rows.applied) <= 0, "only applied txns are compacted");
+    const row = findLogRow(this.#sql, base.epoch, base.counter);
+    const isWhole = row === undefined || row.first + row.count - 1 === base.counter;
+    const reached = isWhole || row === undefined ? base : { epoch: row.epoch, counter: row.first - 1 };
+    if (reached.counter === 0 || compareZxid(reached, this.#base) <= 0) return this.#base;
+    this.#storage.transactionSync(() => {
+      deleteLogRowsThrough(this.#sql, reached.epoch, reached.counter);
+      writeMeta(this.#sql, "base", formatZxid(reached));
+    });
+    this.#base = reached;
+    return reached;
+  }
+
+  #outline(): Outline {
+    const runs = logRuns(this.#sql);
+    for (const run of runs) {
+      const start = run.epoch === this.#base.epoch ? this.#base.counter + 1 : 1;
+      assert(run.first === start, `the log of epoch ${run.epoch} starts at ${run.first}, not at ${start}`);
+    }
+    return { base: this.#base, runs: runs.map(({ epoch, last }) => ({ epoch, last })) };
+  }
+
+  #carryOut(op: StoreOp): void {
+    switch (op.kind) {
+      case "promises":
+        return writeMeta(this.#sql, "promises", JSON.stringify(op.promises));
+      case "append":
+        return this.#append(op.batch);
+      case "truncate":
+        return this.#truncate(op.after);
+      case "discardStaging":
+        return deleteStaging(this.#sql);
+      case "stagePage":
+        return insertStagedPage(this.#sql, op.page, op.bytes);
+      case "installSnapshot":
+        return this.#installSnapshot(op.zxid, op.pages);
+      case "fence":
+        // The value only has to change: in an instance that was replaced the write fails.
+        return writeMeta(this.#sql, "fence", String(Number(readMeta(this.#sql, "fence") ?? "0") + 1));
+      default:
+        return unreachable(op);
+    }
+  }
+
+  #append(batch: Batch): void {
+    const packed = packPayloads(batch.payloads);
+    insertLogRow(this.#sql, {
+      epoch: batch.epoch,
+      first: batch.first,
+      count: batch.payloads.length,
+      batch: packed,
+    });
+    this.#loggedBytes += packed.length;
+    this.#remember(batch, packed.length);
+  }
+
+  #remember(batch: Batch, bytes: number): void {
+    this.#recent.push(batch);
+    this.#recentBytes += bytes;
+    if (this.#recentBytes <= recentBytesMax) return;
+    // Drop the older half at once: one by one would shift the array for every append.
+    const half = Math.ceil(this.#recent.length / 2);
+    this.#recent = this.#recent.slice(half);
+    this.#recentBytes = this.#recent.reduce((sum, kept) => sum + batchBytes(kept), 0);
+  }
+
+  #truncate(after: Zxid): void {
+    const cut = findLogRow(this.#sql, after.epoch, after.counter);
+    deleteLogRowsAbove(this.#sql, after.epoch, after.counter);
+    if (cut !== undefined && cut.first + cut.count - 1 > after.counter) {
+      const kept = unpackRow(cut).slice(0, after.counter - cut.first + 1);
+      deleteLogRow(this.#sql, cut.epoch, cut.first);
+      insertLogRow(this.#sql, { ...cut, count: kept.length, batch: packPayloads(kept) });
+    }
+    this.#forgetRecent();
+  }
+
+  #installSnapshot(zxid: Zxid, pages: number): void {
+    this.#rows.clear();
+    for (let page = 0; page < pages; page++) {
+      const bytes = readStagedPage(this.#sql, page);
+      assert(bytes !== undefined, `page ${page} of ${pages} was never staged`);
+      installPage(this.#rows, bytes);
+    }
+    deleteLog(this.#sql);
+    deleteStaging(this.#sql);
+    writeMeta(this.#sql, "base", formatZxid(zxid));
+    writeMeta(this.#sql, "applied", formatZxid(zxid));
+    this.#base = zxid;
+    this.#rows.reload();
+    this.#forgetRecent();
+  }
+
+  #forgetRecent(): void {
+    this.#recent = [];
+    this.#recentBytes = 0;
+  }
+
+  #readRecent(after: Zxid): Batch | undefined {
+    // Newest first: what is read again is almost always the last batch.
+    for (let i = this.#recent.length - 1; i >= 0; i--) {
+      const batch = this.#recent[i];
+      if (batch === undefined || batch.epoch < after.epoch) return undefined;
+      if (batch.epoch > after.epoch || batch.first > after.counter + 1) continue;
+      const skip = after.counter + 1 - batch.first;
+      if (skip >= batch.payloads.length) return undefined;
+      return skip === 0
+        ? batch
+        : { epoch: batch.epoch, first: after.counter + 1, payloads: batch.payloads.slice(skip) };
+    }
+    return undefined;
+  }
+
+  #rowAfter(after: Zxid): LogRow | undefined {
+    return (
+      findLogRow(this.#sql, after.epoch, after.counter + 1) ?? firstLogRowAfterEpoch(this.#sql, after.epoch)
+    );
+  }
+
+  /** From `counter` on, as many rows of the epoch as fit; at least the one given. */
+  #gather(firstRow: LogRow, counter: number, bytesMax: number): Batch {
+    const payloads = unpackRow(firstRow).slice(counter - firstRow.first);
+    let bytes = firstRow.batch.length;
+    let row: LogRow | undefined = firstRow;
+    while (bytes < bytesMax) {
+      row = findLogRow(this.#sql, firstRow.epoch, counter + payloads.length);
+      if (row === undefined || bytes + row.batch.length > bytesMax) break;
+      payloads.push(...unpackRow(row));
+      bytes += row.batch.length;
+    }
+    return { epoch: firstRow.epoch, first: counter, payloads };
+  }
+}
+
+function batchBytes(batch: Batch): number {
+  return batch.payloads.reduce((sum, payload) => sum + payload.length, 0);
+}
+
+function unpackRow(row: LogRow): Uint8Array[] {
+  const payloads = unpackPayloads(row.batch);
+  assert(
+    payloads !== undefined && payloads.length === row.count,
+    `the log row ${formatZxid({ epoch: row.epoch, counter: row.first })} cannot be read`,
+  );
+  return [...payloads];
+}
+
+function readPromises(sql: SqlStorage): Promises {
+  const text = readMeta(sql, "promises");
+  if (text === undefined) return noPromises;
+  const value: unknown = JSON.parse(text);
+  assert(isPromises(value), "the stored promises cannot be read");
+  return value;
+}
+
+function isPromises(value: unknown): value is Promises {
+  if (typeof value !== "object" || value === null) return false;
+  const names = ["acceptedEpoch", "acceptedLeader", "currentEpoch", "establishedEpoch"] as const;
+  const record: Partial<Record<string, unknown>> = { ...value };
+  return names.every((name) => Number.isInteger(record[name]));
+}
+
+function readZxidMeta(sql: SqlStorage, key: "base"): Zxid {
+  const text = readMeta(sql, key);
+  if (text === undefined) return ZERO_ZXID;
+  const zxid = parseZxid(text);
+  assert(zxid !== undefined, `the stored \`${key}\` is no zxid`);
+  return zxid;
+}

@@ -1,0 +1,157 @@
+/**
+ * Peer links: carries packets to the other members by calls on their objects.
+ *
+ * One call at a time and peer; what gathers meanwhile goes with the next one, which is group commit on the
+ * way between members. Order, duplicates and incarnations are the pure link's affair (`zab/link.ts`); here
+ * are calls, their timeouts and their retries.
+ *
+ * Invariant: an answer counts only while the call it belongs to is the current one of its link. A late one
+ * is ignored: what it carried comes again.
+ *
+ * @module
+ */
+
+import { assert, type ServerId } from "../base/index.ts";
+import {
+  type Carrier,
+  createLink,
+  enqueue,
+  type Link,
+  type LinkLoss,
+  type Outgoing,
+  type Received,
+  receiveRequest,
+  receiveResponse,
+  remind,
+  requestFailed,
+  takeRequest,
+  takeResponse,
+  wantsCall,
+} from "../zab/index.ts";
+import { decodeCarrier, encodeCarrier } from "./packet-codec.ts";
+
+/** A call that takes longer is given up; its outcome is unknown and its packets are sent again. */
+const callTicksMax = 10;
+
+/** After n failures in a row the next call waits 2^n ticks, at most this many. */
+const backoffTicksMax = 16;
+
+/** How often packets that travelled in an answer, and were not acknowledged, ask for a call of their own. */
+const remindTicks = 5;
+
+/** Calls `exchange` on a member's object. Rejects when the outcome is unknown. */
+export type CallPeer = (peer: ServerId, carrier: Uint8Array) => Promise<Uint8Array>;
+
+/** What the shell does with packets that came in an answer, in a turn of their own. */
+export type OnAnswer = (peer: ServerId, received: Received) => void;
+
+interface PeerLink {
+  readonly peer: ServerId;
+  readonly link: Link;
+  /** Number of the current call; late answers carry an older one. */
+  call: number;
+  /** Tick at which the current call began; `undefined` when none is under way. */
+  calledAt: number | undefined;
+  failures: number;
+  retryAt: number;
+}
+
+export class Links {
+  readonly #links = new Map<ServerId, PeerLink>();
+  readonly #callPeer: CallPeer;
+  readonly #onAnswer: OnAnswer;
+  #tick = 0;
+
+  constructor(
+    self: ServerId,
+    incarnation: number,
+    peers: readonly ServerId[],
+    io: {
+      readonly callPeer: CallPeer;
+      readonly onAnswer: OnAnswer;
+    },
+  ) {
+    this.#callPeer = io.callPeer;
+    this.#onAnswer = io.onAnswer;
+    for (const peer of peers) {
+      const link = createLink({ self, peer, incarnation });
+      this.#links.set(peer, { peer, link, call: 0, calledAt: undefined, failures: 0, retryAt: 0 });
+    }
+  }
+
+  /** Queues a packet; `lost` when the peer does not listen and everything queued for it was dropped. */
+  post(outgoing: Outgoing): LinkLoss | undefined {
+    const entry = this.#links.get(outgoing.to);
+    assert(entry !== undefined, `server ${outgoing.to} is of this ensemble`);
+    return enqueue(entry.link, outgoing.packet, outgoing.lazy);
+  }
+
+  /**
+   * Takes a carrier that a peer's call brought.
+   *
+   * `undefined` when it is not for us or unreadable: nothing was delivered. Call `answer` once what was
+   * delivered has been carried out: it holds what is to go back.
+   */
+  receive(bytes: Uint8Array, self: ServerId): { peer: ServerId; received: Received } | undefined {
+    const carrier = decodeCarrier(bytes);
+    if (carrier === undefined || carrier.to !== self) return undefined;
+    const entry = this.#links.get(carrier.from);
+    if (entry === undefined) return undefined;
+    return { peer: entry.peer, received: receiveRequest(entry.link, carrier) };
+  }
+
+  answer(peer: ServerId): Uint8Array {
+    const entry = this.#links.get(peer);
+    assert(entry !== undefined, "only a peer is answered");
+    return encodeCarrier(takeResponse(entry.link));
+  }
+
+  /** A tick has passed: gives up calls that hang, and reminds of what an answer carried without effect. */
+  tick(): void {
+    this.#tick += 1;
+    for (const entry of this.#links.values()) {
+      if (entry.calledAt !== undefined && this.#tick - entry.calledAt >= callTicksMax) this.#fail(entry);
+      if (this.#tick % remindTicks === 0) remind(entry.link);
+    }
+  }
+
+  /** Starts the calls that are due. `includeLazy`: also for packets that only wait for company. */
+  flush(includeLazy: boolean): void {
+    for (const entry of this.#links.values()) {
+      if (entry.calledAt !== undefined || this.#tick < entry.retryAt) continue;
+      const wish = wantsCall(entry.link);
+      if (wish === "no" || (wish === "soon" && !includeLazy)) continue;
+      const carrier = takeRequest(entry.link);
+      if (carrier !== undefined) this.#call(entry, carrier);
+    }
+  }
+
+  #call(entry: PeerLink, carrier: Carrier): void {
+    entry.call += 1;
+    entry.calledAt = this.#tick;
+    const call = entry.call;
+    this.#callPeer(entry.peer, encodeCarrier(carrier)).then(
+      (bytes) => this.#answered(entry, call, bytes),
+      () => {
+        if (entry.call === call && entry.calledAt !== undefined) this.#fail(entry);
+      },
+    );
+  }
+
+  #answered(entry: PeerLink, call: number, bytes: Uint8Array): void {
+    if (entry.call !== call || entry.calledAt === undefined) return;
+    const carrier = decodeCarrier(bytes);
+    if (carrier === undefined || carrier.from !== entry.peer) return this.#fail(entry);
+    entry.calledAt = undefined;
+    entry.failures = 0;
+    this.#onAnswer(entry.peer, receiveResponse(entry.link, carrier));
+  }
+
+  #fail(entry: PeerLink): void {
+    entry.calledAt = undefined;
+    entry.call += 1;
+    entry.failures += 1;
+    entry.retryAt = this.#tick + Math.min(2 ** entry.failures, backoffTicksMax);
+    requestFailed(entry.link);
+  }
+}

@@ -1,0 +1,289 @@
+/**
+ * Locks for callers without a connection: a place in a queue that lives and dies with a session of its own.
+ *
+ * A contender is a sequential ephemeral under the lock's znode, owned by a session whose timeout is the
+ * lock's `ttl`. Keeping the lock touches the session; releasing it, giving up waiting and letting it lapse
+ * all end the session, and the place goes with it in the same txn. The fencing token is the zxid that
+ * created the contender: places are taken in zxid order, so later holders always have greater tokens.
+ *
+ * The caller names its place (`id`). Asking again after a failure finds it, so retries never queue twice.
+ *
+ * Invariant: `granted` is answered only for what was true at a moment this member was the confirmed leader.
+ *
+ * @module
+ */
+
+import {
+  assert,
+  CreateMode,
+  formatZxid,
+  isValidPath,
+  joinPath,
+  NO_SESSION,
+  OPEN_ACL,
+  OpCode,
+  parentOf,
+  type Requester,
+  type SessionId,
+  type WriteRequest,
+  ZkErrorCode,
+} from "../base/index.ts";
+import type { Tree, TxnOutcome, WatcherId } from "../tree/index.ts";
+import type { Contender, LockAnswer, LockMode, LockReference, LockRequest, LockView } from "./api.ts";
+import { ownContenderName, ownLockId, type QueuedContender, queueOf } from "./lock-queue.ts";
+import type { Settlement } from "./writes.ts";
+
+/** Contenders of one lock that are looked at; far beyond any queue that works. */
+const contendersMax = 100_000;
+
+const decoder = new TextDecoder();
+const encoder = new TextEncoder();
+
+export interface LocksHost {
+  readonly tree: Tree;
+  now(): number;
+  isLeading(): boolean;
+  /** A session of `timeoutMs` for the HTTP door; `undefined` when this member no longer leads. */
+  newSessionId(): SessionId | undefined;
+  /** Settles when the write has applied, or leadership is lost; at once when it is already. */
+  write(request: WriteRequest, requester: Requester): Promise<Settlement>;
+  /** Restarts a session's deadline. */
+  touch(session: SessionId): boolean;
+  /** Resolves to whether leadership was confirmed after the call. */
+  confirm(fresh: boolean): Promise<boolean>;
+  /** Calls back once when a child of `path` comes or goes, or leadership is lost. */
+  watchChildren(path: string, changed: () => void): WatcherId;
+  unwatch(watcher: WatcherId): void;
+}
+
+/** A contender of ours, found in the applied state. */
+interface Place {
+  readonly contender: QueuedContender;
+  readonly session: SessionId;
+  readonly token: string;
+}
+
+type Entered = { readonly kind: "entered" } | LockAnswer;
+
+export class Locks {
+  readonly #host: LocksHost;
+  /** Sessions whose caller is waiting here: the wait itself keeps them alive. */
+  readonly #waiting = new Map<string, SessionId>();
+
+  constructor(host: LocksHost) {
+    this.#host = host;
+  }
+
+  /** A tick has passed. */
+  tick(): void {
+    for (const session of this.#waiting.values()) this.#host.touch(session);
+  }
+
+  async acquire(request: LockRequest): Promise<LockAnswer> {
+    const { path, id } = request;
+    const known = this.#find(path, id) !== undefined;
+    if (!known) {
+      const entered = await this.#enter(request);
+      if (entered.kind !== "entered") return entered;
+      const place = this.#find(path, id);
+      // Its own commit has just confirmed this leader.
+      if (place?.contender.holds === true) return this.#granted(request, place, this.#host.now());
+    }
+    return this.#wait(request);
+  }
+
+  async keep({ path, id }: LockReference): Promise<LockAnswer> {
+    const before = this.#find(path, id);
+    const keptAt = this.#host.now();
+    if (before !== undefined) this.#host.touch(before.session);
+    if (!(await this.#host.confirm(true))) return { kind: "unknown" };
+    const place = this.#find(path, id);
+    if (place === undefined || before === undefined) return { kind: "gone" };
+    if (!place.contender.holds) return { kind: "timedOut", contenders: this.#contenders(path) };
+    const ttlMs = this.#host.tree.session(place.session)?.timeoutMs ?? 0;
+    return this.#granted({ id, ttlMs, mode: place.contender.mode }, place, keptAt);
+  }
+
+  async release({ path, id }: LockReference): Promise<LockAnswer> {
+    const place = this.#find(path, id);
+    if (place !== undefined) return this.#leave(place, { kind: "released" });
+    return (await this.#host.confirm(true)) ? { kind: "gone" } : { kind: "unknown" };
+  }
+
+  async describe(path: string, requester: Requester): Promise<LockView> {
+    if (!(await this.#host.confirm(true))) return { kind: "unknown" };
+    const { tree } = this.#host;
+    const znode = tree.get(path);
+    if (znode !== undefined && !tree.canRead(znode.acl, requester.identities)) {
+      return { kind: "refused", outcome: { err: ZkErrorCode.NoAuth }, path };
+    }
+    return {
+      kind: "described",
+      contenders: this.#contenders(path, requester),
+      zxid: formatZxid(tree.applied),
+    };
+  }
+
+  /** Opens a session and takes a place; makes the lock's znode and its parents when they are missing. */
+  async #enter(request: LockRequest): Promise<Entered> {
+    const { path, id, mode, owner, identities } = request;
+    const session = this.#host.newSessionId();
+    if (session === undefined) return { kind: "notLeader", leader: 0 };
+    const requester = { sessionId: session, identities };
+    const open: WriteRequest = { type: OpCode.CreateSession, timeoutMs: request.ttlMs };
+    const create: WriteRequest = {
+      type: OpCode.Create,
+      path: joinPath(path, ownContenderName(id, mode)),
+      data: encoder.encode(owner),
+      acl: OPEN_ACL,
+      flags: CreateMode.EphemeralSequential,
+      ttlMs: -1,
+    };
+    // Both in one batch: whoever dies in between leaves an empty session that lapses.
+    const opened = this.#host.write(open, requester);
+    let settled = await this.#host.write(create, requester);
+    await opened;
+    for (let tries = 0; tries < parentTriesMax && codeOf(settled) === ZkErrorCode.NoNode; tries++) {
+      const made = await this.#makeZnode(path, { sessionId: NO_SESSION, identities });
+      if (made !== undefined) return this.#abandon(session, made);
+      settled = await this.#host.write(create, requester);
+    }
+    if (settled.kind === "lost") return { kind: "unknown" };
+    const code = codeOf(settled);
+    if (code === ZkErrorCode.Ok) return { kind: "entered" };
+    return this.#abandon(session, { kind: "refused", outcome: { err: code }, path });
+  }
+
+  /** `undefined` when the znode is there now, parents included. */
+  async #makeZnode(path: string, requester: Requester): Promise<LockAnswer | undefined> {
+    assert(isValidPath(path), "the door has checked the path");
+    const missing: string[] = [];
+    for (let at = path; at !== "/" && this.#host.tree.get(at) === undefined; at = parentOf(at))
+      missing.unshift(at);
+    for (const at of missing) {
+      const settled = await this.#host.write(
+        {
+          type: OpCode.Create,
+          path: at,
+          data: new Uint8Array(0),
+          acl: OPEN_ACL,
+          flags: CreateMode.Persistent,
+          ttlMs: -1,
+        },
+        requester,
+      );
+      if (settled.kind === "lost") return { kind: "unknown" };
+      const err = codeOf(settled);
+      const isThere = err === ZkErrorCode.Ok || err === ZkErrorCode.NodeExists;
+      if (!isThere) return { kind: "refused", outcome: { err }, path: at };
+    }
+    return undefined;
+  }
+
+  async #wait(request: LockRequest): Promise<LockAnswer> {
+    const { path, id, waitMs } = request;
+    const until = this.#host.now() + waitMs;
+    for (;;) {
+      const place = this.#find(path, id);
+      if (place === undefined)
+        return (await this.#host.confirm(false)) ? { kind: "gone" } : { kind: "unknown" };
+      const leftMs = until - this.#host.now();
+      if (place.contender.holds) {
+        const since = this.#host.now();
+        this.#host.touch(place.session);
+        if (!(await this.#host.confirm(false))) return { kind: "unknown" };
+        const still = this.#find(path, id);
+        if (still?.contender.holds === true) return this.#granted(request, still, since);
+      } else if (leftMs <= 0) {
+        return this.#leave(place, { kind: "timedOut", contenders: this.#contenders(path) });
+      } else {
+        await this.#change(request, place.session, leftMs);
+        if (!this.#host.isLeading()) return { kind: "unknown" };
+      }
+    }
+  }
+
+  /** Resolves when the queue has changed, or `waitMs` have passed, or leadership is lost. */
+  async #change({ path, id }: LockRequest, session: SessionId, waitMs: number): Promise<void> {
+    this.#waiting.set(id, session);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let watcher: WatcherId | undefined;
+    await new Promise<void>((resolve) => {
+      watcher = this.#host.watchChildren(path, resolve);
+      timer = setTimeout(resolve, waitMs);
+    });
+    if (timer !== undefined) clearTimeout(timer);
+    if (watcher !== undefined) this.#host.unwatch(watcher);
+    this.#waiting.delete(id);
+  }
+
+  async #leave(place: Place, answer: LockAnswer): Promise<LockAnswer> {
+    const requester = { sessionId: place.session, identities: [] };
+    const settled = await this.#host.write({ type: OpCode.CloseSession }, requester);
+    return settled.kind === "lost" ? { kind: "unknown" } : answer;
+  }
+
+  async #abandon(session: SessionId, answer: LockAnswer): Promise<LockAnswer> {
+    await this.#host.write({ type: OpCode.CloseSession }, { sessionId: session, identities: [] });
+    return answer;
+  }
+
+  #granted(
+    request: { readonly id: string; readonly mode: LockMode; readonly ttlMs: number },
+    place: Place,
+    sinceMs: number,
+  ): LockAnswer {
+    const { id, ttlMs } = request;
+    return {
+      kind: "granted",
+      id,
+      mode: place.contender.mode,
+      token: place.token,
+      ttlMs,
+      expiresAtMs: sinceMs + ttlMs,
+    };
+  }
+
+  #queue(path: string): readonly QueuedContender[] {
+    return queueOf(this.#host.tree.children(path, undefined, contendersMax));
+  }
+
+  #find(path: string, id: string): Place | undefined {
+    const contender = this.#queue(path).find((candidate) => ownLockId(candidate) === id);
+    if (contender === undefined) return undefined;
+    const znode = this.#host.tree.get(joinPath(path, contender.name));
+    if (znode?.lifetime.kind !== "ephemeral") return undefined;
+    return { contender, session: znode.lifetime.owner, token: formatZxid(znode.czxid) };
+  }
+
+  #contenders(path: string, reader?: Requester): readonly Contender[] {
+    const { tree } = this.#host;
+    return this.#queue(path).flatMap((contender) => {
+      const znode = tree.get(joinPath(path, contender.name));
+      if (znode === undefined) return [];
+      const isReadable = reader === undefined || tree.canRead(znode.acl, reader.identities);
+      return [
+        {
+          id: ownLockId(contender) ?? contender.name,
+          mode: contender.mode,
+          holds: contender.holds,
+          owner: isReadable && znode.data !== null ? decoder.decode(znode.data) : "",
+          token: formatZxid(znode.czxid),
+          sinceMs: znode.ctime,
+        },
+      ];
+    });
+  }
+}
+
+/** Someone may delete the parents again while we make them. */
+const parentTriesMax = 3;
+
+function codeOf(settled: Settlement): ZkErrorCode {
+  if (settled.kind === "lost") return ZkErrorCode.ConnectionLoss;
+  return outcomeCode(settled.applied.outcome);
+}
+
+function outcomeCode(outcome: TxnOutcome): ZkErrorCode {
+  return outcome.kind === "refused" ? outcome.code : ZkErrorCode.Ok;
+}

@@ -1,0 +1,248 @@
+/**
+ * The replicated half of a member: its Zab peer, its history, its tree and its links, without clients.
+ *
+ * Every event becomes one `step`, and its duties are carried out at once, in order, in the same synchronous
+ * turn: store, send, apply, answer. There is no `await` in here, so no other event can come between. What
+ * the duties put into the links leaves at the end of the turn, behind the output gate.
+ *
+ * @module
+ */
+
+import { assert, compareZxid, formatZxid, type ServerId, type Txn, type Zxid } from "../base/index.ts";
+import { decodeTxn } from "../jute/index.ts";
+import type { Applied, Tree } from "../tree/index.ts";
+import {
+  createPeer,
+  type Duties,
+  type Outgoing,
+  type Peer,
+  type PeerEvent,
+  type PeerOptions,
+  type PeerStatus,
+  type Received,
+  type Serving,
+  statusOf,
+  step,
+} from "../zab/index.ts";
+import type { EnsembleConfig } from "./api.ts";
+import type { History } from "./history.ts";
+import { type CallPeer, Links } from "./links.ts";
+
+/** Payload bytes read from the log at a time while applying. */
+const applyBytes = 1024 * 1024;
+
+/** Log rows since the last checkpoint that make the next one due, in payload bytes. */
+const checkpointLogBytes = 8 * 1024 * 1024;
+
+/** Dirty bytes in the tree's cache that make a checkpoint due. */
+const checkpointDirtyBytes = 16 * 1024 * 1024;
+
+/** A checkpoint that a snapshot holds up this much longer than due ends the snapshot. */
+const checkpointHeldFactor = 8;
+
+/** Txns kept in the log below a checkpoint, so that short absences are healed by a diff. */
+const keptTxns = 2000;
+
+export interface ReplicaHooks {
+  /** What the member may do for clients has changed. */
+  serving(serving: Serving): void;
+  /** A txn was applied, here and now: tell watchers, then the writer. */
+  applied(zxid: Zxid, txn: Txn, applied: Applied): void;
+  confirmed(id: number): void;
+  rejected(id: number): void;
+  /** A peer's answer has come: `take` takes it in, in a turn. */
+  answered(take: () => void): void;
+  halted(reason: string): void;
+}
+
+export interface ReplicaParts {
+  readonly id: ServerId;
+  readonly config: EnsembleConfig;
+  readonly options: PeerOptions;
+  readonly history: History;
+  readonly tree: Tree;
+  readonly callPeer: CallPeer;
+  readonly hooks: ReplicaHooks;
+}
+
+export class Replica {
+  readonly #parts: ReplicaParts;
+  readonly #peer: Peer;
+  readonly #links: Links;
+  /** Txns this member proposed and has not applied: saves decoding its own. */
+  readonly #proposed = new Map<number, Txn>();
+  #serving: Serving = { kind: "none" };
+  #halted: string | undefined;
+
+  constructor(parts: ReplicaParts) {
+    this.#parts = parts;
+    const { id, config, options, history } = parts;
+    const peers = [...config.voters, ...config.observers].filter((peer) => peer !== id);
+    this.#links = new Links(id, options.incarnation, peers, {
+      callPeer: parts.callPeer,
+      onAnswer: (peer, received) => parts.hooks.answered(() => this.#receive(peer, received, false)),
+    });
+    this.#peer = createPeer(history.load(config), options, history);
+  }
+
+  get status(): PeerStatus {
+    return statusOf(this.#peer);
+  }
+
+  get serving(): Serving {
+    return this.#serving;
+  }
+
+  get halted(): string | undefined {
+    return this.#halted;
+  }
+
+  boot(): void {
+    this.#run({ kind: "booted" });
+  }
+
+  tick(): void {
+    this.#links.tick();
+    this.#run({ kind: "ticked" });
+    this.#checkpointWhenDue();
+    this.#links.flush(true);
+  }
+
+  /** One carrier there, one back, in one synchronous turn: what it confirms, it confirms at the event's start. */
+  exchange(bytes: Uint8Array): Uint8Array | undefined {
+    const delivery = this.#links.receive(bytes, this.#parts.id);
+    if (delivery === undefined) return undefined;
+    this.#receive(delivery.peer, delivery.received, true);
+    if (this.#halted !== undefined) return undefined;
+    return this.#links.answer(delivery.peer);
+  }
+
+  /** Proposes txns as one batch; they were prepared in this order. */
+  propose(txns: readonly Txn[], payloads: readonly Uint8Array[]): void {
+    const first = this.status.lastLogged;
+    assert(this.#serving.kind === "leading", "only an established leader proposes");
+    const next = first.epoch === this.#serving.epoch ? first.counter + 1 : 1;
+    txns.forEach((txn, i) => {
+      this.#proposed.set(next + i, txn);
+    });
+    this.#run({ kind: "submitted", payloads });
+  }
+
+  /**
+   * Answered by the `confirmed` or `rejected` hook.
+   *
+   * @param fresh - Whether the platform event that asks has just begun (`PeerEvent`).
+   */
+  readIndex(id: number, fresh: boolean): void {
+    this.#run({ kind: "readIndex", id, fresh });
+  }
+
+  /** End of a turn: what was posted leaves. */
+  flush(): void {
+    if (this.#halted === undefined) this.#links.flush(false);
+  }
+
+  #receive(peer: ServerId, received: Received, fresh: boolean): void {
+    if (received.linkDown !== undefined) this.#run({ kind: "linkDown", peer, reason: received.linkDown });
+    for (const packet of received.packets) this.#run({ kind: "received", from: peer, packet, fresh });
+  }
+
+  #run(event: PeerEvent): void {
+    if (this.#halted !== undefined) return;
+    const duties = step(this.#peer, event);
+    if (duties.halt !== undefined) return this.#halt(duties.halt);
+    this.#carryOut(duties);
+  }
+
+  #carryOut(duties: Duties): void {
+    const { hooks, history, tree } = this.#parts;
+    history.write(duties.store);
+    const lost = this.#post(duties.send);
+    if (duties.serving?.kind === "none") this.#serve(duties.serving);
+    if (duties.reloaded !== undefined) tree.reload();
+    if (duties.deliver !== undefined) this.#apply(duties.deliver.after, duties.deliver.through);
+    if (duties.serving !== undefined && duties.serving.kind !== "none") this.#serve(duties.serving);
+    for (const { id } of duties.confirmed) hooks.confirmed(id);
+    for (const id of duties.rejected) hooks.rejected(id);
+    for (const peer of lost) this.#run({ kind: "linkDown", peer, reason: "lost" });
+  }
+
+  /** Answers the peers whose links overflowed. */
+  #post(send: readonly Outgoing[]): Set<ServerId> {
+    const lost = new Set<ServerId>();
+    for (const outgoing of send) if (this.#links.post(outgoing) !== undefined) lost.add(outgoing.to);
+    return lost;
+  }
+
+  #serve(serving: Serving): void {
+    this.#serving = serving;
+    if (serving.kind !== "leading") this.#proposed.clear();
+    this.#parts.hooks.serving(serving);
+  }
+
+  #apply(after: Zxid, through: Zxid): void {
+    const { history, tree } = this.#parts;
+    assert(
+      compareZxid(tree.applied, after) === 0,
+      `applied ${formatZxid(tree.applied)}, not ${formatZxid(after)}`,
+    );
+    let at = after;
+    while (compareZxid(at, through) < 0) {
+      const batch = history.readAfter(at, applyBytes);
+      assert(batch !== undefined, `the log ends at ${formatZxid(at)}, before ${formatZxid(through)}`);
+      for (const [i, payload] of batch.payloads.entries()) {
+        const zxid = { epoch: batch.epoch, counter: batch.first + i };
+        if (compareZxid(zxid, through) > 0) break;
+        this.#applyOne(zxid, payload);
+        at = zxid;
+      }
+    }
+  }
+
+  #applyOne(zxid: Zxid, payload: Uint8Array): void {
+    const { tree, hooks } = this.#parts;
+    const txn = this.#takeProposed(zxid) ?? decodeTxn(payload);
+    assert(txn !== undefined, `the txn ${formatZxid(zxid)} cannot be read`);
+    hooks.applied(zxid, txn, tree.apply(zxid, txn));
+  }
+
+  #takeProposed(zxid: Zxid): Txn | undefined {
+    if (this.#serving.kind !== "leading" || zxid.epoch !== this.#serving.epoch) return undefined;
+    const txn = this.#proposed.get(zxid.counter);
+    if (txn !== undefined) this.#proposed.delete(zxid.counter);
+    return txn;
+  }
+
+  #checkpointWhenDue(): void {
+    const { history, tree } = this.#parts;
+    if (this.#halted !== undefined) return;
+    const pressure = Math.max(
+      history.loggedBytes / checkpointLogBytes,
+      tree.dirtyBytes / checkpointDirtyBytes,
+    );
+    if (pressure < 1) return;
+    if (history.snapshots.isOpen) {
+      if (pressure < checkpointHeldFactor) return;
+      history.snapshots.giveUp();
+    }
+    this.checkpoint();
+  }
+
+  /** Writes the applied state to its rows and drops the log that they make unnecessary. */
+  checkpoint(): void {
+    const { history, tree } = this.#parts;
+    tree.checkpoint();
+    history.checkpointed();
+    this.#run({ kind: "checkpointed", applied: tree.applied });
+    const { epoch, counter } = tree.applied;
+    if (counter <= keptTxns) return;
+    const base = history.compact({ epoch, counter: counter - keptTxns });
+    this.#run({ kind: "compacted", base });
+  }
+
+  #halt(reason: string): void {
+    this.#halted = reason;
+    this.#serving = { kind: "none" };
+    this.#parts.hooks.halted(reason);
+  }
+}

@@ -1,0 +1,36 @@
+/**
+ * How fast a member's peer lives. All limits but the tick are in ticks.
+ *
+ * A tick is short, because the time to notice a hung leader is what clients see of a failure: `syncLimit`
+ * of silence, then an election of a few round trips. It must be well above a round trip between members
+ * plus a flush; wide-area topologies will want more.
+ *
+ * @module
+ */
+
+import type { ServerId } from "../base/index.ts";
+import type { PeerOptions } from "../zab/index.ts";
+
+export const peerTickMs = 100;
+
+/** A gap between two ticks after which nobody's silence is evidence: sessions start their timeouts anew. */
+export const tickGapMs = 4000;
+
+/** The alarm that wakes a member whose memory was lost. */
+export const watchdogMs = 30_000;
+
+export function peerOptions(id: ServerId, incarnation: number): PeerOptions {
+  return {
+    id,
+    incarnation,
+    initLimitTicks: 50,
+    syncLimitTicks: 15,
+    pingEveryTicks: 4,
+    finalizeWaitTicks: 2,
+    notifyEveryTicksMin: 2,
+    notifyEveryTicksMax: 20,
+    inFlightBytesMax: 4 * 1024 * 1024,
+    packetBytesMax: 1024 * 1024,
+    counterMax: 2 ** 32 - 2,
+  };
+}
