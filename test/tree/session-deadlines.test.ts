@@ -89,14 +89,12 @@ describe("SessionDeadlines", () => {
       doing: fc.constantFrom("start", "touch", "touch", "stop"),
       timeoutMs: fc.integer({ min: 1, max: 1_000 }),
     });
-    const run = (
-      tickMs: number,
-      steps: readonly (typeof step extends fc.Arbitrary<infer T> ? T : never)[],
-    ) => {
+    const steps = fc.array(step, { maxLength: 60 });
+    const holds = fc.property(fc.integer({ min: 1, max: 300 }), steps, (tickMs, lives) => {
       const deadlines = new SessionDeadlines(tickMs);
       const alive = new Map<bigint, { sinceMs: number; timeoutMs: number }>();
       let nowMs = 0;
-      for (const { id, elapsedMs, doing, timeoutMs } of steps) {
+      for (const { id, elapsedMs, doing, timeoutMs } of lives) {
         nowMs += elapsedMs;
         for (const dead of deadlines.expired(nowMs)) {
           const { sinceMs, timeoutMs: allowedMs } = alive.get(dead) ?? { sinceMs: Infinity, timeoutMs: 0 };
@@ -119,7 +117,7 @@ describe("SessionDeadlines", () => {
         }
         expect(deadlines.size).toBe(alive.size);
       }
-    };
-    fc.assert(fc.property(fc.integer({ min: 1, max: 300 }), fc.array(step, { maxLength: 60 }), run));
+    });
+    fc.assert(holds);
   });
 });
