@@ -174,6 +174,10 @@ export class Tree {
     return this.#sessions.has(id);
   }
 
+  get sessionCount(): number {
+    return this.#sessions.size;
+  }
+
   sessions(): Iterable<Session> {
     return this.#sessions.values();
   }
