@@ -8,7 +8,7 @@
  * @module
  */
 
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 import { describe, expect, test } from "vitest";
 import {
@@ -18,6 +18,7 @@ import {
   importsOf,
   largeFiles,
   lockFaults,
+  referenceFaults,
   type SourceFile,
 } from "./tidy/rules.ts";
 import { scan } from "./tidy/scan.ts";
@@ -176,13 +177,27 @@ describe("a rule fails on", () => {
   });
 
   test("two files that import each other, told once and by a path", () => {
-    const a = { path: "src/zab/a.ts", text: 'import type { B } from "./b.ts";\n' };
+    const a = { path: "src/zab/a.ts", text: 'import { type A, b } from "./b.ts";\n' };
     const b = { path: "src/zab/b.ts", text: '\nimport { a } from "./a.ts";\n' };
     const c = { path: "src/zab/c.ts", text: 'import "./a.ts";\nimport "./b.ts";\n' };
     expect(cycleFaults([c, a, b]).map(print)).toEqual([
       "src/zab/b.ts:2: imports in a circle (src/zab/a.ts -> src/zab/b.ts -> src/zab/a.ts), move what both need to a third file",
     ]);
     expect(cycleFaults([c, a])).toEqual([]);
+    const types = 'import type { B } from "./b.ts";\nimport {\n  type C,\n  type D,\n} from "./b.ts";\n';
+    expect(cycleFaults([c, { path: "src/zab/a.ts", text: types }, b])).toEqual([]);
+  });
+
+  test("a document or a head that names a file which is not there", () => {
+    const exists = (path: string) => path === "src/zab/link.ts" || path === "docs/a.md";
+    const told = (path: string, text: string) => referenceFaults({ path, text }, exists).map(print);
+    expect(told("docs/b.md", "See `src/zab/lnk.ts`\n")).toEqual([
+      "docs/b.md:1: names src/zab/lnk.ts, which is not there: name what replaced it",
+    ]);
+    expect(told("docs/b.md", "\n[a](internals/a.md#x)\n")).toHaveLength(1);
+    expect(told("src/zab/x.ts", "// See docs/b.md\n")).toHaveLength(1);
+    expect(told("docs/b.md", "`src/zab/link.ts` [a](a.md#x) [c](https://c.example/d)\n")).toEqual([]);
+    expect(told("src/zab/x.ts", "// See docs/a.md\n")).toEqual([]);
   });
 
   test("a lock file that names a private registry", () => {
@@ -251,6 +266,15 @@ function readFolder(folder: string): string[] {
     .map((entry) => join(entry.parentPath, entry.name));
 }
 
+function isThere(path: string): boolean {
+  return existsSync(join(root, path));
+}
+
+/** This file and its rules name files that are not there, on purpose. */
+function isOwnProse({ path }: SourceFile): boolean {
+  return !path.startsWith("test/tidy");
+}
+
 describe("the repository", () => {
   const files = repositoryFiles();
   const sources = files.filter(({ path }) => path.endsWith(".ts"));
@@ -263,6 +287,7 @@ describe("the repository", () => {
     const faults = [
       ...files.filter(({ path }) => path !== "package-lock.json").flatMap(faultsOfFile),
       ...cycleFaults(sources),
+      ...files.filter(isOwnProse).flatMap((file) => referenceFaults(file, isThere)),
       ...files.filter(({ path }) => path === "package-lock.json").flatMap(lockFaults),
     ];
     if (faults.length > 0) expect.fail(`\n${faults.map(print).join("\n")}\n`);

@@ -152,6 +152,8 @@ function sqlFaults({ path }: SourceFile, { strings }: Scanned): Fault[] {
 interface Import {
   readonly line: number;
   readonly specifier: string;
+  /** Brings types only. */
+  readonly isType: boolean;
 }
 
 /** Static and dynamic imports, and re-exports, types included. */
@@ -160,9 +162,20 @@ export function importsOf(text: string, { code, strings }: Scanned = scan(text))
   const found: Import[] = [];
   for (const match of code.matchAll(/(?<![.\w$])(?:from|import)\s*\(?\s*["'`]/g)) {
     const string = byOffset.get(match.index + match[0].length - 1);
-    if (string !== undefined) found.push({ line: string.line, specifier: string.text });
+    if (string === undefined) continue;
+    const start = Math.max(code.lastIndexOf("import", match.index), code.lastIndexOf("export", match.index));
+    const isType = isTypeClause(code.slice(start + "import".length, match.index).trim());
+    found.push({ line: string.line, specifier: string.text, isType });
   }
   return found;
+}
+
+/** What stands between `import` and `from`: `type { A }`, or `{ type A, type B }`. */
+function isTypeClause(clause: string): boolean {
+  if (/^type\s+[\w{*]/.test(clause)) return true;
+  const names = /^\{(.*)\}$/s.exec(clause)?.[1]?.split(",") ?? [];
+  const present = names.map((name) => name.trim()).filter((name) => name !== "");
+  return present.length > 0 && present.every((name) => /^type\s+\w/.test(name));
 }
 
 function roomOf(path: string): string | undefined {
@@ -218,12 +231,16 @@ function purityFaults({ path, text }: SourceFile, { code }: Scanned): Fault[] {
   }));
 }
 
-/** Files that import each other in a circle, type imports included. One fault per circle. */
+/**
+ * Files that import each other in a circle. One fault per circle.
+ *
+ * Types do not count: they are gone before anything is loaded, so nobody meets a half-made module.
+ */
 export function cycleFaults(files: readonly SourceFile[]): Fault[] {
   const graph = new Map<string, { readonly target: string; readonly line: number }[]>();
   for (const { path, text } of files) {
     const edges = importsOf(text)
-      .filter(({ specifier }) => specifier.startsWith("."))
+      .filter(({ specifier, isType }) => specifier.startsWith(".") && !isType)
       .map(({ specifier, line }) => ({ target: posix.join(posix.dirname(path), specifier), line }));
     graph.set(path, edges);
   }
@@ -248,6 +265,27 @@ export function cycleFaults(files: readonly SourceFile[]): Fault[] {
   };
   for (const path of graph.keys()) if (!done.has(path)) visit(path);
   return faults;
+}
+
+/**
+ * Documents and heads name files of this repository; each of them must be there.
+ *
+ * @param exists - Whether there is a file or folder of this path.
+ */
+export function referenceFaults({ path, text }: SourceFile, exists: (path: string) => boolean): Fault[] {
+  const named = path.endsWith(".md")
+    ? [...text.matchAll(/`((?:src|test|scripts|docs|types)\/[\w./-]+)`/g)]
+    : [...text.matchAll(/\b(docs\/[\w./-]+\.md)\b/g)];
+  const linked = path.endsWith(".md") ? [...text.matchAll(/\]\((?![a-z]+:)([^)#\s]+)[^)]*\)/g)] : [];
+  const fault = (match: RegExpExecArray, target: string) => ({
+    file: path,
+    line: lineAt(text, match.index),
+    message: `names ${target}, which is not there: name what replaced it`,
+  });
+  return [
+    ...named.map((match) => ({ match, target: match[1] ?? "" })),
+    ...linked.map((match) => ({ match, target: posix.join(posix.dirname(path), match[1] ?? "") })),
+  ].flatMap(({ match, target }) => (exists(target) ? [] : [fault(match, target)]));
 }
 
 /** A lock file must work from anybody's registry: it names packages and hashes, no hosts but the public one. */
