@@ -32,7 +32,7 @@ interface Room {
 }
 
 /** Who may import whom; `docs/architecture.md` has the picture. */
-export const rooms: Readonly<Record<string, Room>> = {
+const rooms: Readonly<Record<string, Room>> = {
   base: { rooms: [], packages: [] },
   zab: { rooms: ["base"], packages: [] },
   tree: { rooms: ["base"], packages: [] },
