@@ -14,15 +14,10 @@
  */
 
 import type { ServerId, Zxid } from "../base/index.ts";
+import type { Batch } from "./batch.ts";
 import type { Outline } from "./outline.ts";
 
-/** Consecutive txns of one epoch. Counters are `first`, `first + 1`, ... */
-export interface Batch {
-  readonly epoch: number;
-  readonly first: number;
-  /** Opaque to Zab. Never empty. */
-  readonly payloads: readonly Uint8Array[];
-}
+export type { Batch } from "./batch.ts";
 
 /** One attachment of a learner to a leader, chosen by the learner; never used twice. */
 export interface LearnerSession {

@@ -51,7 +51,10 @@ export interface HistoryReader {
    */
   openSnapshot(): { readonly id: number; readonly zxid: Zxid };
   /** Page `page` (0-based) of an open snapshot; `undefined` when the cut is gone. */
-  readSnapshotPage(id: number, page: number): { readonly bytes: Uint8Array; readonly last: boolean } | undefined;
+  readSnapshotPage(
+    id: number,
+    page: number,
+  ): { readonly bytes: Uint8Array; readonly last: boolean } | undefined;
   closeSnapshot(id: number): void;
 }
 

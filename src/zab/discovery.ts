@@ -1,0 +1,145 @@
+/**
+ * Discovery, as the leader sees it: a quorum promises one new epoch to one leader, and the leader learns
+ * that its history is at least as recent as everyone's in that quorum.
+ *
+ * Invariants:
+ * - The new epoch is above every epoch that a member of the quorum had promised.
+ * - The leader's own promise is durable before NEWEPOCH leaves.
+ * - A promise counts only if it names this epoch and the learner's present session.
+ *
+ * Sources: Junqueira, Reed and Serafini, "Zab", DSN 2011, phase 1; ZooKeeper `Leader.getEpochToPropose`,
+ * `Leader.waitForEpochAck`.
+ *
+ * @module
+ */
+
+import { compareZxid, type ServerId } from "../base/index.ts";
+import { establishIfQuorum } from "./broadcast.ts";
+import { ownNotify } from "./election.ts";
+import { contains, lastOf, outlineFault } from "./outline.ts";
+import type { AckEpoch, CEpoch } from "./packets.ts";
+import {
+  isVoterId,
+  type Leading,
+  last,
+  type Peer,
+  promise,
+  type Slot,
+  sameSession,
+  send,
+  turnTo,
+} from "./peer-state.ts";
+import { hasQuorum } from "./quorum.ts";
+import { endSession, refuse, startStream } from "./stream.ts";
+import { compareRecency } from "./vote.ts";
+
+/** A learner attaches. Its former session, and everything volatile known of it, ends with that. */
+export function hearCEpoch(peer: Peer, leading: Leading, from: ServerId, packet: CEpoch): void {
+  const former = leading.slots.get(from);
+  if (former !== undefined) {
+    if (sameSession(former.session, packet.session)) return;
+    endSession(peer, leading, former, undefined);
+  }
+  leading.deserters.delete(from);
+  const slot: Slot = {
+    id: from,
+    session: packet.session,
+    counts: isVoterId(peer, from) && !packet.observer,
+    acceptedEpoch: packet.acceptedEpoch,
+    lastHeard: peer.now,
+    asked: false,
+    promised: undefined,
+    stream: undefined,
+    joined: false,
+    served: false,
+  };
+  if (leading.epoch > 0 && packet.acceptedEpoch > leading.epoch) {
+    refuse(peer, slot, "epoch");
+    if (slot.counts) voterIsAhead(peer, leading, packet.acceptedEpoch);
+    return;
+  }
+  leading.slots.set(from, slot);
+  if (leading.epoch > 0) askForPromise(peer, leading, slot);
+  else chooseEpochIfQuorum(peer, leading);
+  // So that it waits with patience: there may be no quorum for a while.
+  if (!slot.asked && peer.turn === undefined) send(peer, from, ownNotify(peer, false));
+}
+
+/** Once a quorum has told what it has promised, the epoch is one more than all of that. */
+export function chooseEpochIfQuorum(peer: Peer, leading: Leading): void {
+  if (leading.epoch > 0) return;
+  if (!hasQuorum(peer.active, (id) => id === peer.id || leading.slots.get(id)?.counts === true)) return;
+  let highest = Math.max(peer.promises.acceptedEpoch, peer.epochHeard);
+  for (const slot of leading.slots.values()) highest = Math.max(highest, slot.acceptedEpoch);
+  leading.epoch = highest + 1;
+  promise(peer, { acceptedEpoch: leading.epoch, acceptedLeader: peer.id });
+  for (const slot of leading.slots.values()) askForPromise(peer, leading, slot);
+  fixHistoryIfQuorum(peer, leading);
+}
+
+/**
+ * An observer is asked only once the leader is established. Its promise counts for nothing, and promised
+ * to a leader that fails it would only keep the observer from joining another one of that epoch.
+ */
+export function askForPromise(peer: Peer, leading: Leading, slot: Slot): void {
+  if (slot.asked || (!slot.counts && leading.phase !== "broadcast")) return;
+  slot.asked = true;
+  slot.lastHeard = peer.now;
+  send(peer, slot.id, { kind: "newEpoch", session: slot.session, epoch: leading.epoch });
+}
+
+export function hearAckEpoch(peer: Peer, leading: Leading, slot: Slot, packet: AckEpoch): void {
+  if (slot.promised !== undefined) return;
+  if (outlineFault(packet.outline) !== undefined || hasForgotten(leading, slot, packet)) {
+    endSession(peer, leading, slot, "damaged");
+    return;
+  }
+  slot.promised = packet;
+  if (leading.phase !== "discovery") {
+    // What a late one has in excess cannot be committed, and will be truncated.
+    startStream(peer, leading, slot, packet);
+    return;
+  }
+  const theirs = { currentEpoch: packet.currentEpoch, lastZxid: lastOf(packet.outline) };
+  const mine = { currentEpoch: peer.promises.currentEpoch, lastZxid: last(peer) };
+  if (slot.counts && compareRecency(theirs, mine) > 0) turnTo(peer, { kind: "look" });
+  else fixHistoryIfQuorum(peer, leading);
+}
+
+/** A voter that no longer has what it acknowledged in this epoch has lost its storage, and never counts. */
+function hasForgotten(leading: Leading, slot: Slot, packet: AckEpoch): boolean {
+  const match = leading.match.get(slot.id);
+  if (match === undefined || !slot.counts) return false;
+  const whole = contains(packet.outline, match) && compareZxid(lastOf(packet.outline), match) >= 0;
+  if (!whole) leading.match.delete(slot.id);
+  return !whole;
+}
+
+/** With a quorum of promises the initial history of the epoch is fixed: it is the leader's own. */
+function fixHistoryIfQuorum(peer: Peer, leading: Leading): void {
+  if (!hasQuorum(peer.active, (id) => id === peer.id || promises(leading.slots.get(id)))) return;
+  leading.phase = "synchronization";
+  leading.since = peer.now;
+  leading.ihEnd = last(peer);
+  promise(peer, { currentEpoch: leading.epoch });
+  for (const slot of leading.slots.values()) {
+    if (slot.promised !== undefined) startStream(peer, leading, slot, slot.promised);
+  }
+  establishIfQuorum(peer, leading);
+}
+
+function promises(slot: Slot | undefined): boolean {
+  return slot?.counts === true && slot.promised !== undefined;
+}
+
+/**
+ * A voter has promised an epoch that this leader's is not above: it can join only a later one.
+ *
+ * Not yet established, the attempt ends at once. An established leader steps down soon, but at most once
+ * per `initLimitTicks` (see `tickLeading`): a sick member must not disturb a healthy ensemble without end.
+ */
+export function voterIsAhead(peer: Peer, leading: Leading, acceptedEpoch: number): void {
+  peer.epochHeard = Math.max(peer.epochHeard, acceptedEpoch);
+  if (leading.phase === "broadcast") leading.renewSince ??= peer.now;
+  else turnTo(peer, { kind: "look" });
+}

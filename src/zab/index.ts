@@ -1,0 +1,29 @@
+/**
+ * Zab: one peer of an ensemble as a pure state machine, and the links between two of them.
+ *
+ * @module
+ */
+
+export type { Config, ConfigMember } from "./config.ts";
+export {
+  createLink,
+  enqueue,
+  giveUp,
+  isIdle,
+  type Link,
+  queuePacketsMax,
+  type Received as LinkReceived,
+  receiveRequest,
+  receiveResponse,
+  remind,
+  requestFailed,
+  takeRequest,
+  takeResponse,
+  wantsCall,
+} from "./link.ts";
+export type { Carrier, LinkLoss } from "./link-types.ts";
+export { lastOf, type Outline, type OutlineRun } from "./outline.ts";
+export type * from "./packets.ts";
+export { createPeer, statusOf, step } from "./peer.ts";
+export type { Peer } from "./peer-state.ts";
+export type * from "./peer-types.ts";

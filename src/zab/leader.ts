@@ -1,0 +1,197 @@
+/**
+ * A leader's desk: which packet goes where, what time brings, and how leadership ends.
+ *
+ * Invariant: a learner's packet counts only under the session and the epoch on record; leftovers of an
+ * abandoned attachment change nothing.
+ *
+ * Sources: ZooKeeper `Leader.lead`, `LearnerHandler.run`.
+ *
+ * @module
+ */
+
+import { equalZxid, type ServerId, ZERO_ZXID } from "../base/index.ts";
+import { hearAck, hearAckLeader } from "./broadcast.ts";
+import { hearPong, ping, rejectReads } from "./confirm-rounds.ts";
+import { askForPromise, chooseEpochIfQuorum, hearAckEpoch, hearCEpoch, voterIsAhead } from "./discovery.ts";
+import { answer } from "./election.ts";
+import type { LinkLoss } from "./link-types.ts";
+import type { Ack, AckEpoch, AckLeader, Notify, Packet, Pong, Received, Refuse, Vote } from "./packets.ts";
+import {
+  isVoterId,
+  type Leading,
+  last,
+  type Peer,
+  penalize,
+  type Slot,
+  sameSession,
+  turnTo,
+} from "./peer-state.ts";
+import { hasQuorum } from "./quorum.ts";
+import { arrived, endSession, pump } from "./stream.ts";
+
+export function startLeading(peer: Peer, vote: Vote): void {
+  const leading: Leading = {
+    kind: "leading",
+    vote,
+    phase: "discovery",
+    epoch: 0,
+    since: peer.now,
+    ihEnd: ZERO_ZXID,
+    slots: new Map(),
+    match: new Map(),
+    contact: new Map(),
+    deserters: new Set(),
+    pingedAt: peer.now,
+    round: undefined,
+    waiting: [],
+    renewSince: undefined,
+  };
+  peer.role = leading;
+  chooseEpochIfQuorum(peer, leading);
+}
+
+/** Everything volatile goes at once; learners are told, so that they need not wait for silence. */
+export function stopLeading(peer: Peer, leading: Leading): void {
+  rejectReads(peer, leading);
+  for (const slot of [...leading.slots.values()]) endSession(peer, leading, slot, "notLeading");
+}
+
+export function leaderHears(peer: Peer, leading: Leading, from: ServerId, packet: Packet): void {
+  switch (packet.kind) {
+    case "notify":
+      hearNotify(peer, leading, from, packet);
+      return;
+    case "cepoch":
+      hearCEpoch(peer, leading, from, packet);
+      break;
+    case "ackEpoch":
+    case "ackLeader":
+    case "ack":
+    case "received":
+    case "pong":
+    case "refuse":
+      hearLearner(peer, leading, from, packet);
+      break;
+    default:
+      // Meant for learners: leftovers of an earlier role.
+      return;
+  }
+  admitObservers(peer, leading);
+}
+
+function hearLearner(
+  peer: Peer,
+  leading: Leading,
+  from: ServerId,
+  packet: AckEpoch | AckLeader | Ack | Received | Pong | Refuse,
+): void {
+  const slot = leading.slots.get(from);
+  if (slot === undefined || !sameSession(slot.session, packet.session)) return;
+  if (packet.kind === "refuse") {
+    endSession(peer, leading, slot, undefined);
+    const isAhead = packet.reason === "epoch" && packet.acceptedEpoch >= leading.epoch;
+    if (isAhead && slot.counts && leading.epoch > 0) voterIsAhead(peer, leading, packet.acceptedEpoch);
+    return;
+  }
+  if (packet.epoch !== leading.epoch) return;
+  slot.lastHeard = peer.now;
+  if (slot.counts) leading.contact.set(from, peer.now);
+  switch (packet.kind) {
+    case "ackEpoch":
+      return hearAckEpoch(peer, leading, slot, packet);
+    case "ackLeader":
+      return hearAckLeader(peer, leading, slot, packet);
+    case "ack":
+      return hearAck(peer, leading, slot, packet);
+    case "received":
+      if (slot.stream !== undefined) arrived(slot.stream, packet.through, packet.pages);
+      return pump(peer, leading, slot);
+    case "pong":
+      return hearPong(peer, leading, slot, packet);
+  }
+}
+
+/** Observers have waited for the leader to be established. */
+function admitObservers(peer: Peer, leading: Leading): void {
+  if (leading.phase !== "broadcast" || peer.turn !== undefined) return;
+  for (const slot of leading.slots.values()) if (!slot.asked) askForPromise(peer, leading, slot);
+}
+
+/** Somebody looks: it is told where I stand. If it was my learner, it is no longer. */
+function hearNotify(peer: Peer, leading: Leading, from: ServerId, notify: Notify): void {
+  if (notify.state !== "looking") return;
+  answer(peer, from);
+  const slot = leading.slots.get(from);
+  if (slot !== undefined) endSession(peer, leading, slot, undefined);
+  if (leading.phase === "broadcast" || !isVoterId(peer, from)) return;
+  const changedItsMind =
+    notify.round > peer.round || (notify.round === peer.round && notify.vote.leader !== peer.id);
+  if (!changedItsMind) return;
+  leading.deserters.add(from);
+  // Not worth waiting for the limit when those who are left make no quorum.
+  if (!hasQuorum(peer.active, (id) => !leading.deserters.has(id))) turnTo(peer, { kind: "look" });
+}
+
+export function leaderLinkDown(peer: Peer, leading: Leading, from: ServerId, reason: LinkLoss): void {
+  const slot = leading.slots.get(from);
+  if (slot === undefined) return;
+  endSession(peer, leading, slot, reason === "restarted" ? undefined : "outOfOrder");
+}
+
+export function tickLeading(peer: Peer, leading: Leading): void {
+  const { options } = peer;
+  if (leading.phase !== "broadcast") {
+    if (peer.now - leading.since >= options.initLimitTicks) {
+      penalize(peer, peer.id);
+      turnTo(peer, { kind: "look" });
+      return;
+    }
+  } else if (!isInContact(peer, leading) || wantsNewEpoch(peer, leading)) {
+    turnTo(peer, { kind: "look" });
+    return;
+  }
+  admitObservers(peer, leading);
+  for (const slot of [...leading.slots.values()]) {
+    if (isSilent(peer, slot)) endSession(peer, leading, slot, "outOfOrder");
+    else pump(peer, leading, slot);
+  }
+  if (peer.now - leading.pingedAt < options.pingEveryTicks) return;
+  leading.pingedAt = peer.now;
+  for (const slot of leading.slots.values()) if (slot.asked) ping(peer, leading, slot);
+}
+
+/** Answers nothing, or answers pings but does not log. */
+function isSilent(peer: Peer, slot: Slot): boolean {
+  if (!slot.asked) return false;
+  const limit = peer.options.syncLimitTicks;
+  const oldest = slot.stream?.inFlight[0];
+  return peer.now - slot.lastHeard > limit || (oldest !== undefined && peer.now - oldest.sentAt > limit);
+}
+
+function isInContact(peer: Peer, leading: Leading): boolean {
+  return hasQuorum(peer.active, (id) => {
+    if (id === peer.id) return true;
+    const at = leading.contact.get(id);
+    return at !== undefined && peer.now - at <= peer.options.syncLimitTicks;
+  });
+}
+
+/**
+ * For a voter that is ahead, or because counters run out: at a quiet moment, and for the voter after a
+ * while even under load.
+ */
+function wantsNewEpoch(peer: Peer, leading: Leading): boolean {
+  const { renewSince } = leading;
+  const { initLimitTicks, syncLimitTicks } = peer.options;
+  const isQuiet =
+    equalZxid(peer.delivered, last(peer)) && leading.round === undefined && leading.waiting.length === 0;
+  if (isQuiet && isNearlyExhausted(peer, leading)) return true;
+  if (renewSince === undefined || peer.now - leading.since < initLimitTicks) return false;
+  return isQuiet || peer.now - Math.max(renewSince, leading.since + initLimitTicks) > syncLimitTicks;
+}
+
+function isNearlyExhausted(peer: Peer, leading: Leading): boolean {
+  const { counterMax } = peer.options;
+  const reserve = Math.min(2 ** 20, Math.floor(counterMax / 4));
+  return last(peer).epoch === leading.epoch && last(peer).counter > counterMax - reserve;
+}

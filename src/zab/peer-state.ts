@@ -1,0 +1,337 @@
+/**
+ * What one peer knows, and the small moves every phase is written with.
+ *
+ * The peer's durable fields mirror what was handed out in `store`; a change of one goes through the
+ * functions here, which record the write in the step under way. Changes of role are asked for with
+ * `turnTo` and carried out by `peer.ts` when the handler has returned: nothing of the old role may happen
+ * afterwards in the same step.
+ *
+ * Invariants (checked after every step by `invariants.ts`):
+ * - `currentEpoch <= acceptedEpoch`, `establishedEpoch <= currentEpoch`.
+ * - `base <= applied <= delivered <= last`, and `last.epoch <= acceptedEpoch`.
+ *
+ * @module
+ */
+
+import { assert, compareZxid, type ServerId, type Zxid } from "../base/index.ts";
+import { follows } from "./batch.ts";
+import type { Config } from "./config.ts";
+import {
+  append as appendToOutline,
+  type History,
+  restart as restartHistory,
+  truncate as truncateOutline,
+} from "./outline.ts";
+import type { AckEpoch, Batch, LearnerSession, Packet, Vote } from "./packets.ts";
+import type { HistoryReader, PeerOptions, Promises, Serving, StoreOp } from "./peer-types.ts";
+import type { Voters } from "./quorum.ts";
+
+/** What a settled member said of itself when it was last heard in this election. */
+export interface Claim {
+  readonly state: "following" | "leading";
+  readonly round: number;
+  readonly vote: Vote;
+  readonly confirmed: boolean;
+}
+
+export interface Looking {
+  readonly kind: "looking";
+  vote: Vote;
+  /** Votes of this round, by voter; my own is `vote`. */
+  readonly seen: Map<ServerId, Vote>;
+  /** The latest claims of settled voters, of any round. */
+  readonly settled: Map<ServerId, Claim>;
+  /** Tick at which a complete quorum decides; `undefined` while there is none. */
+  decideAt: number | undefined;
+  resendAt: number;
+  resendTicks: number;
+}
+
+/** `attaching`: CEPOCH is out. `promised`: the epoch is. `joined`: currentEpoch is stored. */
+export type LearnerStage = "attaching" | "promised" | "syncing" | "joined" | "serving";
+
+export interface Learning {
+  readonly kind: "learning";
+  readonly leader: ServerId;
+  /** What I decided for, and answer those who look. */
+  readonly vote: Vote;
+  session: LearnerSession;
+  stage: LearnerStage;
+  /** 0 while attaching. */
+  epoch: number;
+  /** Highest commit bound heard; may lie beyond what is logged. */
+  bound: Zxid;
+  /** The snapshot being staged. */
+  staging: { readonly id: number; readonly zxid: Zxid; pages: number } | undefined;
+  /** Snapshot pages received in this session. */
+  pages: number;
+  lastHeard: number;
+  /** While attaching: without a sign of the leader by then it is given up. */
+  attachBy: number | undefined;
+  /** While attaching: with a sign, but without an epoch, by then it is given up. */
+  epochBy: number;
+  /** The leader has said that it leads, and waits for others. */
+  leaderKnown: boolean;
+  /** Tick of the next CEPOCH; `undefined` when one is out. */
+  attachAt: number | undefined;
+  /** CEPOCHs since the member last served. */
+  attaches: number;
+}
+
+/** Something sent and not yet known to have arrived. */
+export interface InFlight {
+  /** Snapshot page, or -1. */
+  readonly page: number;
+  readonly through: Zxid;
+  readonly bytes: number;
+  readonly sentAt: number;
+}
+
+/** The one stream from leader to learner: sync, pages, entries, NEWLEADER, proposals. */
+export interface Stream {
+  /** Entries through here are synchronization; everything after is broadcast. */
+  readonly syncEnd: Zxid;
+  sentThrough: Zxid;
+  newLeaderSent: boolean;
+  snapshot: { readonly id: number; nextPage: number } | undefined;
+  readonly inFlight: InFlight[];
+  inFlightBytes: number;
+}
+
+/** A learner's session at its leader. */
+export interface Slot {
+  readonly id: ServerId;
+  readonly session: LearnerSession;
+  /** Whether its answers count: a voter that does not call itself an observer. */
+  readonly counts: boolean;
+  readonly acceptedEpoch: number;
+  lastHeard: number;
+  /** NEWEPOCH was sent. */
+  asked: boolean;
+  promised: AckEpoch | undefined;
+  stream: Stream | undefined;
+  /** ACKLEADER came. */
+  joined: boolean;
+  /** UPTODATE was sent. */
+  served: boolean;
+}
+
+export interface Read {
+  readonly id: number;
+  readonly fresh: boolean;
+}
+
+export interface ReadRound {
+  readonly number: number;
+  readonly index: Zxid;
+  readonly reads: readonly Read[];
+  readonly confirmedBy: Set<ServerId>;
+}
+
+export interface Leading {
+  readonly kind: "leading";
+  readonly vote: Vote;
+  phase: "discovery" | "synchronization" | "broadcast";
+  /** 0 until a quorum has told what it promised. */
+  epoch: number;
+  /** The phase began at this tick. */
+  since: number;
+  /** End of the initial history; fixed with the quorum of promises. */
+  ihEnd: Zxid;
+  readonly slots: Map<ServerId, Slot>;
+  /** What voters have acknowledged in this epoch; outlives their sessions, for it stays true. */
+  readonly match: Map<ServerId, Zxid>;
+  /** When a voter was last heard in a session. */
+  readonly contact: Map<ServerId, number>;
+  /** Electors that look for another leader. */
+  readonly deserters: Set<ServerId>;
+  pingedAt: number;
+  round: ReadRound | undefined;
+  waiting: Read[];
+  /** Since when a new epoch is wanted for a voter that has promised a later one. */
+  renewSince: number | undefined;
+}
+
+export type RoleState = Looking | Learning | Leading;
+
+export type Turn =
+  | { readonly kind: "look" }
+  | { readonly kind: "lead"; readonly vote: Vote }
+  | { readonly kind: "learn"; readonly leader: ServerId; readonly vote: Vote };
+
+export interface Penalty {
+  readonly until: number;
+  readonly strikes: number;
+}
+
+/** The duties of the step under way. */
+export interface Draft {
+  readonly store: StoreOp[];
+  readonly send: { to: ServerId; packet: Packet; lazy: boolean }[];
+  deliver: { readonly after: Zxid; readonly through: Zxid } | undefined;
+  reloaded: Zxid | undefined;
+  readonly confirmed: { readonly id: number; readonly index: Zxid }[];
+  readonly rejected: number[];
+  serving: Serving | undefined;
+}
+
+export interface Peer {
+  readonly id: ServerId;
+  readonly options: PeerOptions;
+  readonly reader: HistoryReader;
+  readonly config: Config;
+  /** Voters of each active configuration. */
+  readonly active: readonly Voters[];
+  readonly isVoter: boolean;
+  /** Everybody else in the active configurations. */
+  readonly others: readonly ServerId[];
+
+  promises: Promises;
+  readonly history: History;
+  applied: Zxid;
+  /** Everything through here is committed and was handed to the state machine. */
+  delivered: Zxid;
+
+  booted: boolean;
+  halted: string | undefined;
+  /** Ticks so far. */
+  now: number;
+  round: number;
+  /** Attempts of learner sessions so far. */
+  attempts: number;
+  /** Confirm rounds so far. */
+  confirmRounds: number;
+  /** The highest epoch a voter is known to have promised. */
+  epochHeard: number;
+  readonly penalties: Map<ServerId, Penalty>;
+  /** How many sessions read from each open snapshot. */
+  readonly snapshots: Map<number, number>;
+  /** Pages of an earlier incarnation may still be staged. */
+  stagingUnknown: boolean;
+  role: RoleState;
+  serving: Serving;
+
+  turn: Turn | undefined;
+  draft: Draft;
+  /** Whether the event under way came at the start of a platform event. */
+  fresh: boolean;
+  /** Appended in this step, and not yet visible to the reader. */
+  unwritten: { readonly prev: Zxid; readonly batch: Batch } | undefined;
+}
+
+export function emptyDraft(): Draft {
+  return {
+    store: [],
+    send: [],
+    deliver: undefined,
+    reloaded: undefined,
+    confirmed: [],
+    rejected: [],
+    serving: undefined,
+  };
+}
+
+/** Asks for another role. The first request of a step wins; the caller returns at once. */
+export function turnTo(peer: Peer, turn: Turn): void {
+  peer.turn ??= turn;
+}
+
+export function send(peer: Peer, to: ServerId, packet: Packet): void {
+  peer.draft.send.push({ to, packet, lazy: false });
+}
+
+export function sendLazily(peer: Peer, to: ServerId, packet: Packet): void {
+  peer.draft.send.push({ to, packet, lazy: true });
+}
+
+export function last(peer: Peer): Zxid {
+  return peer.history.last;
+}
+
+export function promise(peer: Peer, change: Partial<Promises>): void {
+  peer.promises = { ...peer.promises, ...change };
+  peer.draft.store.push({ kind: "promises", promises: peer.promises });
+}
+
+export function append(peer: Peer, batch: Batch): void {
+  const prev = last(peer);
+  assert(follows(batch, prev), "a batch stands directly behind the last logged txn");
+  assert(peer.unwritten === undefined, "a step appends once");
+  peer.draft.store.push({ kind: "append", prev, batch });
+  appendToOutline(peer.history, batch);
+  peer.unwritten = { prev, batch };
+}
+
+export function truncate(peer: Peer, after: Zxid): void {
+  assert(compareZxid(after, peer.delivered) >= 0, "nothing delivered is ever truncated");
+  peer.draft.store.push({ kind: "truncate", after });
+  truncateOutline(peer.history, after);
+}
+
+export function installSnapshot(peer: Peer, zxid: Zxid, pages: number): void {
+  assert(compareZxid(zxid, peer.delivered) >= 0, "a snapshot never undoes what was delivered");
+  peer.draft.store.push({ kind: "installSnapshot", zxid, pages });
+  restartHistory(peer.history, zxid);
+  peer.applied = zxid;
+  peer.delivered = zxid;
+  peer.draft.reloaded = zxid;
+}
+
+/** A write whose only purpose is to fail in an instance that was replaced. Once per step is enough. */
+export function fence(peer: Peer): void {
+  if (peer.draft.store.at(-1)?.kind !== "fence") peer.draft.store.push({ kind: "fence" });
+}
+
+/** Hands everything through `through` to the state machine. Never beyond the log. */
+export function deliver(peer: Peer, through: Zxid): void {
+  if (compareZxid(through, peer.delivered) <= 0) return;
+  assert(compareZxid(through, last(peer)) <= 0, "nothing is delivered beyond the log");
+  peer.draft.deliver = { after: peer.draft.deliver?.after ?? peer.delivered, through };
+  peer.delivered = through;
+}
+
+export function serve(peer: Peer, serving: Serving): void {
+  if (equalServing(peer.serving, serving)) return;
+  peer.serving = serving;
+  peer.draft.serving = serving;
+}
+
+function equalServing(a: Serving, b: Serving): boolean {
+  if (a.kind === "none" || b.kind === "none") return a.kind === b.kind;
+  if (a.kind !== b.kind || a.epoch !== b.epoch) return false;
+  return a.kind === "leading" || b.kind === "leading" || a.leader === b.leader;
+}
+
+export function isVoterId(peer: Peer, id: ServerId): boolean {
+  return peer.active.some((voters) => voters.includes(id));
+}
+
+export function sameSession(a: LearnerSession, b: LearnerSession): boolean {
+  return a.attempt === b.attempt && a.incarnation === b.incarnation;
+}
+
+/**
+ * How long a sign of life from a chosen leader is awaited: about a second, when the first repetition of a
+ * vote comes after a fifth of one.
+ */
+export function attachTicks(options: PeerOptions): number {
+  return Math.min(options.initLimitTicks, Math.max(2, 5 * options.notifyEveryTicksMin));
+}
+
+/** Spreads members that would otherwise act in step; deterministic, for the core draws nothing. */
+export function stagger(peer: Peer, spread: number): number {
+  return spread <= 0 ? 0 : (peer.id * 7 + peer.round * 13) % (spread + 1);
+}
+
+/** Keeps a candidate that could not be followed out of the next elections, longer each time. */
+export function penalize(peer: Peer, id: ServerId): void {
+  const strikes = Math.min((peer.penalties.get(id)?.strikes ?? 0) + 1, 6);
+  const base = attachTicks(peer.options);
+  const ticks = Math.min(base * 2 ** (strikes - 1), 4 * peer.options.initLimitTicks);
+  peer.penalties.set(id, { until: peer.now + ticks + stagger(peer, base), strikes });
+}
+
+export function isPenalized(peer: Peer, id: ServerId): boolean {
+  const penalty = peer.penalties.get(id);
+  return penalty !== undefined && penalty.until > peer.now;
+}

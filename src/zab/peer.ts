@@ -1,0 +1,259 @@
+/**
+ * One Zab peer: takes an event, owes duties.
+ *
+ * Hands each event to the role the peer plays, carries out the changes of role that were asked for, and
+ * checks the standing relations. Changes of role happen here and nowhere else.
+ *
+ * Invariant: a step that breaks one of the peer's own claims owes nothing but `halt`, and so does every
+ * step after it.
+ *
+ * Sources: ZooKeeper `QuorumPeer.run`.
+ *
+ * @module
+ */
+
+import { AssertionFailure, assert, compareZxid, type ServerId, unreachable } from "../base/index.ts";
+import { propose } from "./broadcast.ts";
+import { requestRead } from "./confirm-rounds.ts";
+import { hearNotify, lookingLinkDown, roleOf, startLooking, tickLooking } from "./election.ts";
+import { checkRelations } from "./invariants.ts";
+import { leaderHears, leaderLinkDown, startLeading, stopLeading, tickLeading } from "./leader.ts";
+import { learnerHears, learnerLinkDown, tickLearning } from "./learner.ts";
+import { startLearning } from "./learner-session.ts";
+import { stopLearning } from "./learner-sync.ts";
+import type { LinkLoss } from "./link-types.ts";
+import { compact, openHistory } from "./outline.ts";
+import type { Packet } from "./packets.ts";
+import { emptyDraft, type Looking, last, type Peer, send } from "./peer-state.ts";
+import type {
+  DurableState,
+  Duties,
+  HistoryReader,
+  PeerEvent,
+  PeerOptions,
+  PeerStatus,
+} from "./peer-types.ts";
+import { votersOf } from "./quorum.ts";
+import { NOBODY } from "./vote.ts";
+
+/** The last counter an epoch may reach: zxids keep 32 bits for it, and the very last stays unused. */
+const counterMaxMax = 2 ** 32 - 2;
+
+/**
+ * Builds a peer from what is stored. It does nothing before its first event, which must be `booted`.
+ *
+ * @throws {@link AssertionFailure} when the stored state contradicts itself.
+ */
+export function createPeer(durable: DurableState, options: PeerOptions, history: HistoryReader): Peer {
+  assert(options.counterMax >= 1 && options.counterMax <= counterMaxMax, "counterMax is 1 to 2^32-2");
+  assert(options.incarnation >= 1, "an incarnation is 1 or more");
+  const { config } = durable;
+  const voters = votersOf(config);
+  const peer: Peer = {
+    id: options.id,
+    options,
+    reader: history,
+    config,
+    active: [voters],
+    isVoter: voters.includes(options.id),
+    others: config.members.map((member) => member.id).filter((id) => id !== options.id),
+    promises: durable.promises,
+    history: openHistory(durable.outline),
+    applied: durable.applied,
+    delivered: durable.applied,
+    booted: false,
+    halted: undefined,
+    now: 0,
+    round: 0,
+    attempts: 0,
+    confirmRounds: 0,
+    epochHeard: 0,
+    penalties: new Map(),
+    snapshots: new Map(),
+    stagingUnknown: true,
+    role: idle(),
+    serving: { kind: "none" },
+    turn: undefined,
+    draft: emptyDraft(),
+    fresh: false,
+    unwritten: undefined,
+  };
+  checkRelations(peer);
+  return peer;
+}
+
+function idle(): Looking {
+  return {
+    kind: "looking",
+    vote: NOBODY,
+    seen: new Map(),
+    settled: new Map(),
+    decideAt: undefined,
+    resendAt: 0,
+    resendTicks: 0,
+  };
+}
+
+/** Advances `peer` in place. Equal peers given equal events owe equal duties. */
+export function step(peer: Peer, event: PeerEvent): Duties {
+  peer.draft = emptyDraft();
+  peer.unwritten = undefined;
+  peer.turn = undefined;
+  if (peer.halted === undefined) {
+    try {
+      handle(peer, event);
+      takeTurns(peer);
+      checkRelations(peer);
+    } catch (failure) {
+      if (!(failure instanceof AssertionFailure)) throw failure;
+      peer.halted = failure.message;
+      peer.draft = emptyDraft();
+    }
+  }
+  return { ...peer.draft, halt: peer.halted };
+}
+
+function handle(peer: Peer, event: PeerEvent): void {
+  peer.fresh = false;
+  if (!isMember(peer)) {
+    // Without a place in the configuration it neither votes nor learns, and confirms nothing.
+    if (event.kind === "readIndex") peer.draft.rejected.push(event.id);
+    return;
+  }
+  switch (event.kind) {
+    case "booted":
+      assert(!peer.booted, "a peer boots once");
+      peer.booted = true;
+      startLooking(peer);
+      return;
+    case "ticked":
+      if (peer.booted) tick(peer);
+      return;
+    case "received":
+      peer.fresh = event.fresh;
+      if (peer.booted && peer.others.includes(event.from)) receive(peer, event.from, event.packet);
+      return;
+    case "linkDown":
+      if (peer.booted && peer.others.includes(event.peer)) linkDown(peer, event.peer, event.reason ?? "lost");
+      return;
+    case "submitted":
+      propose(peer, event.payloads);
+      return;
+    case "readIndex":
+      requestRead(peer, event.id, event.fresh);
+      return;
+    case "checkpointed":
+      assert(compareZxid(event.applied, peer.delivered) <= 0, "a checkpoint holds what was delivered");
+      // One written before a snapshot was installed may be reported after it.
+      if (compareZxid(event.applied, peer.applied) > 0) peer.applied = event.applied;
+      return;
+    case "compacted":
+      assert(compareZxid(event.base, peer.applied) <= 0, "only applied txns are compacted");
+      compact(peer.history, event.base);
+      return;
+    default:
+      unreachable(event);
+  }
+}
+
+function isMember(peer: Peer): boolean {
+  return peer.config.members.some((member) => member.id === peer.id);
+}
+
+function tick(peer: Peer): void {
+  peer.now += 1;
+  const { role } = peer;
+  switch (role.kind) {
+    case "looking":
+      return tickLooking(peer, role);
+    case "learning":
+      return tickLearning(peer, role);
+    case "leading":
+      return tickLeading(peer, role);
+  }
+}
+
+function receive(peer: Peer, from: ServerId, packet: Packet): void {
+  const { role } = peer;
+  switch (role.kind) {
+    case "looking":
+      if (packet.kind === "notify") hearNotify(peer, role, from, packet);
+      else if (packet.kind === "cepoch") {
+        const { session } = packet;
+        const { acceptedEpoch } = peer.promises;
+        send(peer, from, { kind: "refuse", session, reason: "notLeading", acceptedEpoch });
+      }
+      return;
+    case "learning":
+      return learnerHears(peer, role, from, packet);
+    case "leading":
+      return leaderHears(peer, role, from, packet);
+  }
+}
+
+function linkDown(peer: Peer, from: ServerId, reason: LinkLoss): void {
+  const { role } = peer;
+  switch (role.kind) {
+    case "looking":
+      return lookingLinkDown(peer, role, from, reason);
+    case "learning":
+      return learnerLinkDown(peer, role, from, reason);
+    case "leading":
+      return leaderLinkDown(peer, role, from, reason);
+  }
+}
+
+/** A lone voter may look, decide and lead in one step; nobody turns for ever. */
+function takeTurns(peer: Peer): void {
+  for (let turns = 0; peer.turn !== undefined; turns++) {
+    assert(turns < 8, "a step changes its role a few times at most");
+    const { turn, role } = peer;
+    peer.turn = undefined;
+    if (role.kind === "leading") stopLeading(peer, role);
+    else if (role.kind === "learning") stopLearning(peer, role);
+    switch (turn.kind) {
+      case "look":
+        startLooking(peer);
+        break;
+      case "lead":
+        startLeading(peer, turn.vote);
+        break;
+      case "learn":
+        startLearning(peer, turn.leader, turn.vote);
+        break;
+    }
+  }
+}
+
+export function statusOf(peer: Peer): PeerStatus {
+  const { role } = peer;
+  return {
+    role: roleOf(peer),
+    phase: phaseOf(peer),
+    leader: role.kind === "learning" ? role.leader : role.kind === "leading" ? peer.id : 0,
+    epoch: role.kind === "looking" ? 0 : role.epoch,
+    promises: peer.promises,
+    lastLogged: last(peer),
+    lastCommitted: peer.delivered,
+    round: peer.round,
+    serving: peer.serving,
+    learners: role.kind === "leading" ? [...role.slots.keys()] : [],
+    halted: peer.halted,
+  };
+}
+
+function phaseOf(peer: Peer): PeerStatus["phase"] {
+  const { role } = peer;
+  if (role.kind === "looking") return "election";
+  if (role.kind === "leading") return role.phase;
+  switch (role.stage) {
+    case "attaching":
+    case "promised":
+      return "discovery";
+    case "syncing":
+    case "joined":
+      return "synchronization";
+    case "serving":
+      return "broadcast";
+  }
+}
