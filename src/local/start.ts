@@ -1,0 +1,78 @@
+/**
+ * `npm start`: flags in, a local ensemble, one line on stdout when it serves.
+ *
+ * stdout carries only that line, for whoever started us; everything else goes to stderr. Exit codes: 0
+ * after SIGTERM or SIGINT, 1 when it cannot start or go on, 2 for bad flags.
+ *
+ * @module
+ */
+
+import { StartRefusal } from "./data-directory.ts";
+import { parseFlags, type StartOptions } from "./flags.ts";
+import { inUrl, type LocalEnsemble, startLocal } from "./local.ts";
+
+const stopSignals = ["SIGTERM", "SIGINT"] as const;
+
+async function main(): Promise<void> {
+  const parsed = parseFlags(process.argv.slice(2), process.env);
+  switch (parsed.kind) {
+    case "help":
+      process.stdout.write(parsed.text);
+      return;
+    case "faults":
+      for (const fault of parsed.faults) console.error(fault);
+      process.exitCode = 2;
+      return;
+    case "start":
+      await run(parsed.options);
+      return;
+  }
+}
+
+async function run(options: StartOptions): Promise<void> {
+  if (options.settings.token === undefined) {
+    console.error(
+      `No token is set: every process on this machine may use the ensemble at ${options.host}. Set EK_TOKEN to ask for one.`,
+    );
+  } else {
+    console.error("HTTP and WebSocket ask for the token. The ZooKeeper port asks for none: ACLs guard it.");
+  }
+  const ensemble = await start(options);
+  if (ensemble === undefined) return;
+  stopOnSignal(ensemble);
+  const host = inUrl(ensemble.host);
+  process.stdout.write(`ready http://${host}:${ensemble.port} zookeeper://${host}:${ensemble.zkPort}\n`);
+}
+
+async function start(options: StartOptions): Promise<LocalEnsemble | undefined> {
+  try {
+    return await startLocal({ ...options, log: (line) => console.error(line) });
+  } catch (error) {
+    console.error(error instanceof StartRefusal ? error.message : error);
+    process.exitCode = 1;
+    return undefined;
+  }
+}
+
+/** Stops cleanly once; a second signal does not wait. */
+function stopOnSignal(ensemble: LocalEnsemble): void {
+  let isStopping = false;
+  for (const signal of stopSignals) {
+    // Miniflare's own listeners would end the process at once, with another code.
+    process.removeAllListeners(signal);
+    process.on(signal, () => {
+      if (isStopping) process.exit(1);
+      isStopping = true;
+      console.error(`${signal}: stopping`);
+      ensemble.close().then(
+        () => process.exit(0),
+        (error: unknown) => {
+          console.error(error);
+          process.exit(1);
+        },
+      );
+    });
+  }
+}
+
+await main();
