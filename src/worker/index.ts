@@ -6,6 +6,8 @@
 
 import { buildApp } from "./app.ts";
 
+export { Member } from "../objects/index.ts";
+
 const app = buildApp();
 
 export default { fetch: app.fetch };
