@@ -18,25 +18,21 @@
 
 import { mix } from "../choose.ts";
 
-/** What one register can be asked, with what was answered. `value` 0 and `version` -1: there is none. */
+/** What one znode can be asked, with what was answered. `value` 0 and `version` -1: there is none. */
 export type RegisterOp =
-  /** Sets the value; answered with the version after it. `-1` as `wanted` sets in any case. */
+  | { readonly kind: "create"; readonly value: number; readonly outcome: Outcome | undefined }
+  /** `wanted` -1: whatever the version is, but there has to be one. */
   | {
-      readonly kind: "write";
+      readonly kind: "set";
       readonly value: number;
       readonly wanted: number;
-      /** What it was told; `undefined` when it was told nothing. `refused`: the version did not match. */
-      readonly outcome:
-        | { readonly kind: "written"; readonly version: number }
-        | { readonly kind: "refused" }
-        | undefined;
+      readonly outcome: Outcome | undefined;
     }
-  /** Removes; afterwards there is no value and the next write makes version 0. */
-  | {
-      readonly kind: "remove";
-      readonly outcome: { readonly kind: "removed" } | { readonly kind: "refused" } | undefined;
-    }
+  | { readonly kind: "remove"; readonly wanted: number; readonly outcome: Outcome | undefined }
   | { readonly kind: "read"; readonly value: number; readonly version: number };
+
+/** What a write was told; `undefined` instead of it when nothing. `version`: afterwards, -1 after a removal. */
+export type Outcome = { readonly kind: "done"; readonly version: number } | { readonly kind: "refused" };
 
 export interface HistoryOp {
   readonly id: number;
@@ -61,22 +57,19 @@ const nothing: State = { value: 0, version: -1 };
 
 /** The sequential register; `undefined` when it could not have answered so. */
 function accept(state: State, op: RegisterOp): State | undefined {
-  switch (op.kind) {
-    case "read":
-      return op.value === state.value && op.version === state.version ? state : undefined;
-    case "remove": {
-      const present = state.version >= 0;
-      if (op.outcome !== undefined && (op.outcome.kind === "removed") !== present) return undefined;
-      return present ? nothing : state;
-    }
-    case "write": {
-      const matches = op.wanted === -1 || op.wanted === state.version;
-      if (op.outcome?.kind === "refused") return matches ? undefined : state;
-      if (!matches) return op.outcome === undefined ? state : undefined;
-      if (op.outcome !== undefined && op.outcome.version !== state.version + 1) return undefined;
-      return { value: op.value, version: state.version + 1 };
-    }
-  }
+  if (op.kind === "read") return op.value === state.value && op.version === state.version ? state : undefined;
+  const next = write(state, op);
+  if (op.outcome === undefined) return next ?? state;
+  if (op.outcome.kind === "refused") return next === undefined ? state : undefined;
+  return next?.version === op.outcome.version ? next : undefined;
+}
+
+/** The state after a write, or `undefined` when it is refused. */
+function write(state: State, op: Exclude<RegisterOp, { kind: "read" }>): State | undefined {
+  const exists = state.version >= 0;
+  if (op.kind === "create") return exists ? undefined : { value: op.value, version: 0 };
+  if (!exists || (op.wanted !== -1 && op.wanted !== state.version)) return undefined;
+  return op.kind === "remove" ? nothing : { value: op.value, version: state.version + 1 };
 }
 
 interface Node {

@@ -1,0 +1,296 @@
+/**
+ * The world: members, calls between them, clients, and the checkers that watch.
+ *
+ * Deterministic: what happens is said from outside, event by event, through the methods here; what may
+ * happen next is told to `Timing`, which decides when. The world itself never draws anything.
+ *
+ * @module
+ */
+
+import { makeServerId, type ServerId, ZERO_ZXID } from "../../src/base/index.ts";
+import type { Carrier, Config, Duties, PeerEvent, Serving } from "../../src/zab/index.ts";
+import { ProtocolChecks } from "./checks/protocol.ts";
+import { mix } from "./choose.ts";
+import { Clients, type Op, type Reply } from "./clients.ts";
+import { Disk, type DiskOp } from "./disk.ts";
+import { Instance, Member } from "./member.ts";
+import type { Settings } from "./settings.ts";
+import { violate } from "./violation.ts";
+
+/** One call between members: a carrier there, one back, each with its own fate. */
+export interface Call {
+  readonly from: Instance;
+  readonly to: ServerId;
+  readonly carrier: Carrier;
+}
+
+/** Is told what has become possible, and decides when it happens. */
+export interface Timing {
+  readonly now: number;
+  requestLeft(call: Call): void;
+  answerLeft(call: Call, by: Instance, carrier: Carrier): void;
+  unitWritten(member: Member): void;
+  cooling(instance: Instance, peer: ServerId): void;
+  booted(instance: Instance): void;
+  replyLeft(op: Op, reply: Reply | "nothing" | "lost"): void;
+  /** A coverage mark was reached by a member. */
+  reached(mark: string, member: Member): void;
+}
+
+export class World {
+  readonly settings: Settings;
+  readonly timing: Timing;
+  readonly checks: ProtocolChecks;
+  readonly clients: Clients;
+  readonly members: readonly Member[];
+  /** `cut[from * 16 + to]`: nothing travels on this path. */
+  readonly cut = new Uint8Array(256);
+  /** `deaf[from * 16 + to]`: `from` cannot call `to`; answers still travel. */
+  readonly deaf = new Uint8Array(256);
+  readonly counts = new Map<string, number>();
+  /** Says every event and effect; `undefined` when nobody listens. */
+  log: ((line: string) => void) | undefined;
+  steps = 0;
+  hash = 0;
+  /** Halts stop a member quietly instead of ending the run: for mutants that only outside checkers may kill. */
+  readonly toleratesHalts: boolean;
+
+  constructor(settings: Settings, timing: Timing, toleratesHalts: boolean) {
+    this.settings = settings;
+    this.timing = timing;
+    this.toleratesHalts = toleratesHalts;
+    const ids = Array.from({ length: settings.voters + settings.observers }, (_, at) => makeServerId(at + 1));
+    const isVoter = (id: ServerId): boolean => id <= settings.voters;
+    const config: Config = {
+      version: ZERO_ZXID,
+      members: ids.map((id) => ({ id, role: isVoter(id) ? "voter" : "observer" })),
+    };
+    this.checks = new ProtocolChecks(config, () => timing.now);
+    this.members = ids.map((id) => {
+      const disk = new Disk(config);
+      this.checks.addMember(id, disk, isVoter(id));
+      return new Member(id, isVoter(id), disk);
+    });
+    this.clients = new Clients(this.checks, settings.clients, settings.dataBytes);
+  }
+
+  member(id: ServerId): Member {
+    const member = this.members[id - 1];
+    if (member === undefined) throw new Error(`no member ${id}`);
+    return member;
+  }
+
+  count(what: string, by = 1): void {
+    this.counts.set(what, (this.counts.get(what) ?? 0) + by);
+  }
+
+  // What happens.
+
+  boot(member: Member): void {
+    if (member.live !== undefined) return;
+    this.note("boot", member.id);
+    const instance = new Instance(this, member);
+    this.timing.booted(instance);
+    instance.boot();
+  }
+
+  /** A request reaches its member, if there is one. */
+  deliver(call: Call): boolean {
+    const { live } = this.member(call.to);
+    if (live === undefined) return false;
+    this.note("request", call.from.member.id, call.to, call.carrier.packets.length);
+    live.handle(call);
+    return true;
+  }
+
+  returned(call: Call, carrier: Carrier): void {
+    if (!call.from.isAlive) return;
+    this.note("answer", call.to, call.from.member.id, carrier.packets.length);
+    call.from.returned(call, carrier);
+  }
+
+  failed(call: Call): void {
+    if (!call.from.isAlive) return;
+    this.note("failure", call.from.member.id, call.to);
+    call.from.failed(call);
+  }
+
+  tick(instance: Instance): void {
+    if (!instance.isAlive) return;
+    this.note("tick", instance.member.id);
+    instance.tick();
+  }
+
+  pump(instance: Instance, peer: ServerId): void {
+    if (!instance.isAlive) return;
+    instance.pump(peer);
+  }
+
+  /** The oldest `units` writes of a member are durable. */
+  confirm(member: Member, units: number): void {
+    this.note("confirm", member.id, units);
+    member.disk.confirm(units, (op) => this.checks.durable(member.id, op));
+    member.live?.release();
+  }
+
+  /** Power off: the oldest `survive` unconfirmed writes stay; `mask` says who still gets their messages. */
+  crash(member: Member, survive: number, mask: number): void {
+    const { live } = member;
+    if (live === undefined) return;
+    this.note("crash", member.id, survive, mask);
+    this.count("crash");
+    const through = member.disk.settled + survive;
+    this.#settle(member, survive);
+    live.die(through, mask);
+  }
+
+  /** The instance is replaced. It goes on running if none of its writes was lost. */
+  replace(member: Member): void {
+    const { live } = member;
+    if (live === undefined) return;
+    this.note("replace", member.id);
+    this.count("replace");
+    const { disk } = member;
+    member.zombie?.end();
+    disk.confirm(disk.pending, (op) => this.checks.durable(member.id, op));
+    live.release();
+    if (live.isAlive) {
+      member.zombie = live;
+      member.live = undefined;
+    }
+    this.boot(member);
+  }
+
+  endZombie(instance: Instance): void {
+    if (instance.member.zombie === instance) instance.end();
+  }
+
+  checkpoint(member: Member, keep: number, endsCut: boolean): void {
+    this.note("checkpoint", member.id, keep);
+    member.live?.checkpoint(endsCut);
+    if (keep >= 0) member.live?.compact(keep);
+  }
+
+  /** A client's request reaches a member; a zombie can only be asked by itself. */
+  arrive(op: Op, instance: Instance | undefined): void {
+    if (op.state !== "open") return;
+    this.note("ask", op.client, op.id, instance?.member.id ?? 0);
+    let taken = false;
+    if (instance?.isAlive === true) {
+      if (op.kind === "look") taken = instance.look(op, this.clients.get(op.client).floor);
+      else if (op.kind === "read") taken = instance.ask(op, instance.isLive);
+      else taken = instance.submit(op, this.timing.now);
+    }
+    if (!taken) this.timing.replyLeft(op, "nothing");
+  }
+
+  // What instances say.
+
+  request(call: Call): void {
+    if (!call.from.isAlive) return;
+    this.timing.requestLeft(call);
+  }
+
+  answer(call: Call, by: Instance, carrier: Carrier): void {
+    this.timing.answerLeft(call, by, carrier);
+  }
+
+  cooling(instance: Instance, peer: ServerId): void {
+    this.timing.cooling(instance, peer);
+  }
+
+  unitWritten(member: Member): void {
+    this.timing.unitWritten(member);
+  }
+
+  stepped(instance: Instance, event: PeerEvent, duties: Duties): void {
+    this.steps++;
+    const { id } = instance.member;
+    const what = event.kind === "received" ? event.packet.kind : event.kind;
+    this.note("step", id, what.length, duties.store.length, duties.send.length);
+    if (this.log !== undefined) this.#describe(instance, event, duties);
+    if (event.kind === "received") {
+      this.count(`packet ${what}`);
+      this.timing.reached(what, instance.member);
+    }
+    for (const op of duties.store) {
+      this.count(`store ${op.kind}`);
+      this.timing.reached(`store:${op.kind}`, instance.member);
+    }
+    for (const { to, packet } of duties.send) this.note("send", to, packet.kind.length);
+    if (duties.deliver !== undefined)
+      this.note("deliver", duties.deliver.through.epoch, duties.deliver.through.counter);
+  }
+
+  serves(instance: Instance, serving: Serving): void {
+    this.count(`serving ${serving.kind}`);
+    this.log?.(`      ${instance.member.id} serves ${serving.kind}`);
+  }
+
+  reply(op: Op, reply: Reply): void {
+    this.note("reply", op.id, reply.zxid.epoch, reply.zxid.counter);
+    this.timing.replyLeft(op, reply);
+  }
+
+  refuse(op: Op): void {
+    this.timing.replyLeft(op, "nothing");
+  }
+
+  lost(op: Op): void {
+    this.timing.replyLeft(op, "lost");
+  }
+
+  halted(instance: Instance, reason: string): void {
+    this.log?.(`      ${instance.member.id} halts: ${reason}`);
+    if (!this.toleratesHalts) violate("halt", `${instance.member.id}: ${reason}`);
+    instance.end();
+  }
+
+  fenced(instance: Instance): void {
+    this.count("fenced");
+    this.log?.(`      zombie of ${instance.member.id} is fenced`);
+  }
+
+  note(what: string, a = 0, b = 0, c = 0, d = 0): void {
+    this.hash = mix(this.hash ^ what.length ^ (what.charCodeAt(0) << 8), mix(a, b, c), d);
+    if (this.log !== undefined && what !== "send" && what !== "step") {
+      this.log(`${String(this.timing.now).padStart(7)} ${what} ${a} ${b} ${c} ${d}`);
+    }
+  }
+
+  #settle(member: Member, survive: number): void {
+    const { id, disk } = member;
+    const kept = (op: DiskOp): void => this.checks.durable(id, op);
+    disk.crash(survive, kept, (op) => {
+      if (op.kind === "append") this.checks.appendLost(id, op);
+    });
+    this.checks.commitsAreSafe();
+  }
+
+  #describe(instance: Instance, event: PeerEvent, duties: Duties): void {
+    const { member, isLive, incarnation } = instance;
+    const from = event.kind === "received" ? ` from ${event.from}` : "";
+    const body =
+      event.kind === "received" ? compact(event.packet) : event.kind === "ticked" ? "tick" : compact(event);
+    const idle = duties.store.length + duties.send.length === 0 && duties.deliver === undefined;
+    if (event.kind === "ticked" && idle) return;
+    this.log?.(`   ${member.id}${isLive ? "" : "z"}#${incarnation}${from}: ${body}`);
+    for (const op of duties.store) this.log?.(`      store ${compact(op)}`);
+    for (const { to, packet } of duties.send) this.log?.(`      send ${to}: ${compact(packet)}`);
+    if (duties.deliver !== undefined) this.log?.(`      deliver ${compact(duties.deliver)}`);
+    if (duties.reloaded !== undefined) this.log?.(`      reloaded ${compact(duties.reloaded)}`);
+    for (const read of duties.confirmed) this.log?.(`      confirmed ${compact(read)}`);
+    for (const id of duties.rejected) this.log?.(`      rejected ${id}`);
+  }
+}
+
+/** One line of a packet or write; payloads as their number of bytes, zxids as (epoch,counter). */
+function compact(value: unknown): string {
+  if (value instanceof Uint8Array) return `${value.length}B`;
+  if (Array.isArray(value)) return `[${value.map(compact).join(" ")}]`;
+  if (typeof value !== "object" || value === null) return String(value);
+  const entries = Object.entries(value);
+  if (entries.length === 2 && "epoch" in value && "counter" in value)
+    return `(${value.epoch},${value.counter})`;
+  return `{${entries.map(([key, part]) => (key === "kind" ? String(part) : `${key}=${compact(part)}`)).join(" ")}}`;
+}
