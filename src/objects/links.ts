@@ -18,8 +18,8 @@ import {
   enqueue,
   type Link,
   type LinkLoss,
+  type LinkReceived,
   type Outgoing,
-  type Received,
   receiveRequest,
   receiveResponse,
   remind,
@@ -43,7 +43,7 @@ const remindTicks = 5;
 export type CallPeer = (peer: ServerId, carrier: Uint8Array) => Promise<Uint8Array>;
 
 /** What the shell does with packets that came in an answer, in a turn of their own. */
-export type OnAnswer = (peer: ServerId, received: Received) => void;
+export type OnAnswer = (peer: ServerId, received: LinkReceived) => void;
 
 interface PeerLink {
   readonly peer: ServerId;
@@ -92,7 +92,7 @@ export class Links {
    * `undefined` when it is not for us or unreadable: nothing was delivered. Call `answer` once what was
    * delivered has been carried out: it holds what is to go back.
    */
-  receive(bytes: Uint8Array, self: ServerId): { peer: ServerId; received: Received } | undefined {
+  receive(bytes: Uint8Array, self: ServerId): { peer: ServerId; received: LinkReceived } | undefined {
     const carrier = decodeCarrier(bytes);
     if (carrier === undefined || carrier.to !== self) return undefined;
     const entry = this.#links.get(carrier.from);

@@ -14,12 +14,12 @@ import type { Applied, Tree } from "../tree/index.ts";
 import {
   createPeer,
   type Duties,
+  type LinkReceived,
   type Outgoing,
   type Peer,
   type PeerEvent,
   type PeerOptions,
   type PeerStatus,
-  type Received,
   type Serving,
   statusOf,
   step,
@@ -142,7 +142,7 @@ export class Replica {
     if (this.#halted === undefined) this.#links.flush(false);
   }
 
-  #receive(peer: ServerId, received: Received, fresh: boolean): void {
+  #receive(peer: ServerId, received: LinkReceived, fresh: boolean): void {
     if (received.linkDown !== undefined) this.#run({ kind: "linkDown", peer, reason: received.linkDown });
     for (const packet of received.packets) this.#run({ kind: "received", from: peer, packet, fresh });
   }

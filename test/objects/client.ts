@@ -1,0 +1,152 @@
+/**
+ * A ZooKeeper client in a few lines, for tests: frames over a WebSocket, answers by xid, events apart.
+ *
+ * @module
+ */
+
+import type {
+  ClientRequest,
+  ConnectResponse,
+  OpCode,
+  ResponseBody,
+  WatchedEvent,
+} from "../../src/base/index.ts";
+import {
+  decodeConnectResponse,
+  decodeEvent,
+  decodeReplyBody,
+  decodeReplyHeader,
+  encodeConnectRequest,
+  encodeRequest,
+  FrameDecoder,
+  JuteWriter,
+  type ReplyHeader,
+} from "../../src/jute/index.ts";
+
+export interface TestReply extends ReplyHeader {
+  readonly body: ResponseBody | undefined;
+}
+
+interface Pending {
+  readonly type: OpCode;
+  readonly resolve: (reply: TestReply) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class TestClient {
+  readonly events: { event: WatchedEvent; zxid: bigint }[] = [];
+  /** In order of arrival: what the stream said, events and xids alike. */
+  readonly order: string[] = [];
+  readonly closed: Promise<{ code: number; reason: string }>;
+  readonly #socket: WebSocket;
+  readonly #decoder = new FrameDecoder();
+  readonly #pending = new Map<number, Pending>();
+  #xid = 0;
+  #connected: ((response: ConnectResponse) => void) | undefined;
+  #isClosed = false;
+  readonly #waiters: (() => void)[] = [];
+
+  constructor(socket: WebSocket) {
+    this.#socket = socket;
+    this.closed = new Promise((resolve) => {
+      socket.addEventListener("close", (event) => {
+        this.#isClosed = true;
+        resolve({ code: event.code, reason: event.reason });
+        for (const { reject } of this.#pending.values()) reject(new Error(`closed: ${event.reason}`));
+        this.#pending.clear();
+      });
+    });
+    socket.addEventListener("message", (event) => this.#receive(event.data));
+    socket.binaryType = "arraybuffer";
+    socket.accept();
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  async connect(
+    session?: { sessionId: bigint; password: Uint8Array },
+    timeoutMs = 10_000,
+    lastZxidSeen = 0n,
+  ): Promise<ConnectResponse> {
+    const writer = new JuteWriter();
+    encodeConnectRequest(writer, {
+      protocolVersion: 0,
+      lastZxidSeen,
+      timeoutMs,
+      sessionId: session?.sessionId ?? 0n,
+      password: session?.password ?? new Uint8Array(16),
+      readOnly: false,
+    });
+    const response = new Promise<ConnectResponse>((resolve) => {
+      this.#connected = resolve;
+    });
+    this.#socket.send(writer.take());
+    return response;
+  }
+
+  request(request: ClientRequest): Promise<TestReply> {
+    this.#xid += 1;
+    const xid = this.#xid;
+    const writer = new JuteWriter();
+    encodeRequest(writer, xid, request);
+    const reply = new Promise<TestReply>((resolve, reject) => {
+      this.#pending.set(xid, { type: request.type, resolve, reject });
+    });
+    this.#socket.send(writer.take());
+    return reply;
+  }
+
+  sendRaw(bytes: Uint8Array): void {
+    this.#socket.send(bytes);
+  }
+
+  /** Resolves once `count` events have come. */
+  async eventCount(count: number): Promise<void> {
+    while (this.events.length < count) {
+      await new Promise<void>((resolve) => this.#waiters.push(resolve));
+    }
+  }
+
+  close(): void {
+    this.#socket.close(1000, "done");
+  }
+
+  #receive(data: unknown): void {
+    if (!(data instanceof ArrayBuffer)) return;
+    this.#decoder.push(new Uint8Array(data));
+    for (;;) {
+      const next = this.#decoder.next();
+      if (next.kind !== "frame") return;
+      this.#frame(next.bytes);
+    }
+  }
+
+  #frame(bytes: Uint8Array): void {
+    if (this.#connected !== undefined) {
+      const response = decodeConnectResponse(bytes);
+      if (response === undefined) throw new Error("unreadable connect response");
+      this.#connected(response);
+      this.#connected = undefined;
+      return;
+    }
+    const header = decodeReplyHeader(bytes);
+    if (header === undefined) throw new Error("unreadable reply");
+    if (header.xid === -1) return this.#event(bytes);
+    this.order.push(`reply ${header.xid}`);
+    const pending = this.#pending.get(header.xid);
+    this.#pending.delete(header.xid);
+    const decoded = decodeReplyBody(pending?.type ?? 11, bytes);
+    if (!decoded.ok) throw new Error("unreadable reply body");
+    pending?.resolve({ ...header, body: decoded.body });
+  }
+
+  #event(bytes: Uint8Array): void {
+    const event = decodeEvent(bytes);
+    if (event === undefined) throw new Error("unreadable event");
+    this.order.push(`event ${event.event.type} ${event.event.path}`);
+    this.events.push(event);
+    for (const wake of this.#waiters.splice(0)) wake();
+  }
+}

@@ -1,0 +1,301 @@
+/**
+ * Members in the real runtime: replication, clients' connections, and memory lost at any moment.
+ *
+ * Evictions keep the sockets and drop the memory (hibernation); aborts drop both, with calls under way.
+ * Nothing here asserts how long something takes; waiting is for what must happen.
+ *
+ * @module
+ */
+
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { CreateMode, EventType, OPEN_ACL, OpCode, ZkErrorCode } from "../../src/base/index.ts";
+import type { Call } from "../../src/objects/index.ts";
+import type { TestClient } from "./client.ts";
+import { pause, TestEnsemble } from "./ensemble.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+const createRequest = (path: string, data = "", flags: number = CreateMode.Persistent) => ({
+  type: OpCode.Create,
+  path,
+  data: bytes(data),
+  acl: OPEN_ACL,
+  flags,
+  ttlMs: -1,
+});
+
+const createCall = (path: string, data = ""): Call => ({
+  request: createRequest(path, data),
+  identities: [],
+  consistency: "linearizable",
+});
+
+const readCall = (path: string): Call => ({
+  request: { type: OpCode.GetData, path, watch: false },
+  identities: [],
+  consistency: "linearizable",
+});
+
+async function children(client: TestClient, path: string): Promise<readonly string[]> {
+  const reply = await client.request({ type: OpCode.GetChildren, path, watch: false });
+  return reply.body?.kind === "children" ? reply.body.children : [];
+}
+
+describe("replication", () => {
+  test.each([1, 3, 5])("members: a write reaches every member (voters=%i)", async (size) => {
+    const ensemble = await TestEnsemble.start(size);
+    const leader = await ensemble.leader();
+    const written = await leader.perform(createCall("/a", "x"));
+    expect(written).toMatchObject({
+      kind: "answered",
+      outcome: { err: 0, body: { kind: "create", path: "/a" } },
+    });
+    const read = await leader.perform(readCall("/a"));
+    expect(read).toMatchObject({ kind: "answered", outcome: { err: 0, body: { kind: "data" } } });
+    const zxid = written.kind === "answered" ? written.zxid : "";
+    for (;;) {
+      const statuses = await ensemble.statuses();
+      if (statuses.every(({ lastApplied }) => lastApplied === zxid)) break;
+      await pause(20);
+    }
+  });
+
+  test("members: a refused write takes a zxid and changes nothing", async () => {
+    const ensemble = await TestEnsemble.start(3);
+    const leader = await ensemble.leader();
+    const refused = await leader.perform(createCall("/no/parent"));
+    expect(refused).toMatchObject({ outcome: { err: ZkErrorCode.NoNode } });
+    const next = await leader.perform(createCall("/a"));
+    expect(refused.kind === "answered" && next.kind === "answered" && refused.zxid < next.zxid).toBe(true);
+  });
+
+  test("members: who does not lead says who does, and does nothing", async () => {
+    const ensemble = await TestEnsemble.start(3);
+    const leaderId = await ensemble.leaderId();
+    for (const id of ensemble.voters.filter((voter) => voter !== leaderId)) {
+      const answer = await ensemble.stub(id).perform(createCall("/a"));
+      expect(answer.kind).toBe("notLeader");
+    }
+    const read = await (await ensemble.leader()).perform(readCall("/a"));
+    expect(read).toMatchObject({ outcome: { err: ZkErrorCode.NoNode } });
+  });
+
+  test("members: one batch is one log row on each member", async () => {
+    const ensemble = await TestEnsemble.start(3);
+    const client = await ensemble.connect();
+    await client.connect();
+    await Promise.all(Array.from({ length: 200 }, (_, i) => client.request(createRequest(`/n${i}`))));
+    for (const id of ensemble.voters) {
+      const rows = await runInDurableObject(ensemble.stub(id), (_, state) => {
+        const [row] = state.storage.sql.exec<{ n: number; txns: number }>(
+          "SELECT count(*) AS n, sum(count) AS txns FROM log",
+        );
+        return row;
+      });
+      expect(rows?.txns).toBeGreaterThanOrEqual(200);
+      expect(rows?.n).toBeLessThan(150);
+    }
+  });
+});
+
+describe("bootstrap", () => {
+  test("members: a blank member serves nobody", async () => {
+    const ensemble = await TestEnsemble.start(1);
+    const blank = (await import("cloudflare:workers")).env.MEMBER.getByName(`${ensemble.name}-other/1`);
+    expect(await blank.perform(createCall("/a"))).toEqual({ kind: "blank" });
+    expect(await blank.inspect()).toMatchObject({ bootstrap: "blank", serving: false });
+  });
+});
+
+describe("connections", () => {
+  test("connection: a client creates, reads, watches, and sees its event before its reply", async () => {
+    const ensemble = await TestEnsemble.start(3);
+    const client = await ensemble.connect();
+    const { sessionId } = await client.connect();
+    expect(sessionId).not.toBe(0n);
+    expect((await client.request(createRequest("/w", "1"))).err).toBe(0);
+    const read = await client.request({ type: OpCode.GetData, path: "/w", watch: true });
+    expect(read.body).toMatchObject({ kind: "data" });
+    const set = await client.request({ type: OpCode.SetData, path: "/w", data: bytes("2"), version: 0 });
+    expect(client.events).toEqual([
+      { event: { type: EventType.NodeDataChanged, path: "/w" }, zxid: set.zxid },
+    ]);
+    expect(client.order.at(-2)).toBe("event 3 /w");
+  });
+
+  test("connection: ephemerals go with their session", async () => {
+    const ensemble = await TestEnsemble.start(3);
+    const owner = await ensemble.connect();
+    await owner.connect();
+    const other = await ensemble.connect();
+    await other.connect();
+    await owner.request(createRequest("/e", "", CreateMode.Ephemeral));
+    await other.request({ type: OpCode.Exists, path: "/e", watch: true });
+    await owner.request({ type: OpCode.CloseSession });
+    await other.eventCount(1);
+    expect(other.events[0]?.event).toEqual({ type: EventType.NodeDeleted, path: "/e" });
+    await owner.closed;
+  });
+
+  test("connection: sync is answered by a confirmed leader", async () => {
+    const ensemble = await TestEnsemble.start(3);
+    const client = await ensemble.connect();
+    await client.connect();
+    const reply = await client.request({ type: OpCode.Sync, path: "/any" });
+    expect(reply).toMatchObject({ err: 0, body: { kind: "path", path: "/any" } });
+  });
+
+  test("connection: a second connection of a session closes the first", async () => {
+    const ensemble = await TestEnsemble.start(1);
+    const first = await ensemble.connect();
+    const session = await first.connect();
+    const second = await ensemble.connect();
+    const again = await second.connect(session);
+    expect(again.sessionId).toBe(session.sessionId);
+    await first.closed;
+    expect((await second.request(createRequest("/a"))).err).toBe(0);
+  });
+
+  test("connection: a wrong password gets no session", async () => {
+    const ensemble = await TestEnsemble.start(1);
+    const first = await ensemble.connect();
+    const session = await first.connect();
+    const thief = await ensemble.connect();
+    const answer = await thief.connect({ ...session, password: new Uint8Array(16) });
+    expect(answer).toMatchObject({ sessionId: 0n, timeoutMs: 0 });
+    expect(first.isClosed).toBe(false);
+  });
+});
+
+describe("eviction", () => {
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  test("eviction: an idle connection goes on with its session and its watch", async () => {
+    // A pending timer keeps an object in memory. A faked one does not, and a lone voter needs no ticks.
+    vi.useFakeTimers({ toFake: ["setTimeout"] });
+    const ensemble = await TestEnsemble.start(1);
+    const client = await ensemble.connect();
+    await client.connect();
+    await client.request(createRequest("/w", "1"));
+    await client.request({ type: OpCode.GetData, path: "/w", watch: true });
+    await evictDurableObject(await ensemble.leader(), { webSockets: "hibernate" });
+    await (await ensemble.leader()).perform({
+      request: { type: OpCode.SetData, path: "/w", data: bytes("2"), version: -1 },
+      identities: [],
+      consistency: "linearizable",
+    });
+    await client.eventCount(1);
+    expect(client.events[0]?.event).toEqual({ type: EventType.NodeDataChanged, path: "/w" });
+    expect((await client.request(createRequest("/after"))).err).toBe(0);
+  });
+
+  test.each([1, 3])(
+    "eviction: of any member, mid-write, loses no acknowledged write (voters=%i)",
+    async (size) => {
+      const ensemble = await TestEnsemble.start(size);
+      const acknowledged: string[] = [];
+      let isDone = false;
+      const writing = (async () => {
+        const setup = await ensemble.leader();
+        await setup.perform(createCall("/q"));
+        for (let i = 0; !isDone; i++) {
+          const answer = await ensemble
+            .leader()
+            .then((leader) => leader.perform(createCall(`/q/${i}`)))
+            .catch(() => undefined);
+          if (answer?.kind === "answered" && answer.outcome.err === ZkErrorCode.Ok) acknowledged.push(`${i}`);
+        }
+      })();
+      for (const id of [...ensemble.voters, ...ensemble.voters]) {
+        await pause(100);
+        await runInDurableObject(ensemble.stub(id), (_, state) => state.abort("test")).catch(() => undefined);
+      }
+      await pause(100);
+      isDone = true;
+      await writing;
+      const client = await ensemble.connect();
+      await client.connect();
+      await client.request({ type: OpCode.Sync, path: "/" });
+      const present = new Set(await children(client, "/q"));
+      expect(acknowledged.length).toBeGreaterThan(0);
+      expect(acknowledged.filter((name) => !present.has(name))).toEqual([]);
+    },
+  );
+
+  test("eviction: a session outlives its leader and keeps its ephemeral", async () => {
+    const ensemble = await TestEnsemble.start(3);
+    const first = await ensemble.connect();
+    const session = await first.connect();
+    await first.request(createRequest("/e", "", CreateMode.Ephemeral));
+    const leader = await ensemble.leader();
+    await runInDurableObject(leader, (_, state) => state.abort("test")).catch(() => undefined);
+    await first.closed;
+    const second = await ensemble.connect();
+    const again = await second.connect(session);
+    expect(again.sessionId).toBe(session.sessionId);
+    const exists = await second.request({ type: OpCode.Exists, path: "/e", watch: false });
+    expect(exists.err).toBe(0);
+  });
+});
+
+describe("locks", () => {
+  const lock = (id: string, waitMs: number, mode: "exclusive" | "shared" = "exclusive") => ({
+    path: "/locks/a",
+    id: id.repeat(32),
+    mode,
+    ttlMs: 10_000,
+    waitMs,
+    owner: id,
+    identities: [],
+  });
+
+  test("lock: a second caller waits for the first, and gets a greater token", async () => {
+    const ensemble = await TestEnsemble.start(3);
+    const leader = await ensemble.leader();
+    const first = await leader.acquireLock(lock("a", 0));
+    expect(first.kind).toBe("granted");
+    const waiting = leader.acquireLock(lock("b", 20_000));
+    await pause(50);
+    const seen = await leader.describeLock("/locks/a", []);
+    expect(seen.kind === "described" && seen.contenders.map(({ owner, holds }) => [owner, holds])).toEqual([
+      ["a", true],
+      ["b", false],
+    ]);
+    expect((await leader.releaseLock({ path: "/locks/a", id: "a".repeat(32), identities: [] })).kind).toBe(
+      "released",
+    );
+    const second = await waiting;
+    expect(second.kind).toBe("granted");
+    if (first.kind === "granted" && second.kind === "granted") {
+      expect(BigInt(second.token)).toBeGreaterThan(BigInt(first.token));
+    }
+  });
+
+  test("lock: who does not get it in time leaves the queue", async () => {
+    const ensemble = await TestEnsemble.start(1);
+    const leader = await ensemble.leader();
+    await leader.acquireLock(lock("a", 0));
+    expect((await leader.acquireLock(lock("b", 50))).kind).toBe("timedOut");
+    const seen = await leader.describeLock("/locks/a", []);
+    expect(seen.kind === "described" && seen.contenders.length).toBe(1);
+  });
+
+  test("lock: shared holders share, an exclusive one waits for all of them", async () => {
+    const ensemble = await TestEnsemble.start(1);
+    const leader = await ensemble.leader();
+    expect((await leader.acquireLock(lock("a", 0, "shared"))).kind).toBe("granted");
+    expect((await leader.acquireLock(lock("b", 0, "shared"))).kind).toBe("granted");
+    expect((await leader.acquireLock(lock("c", 0))).kind).toBe("timedOut");
+  });
+
+  test("lock: asking again with the same id takes one place", async () => {
+    const ensemble = await TestEnsemble.start(1);
+    const leader = await ensemble.leader();
+    const first = await leader.acquireLock(lock("a", 0));
+    const again = await leader.acquireLock(lock("a", 0));
+    expect(first.kind === "granted" && again.kind === "granted" && first.token === again.token).toBe(true);
+  });
+});
