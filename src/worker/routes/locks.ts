@@ -46,6 +46,7 @@ export async function postLock(c: Context<AppEnv>, router: LeaderRouter): Promis
     attempt: (member) => member.acquireLock({ path, id, mode, ttlMs, waitMs: waitMs(), owner, identities }),
   });
   if (reply.kind === "timedOut") throw notGranted(action, path, order, reply.contenders);
+  if (reply.kind === "gone") throw placeLost(action, path);
   return lockAnswer(reply, { action, path, status: 201 });
 }
 
@@ -177,6 +178,17 @@ function lockHeld(detail: string, path: string, contenders: readonly Contender[]
     detail,
     path,
     more: splitQueue(contenders),
+  });
+}
+
+/** While it waited: its session lapsed, or somebody deleted its znode or released its id. */
+function placeLost(action: string, path: string): Problem {
+  return new Problem({
+    slug: "lock-place-lost",
+    title: "Place in the queue was lost",
+    status: 409,
+    detail: `${action}: it lost its place in the queue and does not hold it, try again`,
+    path,
   });
 }
 

@@ -1,0 +1,404 @@
+/**
+ * An ensemble in memory: members that behave as the contract in `src/objects/api.ts` says, share one tree
+ * and one lock table, and fail on command.
+ *
+ * It agrees about nothing and stores nothing; what it is for is the Worker's side of the contract.
+ *
+ * @module
+ */
+
+import {
+  CreateMode,
+  formatZxid,
+  makeServerId,
+  makeZxid,
+  NO_SESSION,
+  nameOf,
+  OpCode,
+  type Outcome,
+  parentOf,
+  type ServerId,
+  type Stat,
+  sequenceSuffix,
+  ZkErrorCode,
+  type Zxid,
+} from "../../src/base/index.ts";
+import type {
+  Answer,
+  BootstrapState,
+  Call,
+  Contender,
+  EnsembleConfig,
+  LockAnswer,
+  LockReference,
+  LockRequest,
+  LockView,
+  MemberApi,
+  MemberStatus,
+} from "../../src/objects/index.ts";
+import type { Env, MemberNamespace } from "../../src/worker/env.ts";
+
+export type Method = keyof MemberApi;
+
+/** What goes wrong with one call. `after` means: it has taken effect. */
+export type Fault = "throw" | "throwAfter" | "hang" | "hangAfter" | { readonly answer: unknown };
+
+export interface LoggedCall {
+  readonly member: number;
+  readonly method: Method;
+  readonly argument: unknown;
+}
+
+interface FakeZnode {
+  data: Uint8Array | null;
+  czxid: Zxid;
+  mzxid: Zxid;
+  version: number;
+  creates: number;
+}
+
+interface FakeLock extends Contender {
+  readonly path: string;
+}
+
+/** When everything in the fake happened. */
+const fakeTimeMs = Date.UTC(2026, 10, 1);
+
+export class FakeEnsemble {
+  readonly calls: LoggedCall[] = [];
+  readonly znodes = new Map<string, FakeZnode>();
+  readonly locks: FakeLock[] = [];
+  readonly members: readonly FakeMember[];
+  /** Every connection request as a member got it. */
+  readonly connections: Request[] = [];
+  leader: ServerId | 0 = makeServerId(1);
+  /** What members say of who leads; usually the truth. */
+  hint: ServerId | 0 | undefined;
+  epoch = 1;
+  elections = true;
+  zxid = makeZxid(1, 0);
+
+  constructor(size = 3, state: BootstrapState = "active") {
+    this.znodes.set("/", this.#newZnode(null));
+    this.members = Array.from({ length: size }, (_, index) => new FakeMember(this, index + 1, state));
+  }
+
+  /** Variables for the Worker: open on loopback unless told otherwise. */
+  env(vars: Readonly<Record<string, unknown>> = { EK_OPEN_ON_LOOPBACK: "on" }): Env {
+    const namespace: MemberNamespace = { getByName: (name) => this.#stub(name) };
+    return { EK_MEMBERS: String(this.members.length), ...vars, MEMBER: namespace };
+  }
+
+  member(id: number): FakeMember {
+    const member = this.members[id - 1];
+    if (member === undefined) throw new Error(`the fake has no member ${id}`);
+    return member;
+  }
+
+  callsOf(method: Method): readonly LoggedCall[] {
+    return this.calls.filter((call) => call.method === method);
+  }
+
+  /**
+   * Being looked at makes members elect: the first active one that is up leads, once a majority is active.
+   * Not while `elections` is off.
+   */
+  elect(): void {
+    const up = this.members.filter((member) => member.bootstrap === "active" && member.down === undefined);
+    if (!this.elections || up.length * 2 <= this.members.length) return;
+    if (up.some((member) => member.id === this.leader)) return;
+    this.leader = up[0]?.id ?? 0;
+    this.epoch++;
+  }
+
+  /** A znode straight into the tree. */
+  plant(path: string, data: string | Uint8Array | null = ""): void {
+    const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
+    this.#create(path, bytes, false);
+  }
+
+  /** The value as text; `undefined` when there is no such znode. */
+  value(path: string): string | undefined {
+    const data = this.znodes.get(path)?.data;
+    return data === undefined || data === null ? undefined : new TextDecoder().decode(data);
+  }
+
+  #stub(name: string): FakeMember {
+    const id = /^main\/([0-9]+)$/.exec(name)?.[1];
+    if (id === undefined) throw new Error(`nobody asked for a member called ${name}`);
+    return this.member(Number(id));
+  }
+
+  perform({ request }: Call): { outcome: Outcome; zxid: string; more?: boolean } {
+    switch (request.type) {
+      case OpCode.GetData: {
+        const znode = this.znodes.get(request.path);
+        if (znode === undefined) return this.#read({ err: ZkErrorCode.NoNode });
+        const body = { kind: "data", data: znode.data, stat: this.#stat(request.path, znode) } as const;
+        return this.#read({ err: ZkErrorCode.Ok, body });
+      }
+      case "childrenPage": {
+        if (!this.znodes.has(request.path)) return this.#read({ err: ZkErrorCode.NoNode });
+        const after = request.after ?? "";
+        const names = this.#children(request.path).filter((name) => name > after);
+        const children = names.slice(0, request.limit);
+        const outcome = { err: ZkErrorCode.Ok, body: { kind: "children", children } } as const;
+        return { ...this.#read(outcome), more: names.length > request.limit };
+      }
+      case OpCode.SetData:
+        return this.#write(() => this.#set(request.path, request.data, request.version));
+      case OpCode.Create2:
+      case OpCode.CreateContainer:
+        return this.#write(() =>
+          this.#create(request.path, request.data, request.flags === CreateMode.PersistentSequential),
+        );
+      case OpCode.Delete:
+        return this.#write(() => this.#delete(request.path, request.version));
+      default:
+        throw new Error(`the fake does not know request ${String(request.type)}`);
+    }
+  }
+
+  #read(outcome: Outcome) {
+    return { outcome, zxid: formatZxid(this.zxid) };
+  }
+
+  #write(change: () => Outcome) {
+    this.zxid = makeZxid(this.epoch, this.zxid.counter + 1);
+    return { outcome: change(), zxid: formatZxid(this.zxid) };
+  }
+
+  #set(path: string, data: Uint8Array | null, version: number): Outcome {
+    const znode = this.znodes.get(path);
+    if (znode === undefined) return { err: ZkErrorCode.NoNode };
+    if (version !== -1 && version !== znode.version) return { err: ZkErrorCode.BadVersion };
+    Object.assign(znode, { data, mzxid: this.zxid, version: znode.version + 1 });
+    return { err: ZkErrorCode.Ok, body: { kind: "stat", stat: this.#stat(path, znode) } };
+  }
+
+  #create(prefix: string, data: Uint8Array | null, isSequential: boolean): Outcome {
+    const parent = this.znodes.get(parentOf(prefix));
+    if (parent === undefined) return { err: ZkErrorCode.NoNode };
+    const path = isSequential ? prefix + sequenceSuffix(parent.creates) : prefix;
+    if (this.znodes.has(path)) return { err: ZkErrorCode.NodeExists };
+    parent.creates++;
+    const znode = this.#newZnode(data);
+    this.znodes.set(path, znode);
+    return { err: ZkErrorCode.Ok, body: { kind: "create2", path, stat: this.#stat(path, znode) } };
+  }
+
+  #delete(path: string, version: number): Outcome {
+    const znode = this.znodes.get(path);
+    if (path === "/") return { err: ZkErrorCode.BadArguments };
+    if (znode === undefined) return { err: ZkErrorCode.NoNode };
+    if (version !== -1 && version !== znode.version) return { err: ZkErrorCode.BadVersion };
+    if (this.#children(path).length > 0) return { err: ZkErrorCode.NotEmpty };
+    this.znodes.delete(path);
+    return { err: ZkErrorCode.Ok };
+  }
+
+  #newZnode(data: Uint8Array | null): FakeZnode {
+    return { data, czxid: this.zxid, mzxid: this.zxid, version: 0, creates: 0 };
+  }
+
+  #children(path: string): string[] {
+    const names = [...this.znodes.keys()].filter((one) => one !== "/" && parentOf(one) === path).map(nameOf);
+    return names.toSorted((a, b) => (a < b ? -1 : 1));
+  }
+
+  #stat(path: string, znode: FakeZnode): Stat {
+    return {
+      czxid: znode.czxid,
+      mzxid: znode.mzxid,
+      pzxid: znode.czxid,
+      ctime: fakeTimeMs,
+      mtime: fakeTimeMs,
+      version: znode.version,
+      cversion: 0,
+      aversion: 0,
+      ephemeralOwner: NO_SESSION,
+      dataLength: znode.data?.byteLength ?? 0,
+      numChildren: this.#children(path).length,
+    };
+  }
+
+  acquire(request: LockRequest): LockAnswer {
+    const known = this.locks.find((lock) => lock.id === request.id && lock.path === request.path);
+    if (known !== undefined) return granted(known, request.ttlMs);
+    const rivals = this.locks.filter((lock) => lock.path === request.path);
+    const isShared = request.mode === "shared" && rivals.every((lock) => lock.mode === "shared");
+    if (rivals.length > 0 && !isShared) return { kind: "timedOut", contenders: rivals };
+    this.zxid = makeZxid(this.epoch, this.zxid.counter + 1);
+    const { path, id, mode, owner } = request;
+    const lock = {
+      path,
+      id,
+      mode,
+      owner,
+      holds: true,
+      token: formatZxid(this.zxid),
+      sinceMs: fakeTimeMs,
+    };
+    this.locks.push(lock);
+    return granted(lock, request.ttlMs);
+  }
+
+  keep({ path, id }: LockReference): LockAnswer {
+    const lock = this.locks.find((one) => one.id === id && one.path === path);
+    return lock === undefined ? { kind: "gone" } : granted(lock, 30_000);
+  }
+
+  release({ path, id }: LockReference): LockAnswer {
+    const index = this.locks.findIndex((one) => one.id === id && one.path === path);
+    if (index === -1) return { kind: "gone" };
+    this.locks.splice(index, 1);
+    return { kind: "released" };
+  }
+}
+
+function granted(lock: FakeLock, ttlMs: number): LockAnswer {
+  const { id, mode, token } = lock;
+  return { kind: "granted", id, mode, token, ttlMs, expiresAtMs: fakeTimeMs + ttlMs };
+}
+
+export class FakeMember implements MemberApi {
+  readonly #ensemble: FakeEnsemble;
+  readonly #faults: { method: Method; fault: Fault }[] = [];
+  readonly id: ServerId;
+  bootstrap: BootstrapState;
+  config: EnsembleConfig | undefined;
+  /** Every call fails while set. */
+  down: "throw" | "hang" | undefined;
+  /** What it says in `inspect` beyond the truth. */
+  claims: Partial<MemberStatus> = {};
+
+  constructor(ensemble: FakeEnsemble, id: number, bootstrap: BootstrapState) {
+    this.#ensemble = ensemble;
+    this.id = makeServerId(id);
+    this.bootstrap = bootstrap;
+  }
+
+  /** The next calls of `method` go wrong, in this order. */
+  fail(method: Method, ...faults: readonly Fault[]): void {
+    for (const fault of faults) this.#faults.push({ method, fault });
+  }
+
+  exchange(carrier: Uint8Array): Promise<Uint8Array> {
+    return this.#run("exchange", carrier, () => carrier);
+  }
+
+  inspect(): Promise<MemberStatus> {
+    return this.#run("inspect", undefined, () => {
+      this.#ensemble.elect();
+      return this.#status();
+    });
+  }
+
+  prepareBootstrap(config: EnsembleConfig): Promise<BootstrapState> {
+    return this.#run("prepareBootstrap", config, () => {
+      if (this.bootstrap === "blank") {
+        this.bootstrap = "prepared";
+        this.config = config;
+      }
+      return this.bootstrap;
+    });
+  }
+
+  bootstrapConfig(): Promise<EnsembleConfig | undefined> {
+    return this.#run("bootstrapConfig", undefined, () => this.config);
+  }
+
+  activateBootstrap(): Promise<BootstrapState> {
+    return this.#run("activateBootstrap", undefined, () => {
+      if (this.bootstrap === "prepared") this.bootstrap = "active";
+      return this.bootstrap;
+    });
+  }
+
+  perform(call: Call): Promise<Answer> {
+    return this.#run("perform", call, () => {
+      const isLocal = call.consistency === "local" && this.bootstrap === "active";
+      if (!isLocal && !this.#leads()) return this.#notServed();
+      return { kind: "answered", ...this.#ensemble.perform(call) };
+    });
+  }
+
+  acquireLock(request: LockRequest): Promise<LockAnswer> {
+    return this.#serve("acquireLock", request, () => this.#ensemble.acquire(request));
+  }
+
+  keepLock(reference: LockReference): Promise<LockAnswer> {
+    return this.#serve("keepLock", reference, () => this.#ensemble.keep(reference));
+  }
+
+  releaseLock(reference: LockReference): Promise<LockAnswer> {
+    return this.#serve("releaseLock", reference, () => this.#ensemble.release(reference));
+  }
+
+  describeLock(path: string): Promise<LockView> {
+    return this.#serve("describeLock", path, () => {
+      const contenders = this.#ensemble.locks.filter((lock) => lock.path === path);
+      return { kind: "described", contenders, zxid: formatZxid(this.#ensemble.zxid) } as const;
+    });
+  }
+
+  fetch(request: Request): Promise<Response> {
+    return this.#run("fetch", request, () => {
+      this.#ensemble.connections.push(request);
+      if (this.#leads()) return new Response(null, { status: 101 });
+      const served = this.#notServed();
+      if (served.kind !== "notLeader") return new Response(null, { status: 503 });
+      return new Response(null, { status: 421, headers: { "Ek-Leader": String(served.leader) } });
+    });
+  }
+
+  #leads(): boolean {
+    return this.bootstrap === "active" && this.#ensemble.leader === this.id;
+  }
+
+  #notServed() {
+    if (this.bootstrap === "blank") return { kind: "blank" } as const;
+    const { hint, leader } = this.#ensemble;
+    return { kind: "notLeader", leader: hint ?? leader } as const;
+  }
+
+  #serve<Reply>(method: Method, argument: unknown, action: () => Reply) {
+    return this.#run(method, argument, () => (this.#leads() ? action() : this.#notServed()));
+  }
+
+  async #run<Reply>(method: Method, argument: unknown, action: () => Reply): Promise<Reply> {
+    this.#ensemble.calls.push({ member: this.id, method, argument });
+    const index = this.#faults.findIndex((one) => one.method === method);
+    const fault = index === -1 ? this.down : this.#faults.splice(index, 1)[0]?.fault;
+    if (typeof fault === "object") return fault.answer as Reply;
+    if (fault === "throw") throw new Error("the fake fails");
+    if (fault === "hang") return new Promise(() => {});
+    const reply = action();
+    if (fault === "throwAfter") throw new Error("the fake fails afterwards");
+    if (fault === "hangAfter") return new Promise(() => {});
+    return reply;
+  }
+
+  #status(): MemberStatus {
+    const { leader, epoch, zxid } = this.#ensemble;
+    const leads = this.#leads();
+    const role = leader === 0 || this.bootstrap !== "active" ? "looking" : leads ? "leading" : "following";
+    return {
+      id: this.id,
+      bootstrap: this.bootstrap,
+      voters: this.bootstrap === "blank" ? [] : this.#ensemble.members.map((member) => member.id),
+      role,
+      phase: role === "looking" ? "election" : "broadcast",
+      serving: leads,
+      leader,
+      epoch,
+      lastLogged: formatZxid(zxid),
+      lastCommitted: formatZxid(zxid),
+      lastApplied: formatZxid(zxid),
+      incarnation: 1,
+      sessions: 0,
+      connections: 0,
+      ...this.claims,
+    };
+  }
+}

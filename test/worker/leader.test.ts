@@ -1,0 +1,179 @@
+/**
+ * Proves how an errand finds the leader, and what is tried again when a call fails: by counting the calls
+ * a fake ensemble got. Time is fake, so that pauses and timeouts cost none.
+ */
+
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { makeServerId } from "../../src/base/index.ts";
+import { pickLeader } from "../../src/worker/leader.ts";
+import { findLeaderMs, writeMs } from "../../src/worker/limits.ts";
+import { clientOf, problemIn, type Send, type Sent } from "./client.ts";
+import { FakeEnsemble } from "./fake-ensemble.ts";
+
+let ensemble: FakeEnsemble;
+let send: Send;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  ensemble = new FakeEnsemble();
+  ensemble.plant("/a", "x");
+  send = clientOf(ensemble);
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** Lets time pass until the answer is there. */
+async function passTime(answer: Promise<Sent>): Promise<Sent> {
+  let settled = false;
+  void answer.finally(() => {
+    settled = true;
+  });
+  for (let ms = 0; !settled && ms < 120_000; ms += 10) await vi.advanceTimersByTimeAsync(10);
+  return answer;
+}
+
+function performedBy(): readonly number[] {
+  return ensemble.callsOf("perform").map((call) => call.member);
+}
+
+describe("worker: finding the leader", () => {
+  test("worker: the first request looks at the members, the next goes straight to the leader", async () => {
+    ensemble.leader = makeServerId(2);
+    await send("GET /v1/main/znodes/a");
+    expect(ensemble.callsOf("inspect").length).toBeGreaterThan(0);
+    expect(performedBy()).toEqual([2]);
+    const before = ensemble.calls.length;
+    await send("GET /v1/main/znodes/a");
+    expect(ensemble.calls.length).toBe(before + 1);
+    expect(performedBy()).toEqual([2, 2]);
+  });
+
+  test("worker: a leader that has lost its office names the next one", async () => {
+    await send("GET /v1/main/znodes/a");
+    ensemble.leader = makeServerId(3);
+    const sent = await send("PUT /v1/main/znodes/a", { body: "y" });
+    expect(sent.status).toBe(200);
+    expect(performedBy()).toEqual([1, 1, 3]);
+  });
+
+  test("worker: members that name each other are asked once, then all are looked at", async () => {
+    await send("GET /v1/main/znodes/a");
+    ensemble.leader = makeServerId(3);
+    ensemble.member(1).fail("perform", { answer: { kind: "notLeader", leader: 2 } });
+    ensemble.member(2).fail("perform", { answer: { kind: "notLeader", leader: 1 } });
+    expect((await passTime(send("PUT /v1/main/znodes/a", { body: "y" }))).status).toBe(200);
+    expect(performedBy()).toEqual([1, 1, 2, 3]);
+  });
+
+  test("worker: without a leader the members are woken until they have elected one", async () => {
+    ensemble.member(1).down = "throw";
+    const sent = await passTime(send("PUT /v1/main/znodes/a", { body: "y" }));
+    expect(sent.status).toBe(200);
+    expect(performedBy()).toEqual([2]);
+  });
+
+  test("worker: a member that hangs does not hold up finding the leader among the others", async () => {
+    ensemble.member(1).down = "hang";
+    ensemble.leader = makeServerId(2);
+    const answer = send("GET /v1/main/znodes/a");
+    await vi.advanceTimersByTimeAsync(1);
+    expect((await answer).status).toBe(200);
+  });
+
+  test("worker: without a quorum a write answers 503 in bounded time, and nothing has happened", async () => {
+    ensemble.member(1).down = "throw";
+    ensemble.member(2).down = "hang";
+    const start = Date.now();
+    const sent = await passTime(send("PUT /v1/main/znodes/a", { body: "y" }));
+    const detail = problemIn(sent, { status: 503, codeName: "ConnectionLoss", path: "/a" });
+    expect(detail).toContain("nothing happened");
+    expect(sent.headers.get("Retry-After")).toBe("1");
+    expect(Date.now() - start).toBeLessThan(findLeaderMs + 2_000);
+    expect(ensemble.value("/a")).toBe("x");
+  });
+
+  test("worker: the leader of the latest epoch is picked among those that say they serve", async () => {
+    const status = await ensemble.member(1).inspect();
+    const [old, young] = [1, 2].map((id) => ({ ...status, id: makeServerId(id), serving: true, epoch: id }));
+    if (old === undefined || young === undefined) throw new Error("there are two");
+    expect(pickLeader([old, young])).toBe(2);
+    expect(pickLeader([young, old])).toBe(2);
+    expect(pickLeader([{ ...old, serving: false }])).toBeUndefined();
+  });
+});
+
+describe("worker: trying again", () => {
+  test.each(["throw", "throwAfter", "hang"] as const)(
+    "worker: a read after a %s is read again",
+    async (fault) => {
+      ensemble.member(1).fail("perform", fault);
+      expect((await passTime(send("GET /v1/main/znodes/a"))).text).toBe("x");
+      expect(performedBy()).toEqual([1, 1]);
+    },
+  );
+
+  test("worker: a read of unknown outcome is read again", async () => {
+    ensemble.member(1).fail("perform", { answer: { kind: "unknown" } });
+    expect((await passTime(send("GET /v1/main/znodes/a"))).status).toBe(200);
+  });
+
+  test("worker: a read that keeps failing answers 503, not 504", async () => {
+    ensemble.member(1).fail("perform", ...Array.from({ length: 100 }, () => "throw" as const));
+    problemIn(await passTime(send("GET /v1/main/znodes/a")), { status: 503, codeName: "ConnectionLoss" });
+  });
+
+  test.each(["throw", "throwAfter", "hang", "hangAfter", { answer: { kind: "unknown" } }] as const)(
+    "worker: a write after %o is not written again, and answers 504",
+    async (fault) => {
+      ensemble.member(1).fail("perform", fault);
+      for (const request of [
+        "PUT /v1/main/znodes/a",
+        "POST /v1/main/znodes/a/",
+        "DELETE /v1/main/znodes/a",
+      ]) {
+        ensemble.calls.length = 0;
+        ensemble.member(1).fail("perform", fault);
+        const sent = await passTime(send(request));
+        const detail = problemIn(sent, { status: 504, code: -7, codeName: "OperationTimeout" });
+        expect(detail).toContain("may or may not have been applied: read it back");
+        expect(performedBy()).toEqual([1]);
+      }
+    },
+  );
+
+  test("worker: a write that hangs is given up after its own timeout", async () => {
+    ensemble.member(1).fail("perform", "hang");
+    const start = Date.now();
+    await passTime(send("PUT /v1/main/znodes/a"));
+    expect(Date.now() - start).toBeGreaterThanOrEqual(writeMs);
+    expect(Date.now() - start).toBeLessThan(writeMs + 100);
+  });
+
+  test.each(["notLeader", "blank", "halted", "overloaded"])(
+    "worker: a write answered with %s, which promises that nothing happened, is written again",
+    async (kind) => {
+      ensemble.member(1).fail("perform", { answer: { kind, leader: 0 } });
+      expect((await passTime(send("PUT /v1/main/znodes/a", { body: "y" }))).status).toBe(200);
+      expect(ensemble.znodes.get("/a")?.version).toBe(1);
+    },
+  );
+
+  test("worker: an overloaded leader is asked three times, then the client is told to wait", async () => {
+    const overloaded = { answer: { kind: "overloaded" } };
+    ensemble.member(1).fail("perform", ...Array.from({ length: 9 }, () => overloaded));
+    const sent = await passTime(send("PUT /v1/main/znodes/a"));
+    problemIn(sent, { status: 429, codeName: "ThrottledOp" });
+    expect(sent.headers.get("Retry-After")).toBe("1");
+    expect(performedBy()).toEqual([1, 1, 1]);
+  });
+
+  test("worker: a local read is served by any active member while nobody leads", async () => {
+    ensemble.elections = false;
+    ensemble.leader = 0;
+    expect((await send("GET /v1/main/znodes/a?consistency=local")).text).toBe("x");
+    const refused = await passTime(send("GET /v1/main/znodes/a"));
+    expect(refused.status).toBe(503);
+  });
+});

@@ -1,0 +1,242 @@
+/**
+ * Proves what the lock routes answer, which orders they refuse, and that repeating a call never takes a
+ * second place in the queue.
+ */
+
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { ZkErrorCode } from "../../src/base/index.ts";
+import { clientOf, problemIn, type Send, type Sent } from "./client.ts";
+import { FakeEnsemble, type Fault } from "./fake-ensemble.ts";
+
+const lockPath = "/v1/main/locks/jobs/42";
+
+let ensemble: FakeEnsemble;
+let send: Send;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  ensemble = new FakeEnsemble();
+  send = clientOf(ensemble);
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+async function passTime(answer: Promise<Sent>): Promise<Sent> {
+  for (let ms = 0; ms < 90_000; ms += 50) await vi.advanceTimersByTimeAsync(50);
+  return answer;
+}
+
+function order(fields: Record<string, unknown> = {}): RequestInit {
+  return { body: JSON.stringify(fields) };
+}
+
+async function lock(fields: Record<string, unknown> = {}): Promise<Record<string, unknown>> {
+  const sent = await send(`POST ${lockPath}`, order(fields));
+  expect(sent.status).toBe(201);
+  return sent.json();
+}
+
+describe("worker: POST a lock", () => {
+  test("worker: POST answers 201 with id, token and expiry", async () => {
+    const sent = await send(`POST ${lockPath}`, order({ mode: "exclusive", ttl: "30s", wait: "10s" }));
+    expect(sent.status).toBe(201);
+    expect(sent.json()).toEqual({
+      id: expect.stringMatching(/^[0-9a-f]{32}$/),
+      token: "0x100000001",
+      mode: "exclusive",
+      path: "/jobs/42",
+      ttl_ms: 30_000,
+      expires_at: "2026-11-01T00:00:30.000Z",
+    });
+  });
+
+  test("worker: POST with an empty body asks for an exclusive lock of 30 s without waiting", async () => {
+    expect((await send(`POST ${lockPath}`)).status).toBe(201);
+    expect(ensemble.callsOf("acquireLock").at(-1)?.argument).toMatchObject({
+      path: "/jobs/42",
+      mode: "exclusive",
+      ttlMs: 30_000,
+      waitMs: 0,
+      owner: "",
+      identities: [{ scheme: "ip", id: "127.0.0.1" }],
+    });
+  });
+
+  test("worker: two POSTs take two ids", async () => {
+    const [first, second] = [await lock({ mode: "shared" }), await lock({ mode: "shared" })];
+    expect(first).not.toMatchObject({ id: second["id"] });
+  });
+
+  test("worker: POST that is not granted in time answers 409 and shows who is in front", async () => {
+    const { id } = await lock({ owner: "worker-1" });
+    const sent = await send(`POST ${lockPath}`, order({ wait: "2s" }));
+    const detail = problemIn(sent, {
+      status: 409,
+      type: "/problems/lock-held",
+      path: "/jobs/42",
+      holders: [
+        {
+          id,
+          mode: "exclusive",
+          owner: "worker-1",
+          token: "0x100000001",
+          since: "2026-11-01T00:00:00.000Z",
+        },
+      ],
+      queue: [],
+    });
+    expect(detail).toBe('Cannot lock "/jobs/42": it was not granted within 2s');
+  });
+
+  test("worker: POST whose place is lost while it waits answers 409", async () => {
+    ensemble.member(1).fail("acquireLock", { answer: { kind: "gone" } });
+    problemIn(await send(`POST ${lockPath}`), { status: 409, type: "/problems/lock-place-lost" });
+  });
+
+  test.each([
+    ["{", "not a JSON object"],
+    ["[]", "not a JSON object"],
+    ["null", "not a JSON object"],
+    ["\u0000", "not a JSON object"],
+    ['{"mode": "write"}', '"mode"'],
+    ['{"mode": null}', '"mode"'],
+    ['{"ttl": "999ms"}', '"ttl"'],
+    ['{"ttl": "601s"}', '"ttl"'],
+    ['{"ttl": "forever"}', '"ttl"'],
+    ['{"wait": "61s"}', '"wait"'],
+    ['{"wait": -1}', '"wait"'],
+    ['{"owner": 7}', '"owner"'],
+    ['{"owner": "\\ud800"}', '"owner"'],
+    [JSON.stringify({ owner: "é".repeat(513) }), '"owner"'],
+    ['{"id": "x"}', '"id"'],
+    [JSON.stringify({ id: "A".repeat(32) }), '"id"'],
+    ['{"tll": "30s"}', '"tll"'],
+    ['{"__proto__": {}}', '"__proto__"'],
+  ])("worker: POST %s answers 400 naming what is wrong", async (body, named) => {
+    const detail = problemIn(await send(`POST ${lockPath}`, { body }), { status: 400, path: "/jobs/42" });
+    expect(detail).toContain(named);
+    expect(ensemble.calls).toEqual([]);
+  });
+
+  test.each([
+    { ttl: "1s" },
+    { ttl: 600_000, wait: 60_000 },
+    { owner: "é".repeat(512) },
+    { id: "0123456789abcdef0123456789abcdef" },
+  ])("worker: POST %o is at the edge of what is allowed", async (fields) => {
+    await lock(fields);
+  });
+
+  test("worker: POST of more than 16 KiB answers 413", async () => {
+    problemIn(await send(`POST ${lockPath}`, { body: " ".repeat(16_385) }), { status: 413 });
+  });
+
+  test("worker: POST on the root, a bad path or with a query answers 400", async () => {
+    for (const path of ["/v1/main/locks", "/v1/main/locks/", "/v1/main/locks/a//b", `${lockPath}?ttl=30s`]) {
+      problemIn(await send(`POST ${path}`), { status: 400 });
+    }
+    expect(ensemble.calls).toEqual([]);
+  });
+
+  test("worker: POST refused by an ACL answers 403 and names the znode", async () => {
+    const outcome = { err: ZkErrorCode.NoAuth };
+    ensemble.member(1).fail("acquireLock", { answer: { kind: "refused", outcome, path: "/jobs" } });
+    const detail = problemIn(await send(`POST ${lockPath}`), {
+      status: 403,
+      codeName: "NoAuth",
+      path: "/jobs",
+    });
+    expect(detail).toBe('Cannot lock "/jobs/42": "/jobs" was refused');
+  });
+});
+
+describe("worker: repeating lock calls", () => {
+  test.each(["throw", "throwAfter", "hangAfter", { answer: { kind: "unknown" } }] as const)(
+    "worker: POST after %o is repeated under the same id, and takes one place",
+    async (fault: Fault) => {
+      ensemble.member(1).fail("acquireLock", fault);
+      const sent = await passTime(send(`POST ${lockPath}`, order({ wait: "3s" })));
+      expect(sent.status).toBe(201);
+      expect(ensemble.locks).toHaveLength(1);
+      expect(ensemble.callsOf("acquireLock")).toHaveLength(2);
+    },
+  );
+
+  test("worker: POST that is repeated waits only for what is left of its wait", async () => {
+    ensemble.member(1).fail("acquireLock", "hang");
+    await passTime(send(`POST ${lockPath}`, order({ wait: "3s" })));
+    const waits = ensemble.callsOf("acquireLock").map((call) => call.argument);
+    expect(waits).toMatchObject([{ waitMs: 3_000 }, { waitMs: 0 }]);
+  });
+
+  test("worker: POST of unknown outcome answers 504 with the id, to release or repeat", async () => {
+    ensemble.member(1).fail("acquireLock", ...Array.from({ length: 100 }, () => "throw" as const));
+    const id = "0123456789abcdef0123456789abcdef";
+    const sent = await passTime(send(`POST ${lockPath}`, order({ id })));
+    const detail = problemIn(sent, { status: 504, codeName: "OperationTimeout", id });
+    expect(detail).toContain("same id");
+  });
+
+  test("worker: DELETE that may have worked the first time answers 204 when the lock is gone", async () => {
+    const { id } = await lock();
+    ensemble.member(1).fail("releaseLock", "throwAfter");
+    expect((await passTime(send(`DELETE ${lockPath}?id=${id}`))).status).toBe(204);
+    expect(ensemble.callsOf("releaseLock")).toHaveLength(2);
+  });
+});
+
+describe("worker: keeping, releasing and showing a lock", () => {
+  test("worker: PUT ?id= answers the new expiry", async () => {
+    const { id, token } = await lock();
+    const sent = await send(`PUT ${lockPath}?id=${id}`);
+    expect(sent.status).toBe(200);
+    expect(sent.json()).toMatchObject({ id, token, expires_at: "2026-11-01T00:00:30.000Z" });
+  });
+
+  test("worker: DELETE ?id= releases, and then the lock is gone", async () => {
+    const { id } = await lock();
+    expect(await send(`DELETE ${lockPath}?id=${id}`)).toMatchObject({ status: 204, text: "" });
+    for (const method of ["DELETE", "PUT"]) {
+      problemIn(await send(`${method} ${lockPath}?id=${id}`), { status: 404, type: "/problems/lock-gone" });
+    }
+  });
+
+  test("worker: PUT of a lock that still waits answers 409", async () => {
+    ensemble.member(1).fail("keepLock", { answer: { kind: "timedOut", contenders: [] } });
+    problemIn(await send(`PUT ${lockPath}?id=${"a".repeat(32)}`), {
+      status: 409,
+      type: "/problems/lock-held",
+    });
+  });
+
+  test.each(["", "?id=", "?id=xyz", `?id=${"a".repeat(33)}`, `?id=${"a".repeat(32)}&x=1`])(
+    "worker: PUT and DELETE %s answer 400",
+    async (query) => {
+      for (const method of ["PUT", "DELETE"])
+        problemIn(await send(`${method} ${lockPath}${query}`), { status: 400 });
+      expect(ensemble.calls).toEqual([]);
+    },
+  );
+
+  test("worker: GET shows holders and queue", async () => {
+    const { id } = await lock({ owner: "me" });
+    const waiting = {
+      id: "lock-0000000007",
+      mode: "shared",
+      holds: false,
+      owner: "",
+      token: "0x2",
+      sinceMs: 0,
+    };
+    ensemble.locks.push({ ...waiting, mode: "shared", path: "/jobs/42" });
+    const sent = await send(`GET ${lockPath}`);
+    expect(sent.json()).toMatchObject({
+      path: "/jobs/42",
+      holders: [{ id, owner: "me", token: "0x100000001" }],
+      queue: [{ id: "lock-0000000007", mode: "shared", since: "1970-01-01T00:00:00.000Z" }],
+      zxid: "0x100000001",
+    });
+  });
+});
