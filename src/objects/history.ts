@@ -112,20 +112,39 @@ export class History implements HistoryReader {
     this.snapshots.close(id);
   }
 
-  /** Drops the log through `base`, in whole rows; answers the base that came of it. */
-  compact(base: Zxid): Zxid {
-    if (compareZxid(base, this.#base) <= 0) return this.#base;
-    assert(compareZxid(base, this.#rows.applied) <= 0, "only applied txns are compacted");
-    const row = findLogRow(this.#sql, base.epoch, base.counter);
-    const isWhole = row === undefined || row.first + row.count - 1 === base.counter;
-    const reached = isWhole || row === undefined ? base : { epoch: row.epoch, counter: row.first - 1 };
-    if (reached.counter === 0 || compareZxid(reached, this.#base) <= 0) return this.#base;
+  /** Drops the log through about `keep` txns below `applied`, in whole rows; answers the base that came of it. */
+  compact(applied: Zxid, keep: number): Zxid {
+    assert(compareZxid(applied, this.#rows.applied) <= 0, "only applied txns are compacted");
+    const target = this.#zxidBelow(applied, keep);
+    if (target === undefined || compareZxid(target, this.#base) <= 0) return this.#base;
+    const base = this.#rowBorder(target);
+    if (base === undefined || compareZxid(base, this.#base) <= 0) return this.#base;
     this.#storage.transactionSync(() => {
-      deleteLogRowsThrough(this.#sql, reached.epoch, reached.counter);
-      writeMeta(this.#sql, "base", formatZxid(reached));
+      deleteLogRowsThrough(this.#sql, base.epoch, base.counter);
+      writeMeta(this.#sql, "base", formatZxid(base));
     });
-    this.#base = reached;
-    return reached;
+    this.#base = base;
+    return base;
+  }
+
+  /** The zxid `count` txns below one that is logged, across epochs; `undefined` when the log is shorter. */
+  #zxidBelow(zxid: Zxid, count: number): Zxid | undefined {
+    let left = count;
+    for (const run of logRuns(this.#sql).reverse()) {
+      if (run.epoch > zxid.epoch) continue;
+      const last = run.epoch === zxid.epoch ? Math.min(run.last, zxid.counter) : run.last;
+      const here = last - run.first + 1;
+      if (left < here) return { epoch: run.epoch, counter: last - left };
+      left -= here;
+    }
+    return undefined;
+  }
+
+  /** The last txn of the last row that ends at or below `zxid`, in its epoch. */
+  #rowBorder(zxid: Zxid): Zxid | undefined {
+    const row = findLogRow(this.#sql, zxid.epoch, zxid.counter);
+    if (row === undefined || row.first + row.count - 1 === zxid.counter) return zxid;
+    return row.first > 1 ? { epoch: row.epoch, counter: row.first - 1 } : undefined;
   }
 
   #outline(): Outline {

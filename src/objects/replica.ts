@@ -234,9 +234,7 @@ export class Replica {
     tree.checkpoint();
     history.checkpointed();
     this.#run({ kind: "checkpointed", applied: tree.applied });
-    const { epoch, counter } = tree.applied;
-    if (counter <= keptTxns) return;
-    const base = history.compact({ epoch, counter: counter - keptTxns });
+    const base = history.compact(tree.applied, keptTxns);
     this.#run({ kind: "compacted", base });
   }
 
