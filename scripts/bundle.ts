@@ -12,9 +12,12 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 
 const gzipBytesMax = 250 * 1024;
-const outDir = join(import.meta.dirname, "..", "out", "bundle");
+const root = join(import.meta.dirname, "..");
+const outDir = join(root, "out", "bundle");
+const wrangler = join(root, "node_modules", ".bin", "wrangler");
 
-const build = spawnSync("wrangler", ["deploy", "--dry-run", "--outdir", outDir], {
+const build = spawnSync(wrangler, ["deploy", "--dry-run", "--outdir", outDir], {
+  cwd: root,
   encoding: "utf8",
   env: { ...process.env, WRANGLER_SEND_METRICS: "false" },
 });
