@@ -45,7 +45,7 @@ export type ParsedSettings =
   /** Full sentences, each naming the setting, its value unless secret, and what is allowed. */
   | { readonly ok: false; readonly faults: readonly string[] };
 
-export const membersMax = 7;
+const membersMax = 7;
 
 /** A hundred names of 63 characters still fit a variable, which may have 5 KB. */
 const ensemblesMax = 100;

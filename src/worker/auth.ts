@@ -31,7 +31,7 @@ export const requireCaller: MiddlewareHandler<AppEnv> = async (c, next) => {
 };
 
 /** @throws {@link Problem} 400, 401, 403 or 503. */
-export async function admit(request: Request, settings: Settings): Promise<Caller> {
+async function admit(request: Request, settings: Settings): Promise<Caller> {
   refuseTokenInUrl(request);
   if (settings.token !== undefined) {
     await checkToken(request, settings.token);

@@ -10,9 +10,9 @@
 import type { ServerId } from "../base/index.ts";
 import type { MemberStatus } from "../objects/index.ts";
 import type { Ensemble } from "./ensemble.ts";
-import { inspectMs } from "./limits.ts";
+import { inspectMs, surveyGraceMs } from "./limits.ts";
 
-export class CallTimedOut extends Error {
+class CallTimedOut extends Error {
   override readonly name = "CallTimedOut";
 }
 
@@ -42,7 +42,7 @@ export type Sighting =
 /**
  * Inspects all members at once, which also wakes them and makes them look for a leader.
  *
- * @param enough - Ends the survey early when it says so of the sightings so far.
+ * @param enough - When it says so of the sightings so far, the rest get only a moment longer.
  * @returns In the order of their ids; only those sighted when it ended.
  */
 export async function survey(
@@ -54,10 +54,12 @@ export async function survey(
     for (const id of ensemble.ids) {
       void look(ensemble, id).then((sighting) => {
         sightings.push(sighting);
-        if (sightings.length === ensemble.ids.length || enough(sightings)) resolve();
+        if (sightings.length === ensemble.ids.length) resolve();
+        else if (enough(sightings)) setTimeout(resolve, surveyGraceMs);
       });
     }
   });
+  // A copy: late sightings are nobody's.
   return sightings.toSorted((a, b) => a.id - b.id);
 }
 

@@ -137,10 +137,11 @@ async function locate(ensemble: Ensemble, anyMember: boolean): Promise<ServerId 
   const sightings = await survey(ensemble, (soFar) => isLeaderCertain(soFar, ensemble.ids.length));
   const statuses = statusesOf(sightings);
   checkVoters(statuses, ensemble);
-  const leader = pickLeader(statuses);
-  if (leader !== undefined) return leader;
+  // Also under a leader: a Worker may have gone before it activated the last member.
   await bootstrap(ensemble, sightings);
-  return anyMember ? statuses.find((status) => status.bootstrap === "active")?.id : undefined;
+  const leader = pickLeader(statuses);
+  if (leader !== undefined || !anyMember) return leader;
+  return statuses.find((status) => status.bootstrap === "active")?.id;
 }
 
 /** Among those that say they serve, the one of the latest epoch: the others have yet to notice. */

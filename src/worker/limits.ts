@@ -24,6 +24,9 @@ export const lockBodyBytesMax = 16_384;
 /** How long one `inspect` may take. Waking an object in another region takes a few hundred ms. */
 export const inspectMs = 1_500;
 
+/** How long a survey that knows enough still listens: members in health answer together. */
+export const surveyGraceMs = 50;
+
 /** How long one of the bootstrap calls may take: an object's first ever use is checked world-wide. */
 export const bootstrapCallMs = 3_000;
 

@@ -6,7 +6,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { makeServerId } from "../../src/base/index.ts";
 import { pickLeader } from "../../src/worker/leader.ts";
-import { findLeaderMs, writeMs } from "../../src/worker/limits.ts";
+import { findLeaderMs, surveyGraceMs, writeMs } from "../../src/worker/limits.ts";
 import { clientOf, problemIn, type Send, type Sent } from "./client.ts";
 import { FakeEnsemble } from "./fake-ensemble.ts";
 
@@ -78,7 +78,7 @@ describe("worker: finding the leader", () => {
     ensemble.member(1).down = "hang";
     ensemble.leader = makeServerId(2);
     const answer = send("GET /v1/main/znodes/a");
-    await vi.advanceTimersByTimeAsync(1);
+    await vi.advanceTimersByTimeAsync(surveyGraceMs);
     expect((await answer).status).toBe(200);
   });
 

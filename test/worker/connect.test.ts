@@ -1,0 +1,149 @@
+/**
+ * Proves how a WebSocket reaches the leader's object, with what, and with what not. Node cannot make a
+ * 101, so a `Response` that can stands in for the runtime's.
+ */
+
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { makeServerId } from "../../src/base/index.ts";
+import { clientOf, problemIn, type Send, type Sent } from "./client.ts";
+import { FakeEnsemble } from "./fake-ensemble.ts";
+
+const upgrade = { Upgrade: "websocket", "Sec-WebSocket-Protocol": "zookeeper" };
+const token = "correct-horse~battery";
+
+let ensemble: FakeEnsemble;
+let send: Send;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  const NodeResponse = Response;
+  vi.stubGlobal(
+    "Response",
+    class extends NodeResponse {
+      constructor(body?: BodyInit | null, init: ResponseInit = {}) {
+        const isUpgrade = init.status === 101;
+        super(body, isUpgrade ? { ...init, status: 200 } : init);
+        if (isUpgrade) Object.defineProperty(this, "status", { value: 101 });
+      }
+    },
+  );
+  ensemble = new FakeEnsemble();
+  send = clientOf(ensemble);
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+async function passTime(answer: Promise<Sent>): Promise<Sent> {
+  for (let ms = 0; ms < 30_000; ms += 50) await vi.advanceTimersByTimeAsync(50);
+  return answer;
+}
+
+describe("worker: connect", () => {
+  test("worker: connect answers the member's 101 with the chosen subprotocol", async () => {
+    const sent = await send("GET /v1/main/connect", { headers: upgrade });
+    expect(sent.status).toBe(101);
+    expect(sent.headers.get("Sec-WebSocket-Protocol")).toBe("zookeeper");
+  });
+
+  test("worker: connect hands over nothing of the client's but its address", async () => {
+    send = clientOf(ensemble, { EK_TOKEN: token });
+    const sent = await send("GET https://zk.example/v1/main/connect", {
+      headers: {
+        Upgrade: "WebSocket",
+        "Sec-WebSocket-Protocol": `zookeeper, bearer.${Buffer.from(token).toString("base64url")}`,
+        "CF-Connecting-IP": "10.1.2.3",
+        "Ek-Remote-Address": "127.0.0.1",
+        Cookie: "session=1",
+      },
+    });
+    expect(sent.status).toBe(101);
+    const [connection] = ensemble.connections;
+    expect(connection?.url).toBe("https://member/v1/main/connect");
+    expect(Object.fromEntries(connection?.headers ?? [])).toEqual({
+      upgrade: "websocket",
+      "sec-websocket-protocol": "zookeeper",
+      "ek-remote-address": "10.1.2.3",
+    });
+  });
+
+  test("worker: connect takes the token as bearer header too", async () => {
+    send = clientOf(ensemble, { EK_TOKEN: token });
+    const headers = { ...upgrade, Authorization: `Bearer ${token}` };
+    expect((await send("GET /v1/main/connect", { headers })).status).toBe(101);
+  });
+
+  test.each([
+    "zookeeper",
+    "zookeeper, bearer.",
+    "zookeeper, bearer.%%%",
+    `zookeeper, bearer.${btoa("wrong")}`,
+  ])("worker: connect with the subprotocols %s and EK_TOKEN answers 401", async (protocols) => {
+    send = clientOf(ensemble, { EK_TOKEN: token });
+    const headers = { Upgrade: "websocket", "Sec-WebSocket-Protocol": protocols };
+    problemIn(await send("GET /v1/main/connect", { headers }), { status: 401 });
+    expect(ensemble.connections).toEqual([]);
+  });
+
+  test("worker: connect without an upgrade answers 426 and names it", async () => {
+    const sent = await send("GET /v1/main/connect");
+    problemIn(sent, { status: 426, type: "/problems/upgrade-required" });
+    expect(sent.headers.get("Upgrade")).toBe("websocket");
+  });
+
+  test.each([
+    {},
+    { "Sec-WebSocket-Protocol": "edgekeeper.json" },
+    { "Sec-WebSocket-Protocol": "zookeepers" },
+  ])("worker: connect offering %o answers 400", async (headers) => {
+    const sent = await send("GET /v1/main/connect", { headers: { Upgrade: "websocket", ...headers } });
+    expect(problemIn(sent, { status: 400 })).toContain('"zookeeper"');
+    expect(ensemble.connections).toEqual([]);
+  });
+
+  test("worker: connect follows a 421 to the member it names", async () => {
+    await send("GET /v1/main/connect", { headers: upgrade });
+    ensemble.leader = makeServerId(3);
+    expect((await send("GET /v1/main/connect", { headers: upgrade })).status).toBe(101);
+    expect(ensemble.callsOf("fetch").map((call) => call.member)).toEqual([1, 1, 3]);
+  });
+
+  test.each([
+    ["a member that throws", "throw"],
+    ["a member that hangs", "hang"],
+    ["a member without a leader", { answer: { status: 421, headers: new Headers({ "Ek-Leader": "0" }) } }],
+    [
+      "a leader outside the ensemble",
+      { answer: { status: 421, headers: new Headers({ "Ek-Leader": "9" }) } },
+    ],
+    ["a member that is not ready", { answer: { status: 503, headers: new Headers() } }],
+  ] as const)("worker: connect tries again after %s", async (_, fault) => {
+    ensemble.member(1).fail("fetch", fault);
+    expect((await passTime(send("GET /v1/main/connect", { headers: upgrade }))).status).toBe(101);
+    expect(ensemble.callsOf("fetch")).toHaveLength(2);
+  });
+
+  test("worker: connect to an ensemble that nobody leads answers 503", async () => {
+    ensemble.elections = false;
+    ensemble.leader = 0;
+    const sent = await passTime(send("GET /v1/main/connect", { headers: upgrade }));
+    problemIn(sent, { status: 503, codeName: "ConnectionLoss" });
+    expect(sent.headers.get("Retry-After")).toBe("1");
+  });
+
+  test("worker: connect bootstraps a blank ensemble", async () => {
+    ensemble = new FakeEnsemble(3, "blank");
+    send = clientOf(ensemble);
+    expect((await passTime(send("GET /v1/main/connect", { headers: upgrade }))).status).toBe(101);
+  });
+
+  test.each([
+    [429, 429],
+    [400, 500],
+  ])("worker: connect refused by the member with %i answers %i", async (status, answered) => {
+    ensemble.member(1).fail("fetch", { answer: { status, headers: new Headers() } });
+    problemIn(await send("GET /v1/main/connect", { headers: upgrade }), { status: answered });
+  });
+});
