@@ -111,6 +111,7 @@ export class Instance implements HistoryReader, TreeRows {
   readonly links = new Map<ServerId, LinkEnd>();
   isAlive = true;
   serving: Serving = { kind: "none" };
+  #servesNext: Serving = this.serving;
   /** Own writes by cxid, own reads by id. */
   readonly writes = new Map<number, Op>();
   readonly reads = new Map<number, Op>();
@@ -229,7 +230,8 @@ export class Instance implements HistoryReader, TreeRows {
 
   /** A client's write, at the leader; false when this member takes none. */
   submit(op: Op, nowMs: number): boolean {
-    if (this.serving.kind !== "leading") return false;
+    // A change that is still held back counts already: what is prepared now would rest on the old reign.
+    if (this.serving.kind !== "leading" || this.#servesNext !== this.serving) return false;
     this.#turn(() => {
       const identities: AuthId[] = [];
       const requester = { sessionId: op.sessionId, identities };
@@ -475,6 +477,7 @@ export class Instance implements HistoryReader, TreeRows {
       this.world.halted(this, duties.halt);
       return;
     }
+    if (duties.serving !== undefined) this.#servesNext = duties.serving;
     for (const op of duties.store) this.#write(op);
     if (this.world.settings.unitPerStep && this.#wrote) this.member.disk.close();
     // Read now: a later step may change the log and the rows before these duties are carried out.
@@ -511,15 +514,14 @@ export class Instance implements HistoryReader, TreeRows {
       this.#step(event);
   }
 
+  /** Any change ends the reign before it, also one from leading to leading in a new epoch. */
   #serve(serving: Serving): void {
     this.serving = serving;
-    if (serving.kind !== "leading") {
-      this.tree.discardPrepared();
-      const open = [...this.writes.values()];
-      this.writes.clear();
-      // Their outcome is unknown, and their clients are told so.
-      for (const op of open) this.#hold(0, () => this.world.lost(op));
-    }
+    this.tree.discardPrepared();
+    const open = [...this.writes.values()];
+    this.writes.clear();
+    // Their outcome is unknown, and their clients are told so.
+    for (const op of open) this.#hold(0, () => this.world.lost(op));
     this.world.serves(this, serving);
   }
 

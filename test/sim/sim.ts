@@ -27,6 +27,7 @@ type Happening =
   | { readonly kind: "confirm"; readonly member: Member; readonly upTo: number }
   | { readonly kind: "pump"; readonly instance: Instance; readonly peer: ServerId }
   | { readonly kind: "checkpoint"; readonly member: Member }
+  | { readonly kind: "awake"; readonly member: Member }
   | { readonly kind: "endZombie"; readonly instance: Instance }
   | { readonly kind: "crash"; readonly member: Member; readonly loses: boolean }
   | { readonly kind: "fault"; readonly fault: Fault }
@@ -114,7 +115,8 @@ export class Sim implements Timing {
   #isCalm = false;
   /** Members that are not healed yet when the calm begins. */
   readonly #outside = new Set<ServerId>();
-  readonly #stalledUntil = new Map<Member, number>();
+  /** What waits for a stalled member. */
+  readonly #parked = new Map<Member, Entry[]>();
   readonly #tickEveryMs = new Map<Member, number>();
   readonly #scheduledFlush = new Map<Member, number>();
   #slow: Member | undefined;
@@ -252,9 +254,9 @@ export class Sim implements Timing {
     if (entry === undefined) violate("simulator", "nothing left to happen");
     this.now = Math.max(this.now, entry.at);
     const member = memberOf(entry.what, this.world);
-    const until = member === undefined ? 0 : (this.#stalledUntil.get(member) ?? 0);
-    if (until > this.now) {
-      this.#heap.push({ at: until, tie: entry.tie, order: entry.order, what: entry.what });
+    const parked = member === undefined ? undefined : this.#parked.get(member);
+    if (parked !== undefined) {
+      parked.push(entry);
       return;
     }
     this.events++;
@@ -286,6 +288,8 @@ export class Sim implements Timing {
         return world.pump(what.instance, what.peer);
       case "checkpoint":
         return this.#checkpoint(what.member);
+      case "awake":
+        return this.#awake(what.member);
       case "endZombie":
         return world.endZombie(what.instance);
       case "crash":
@@ -293,6 +297,7 @@ export class Sim implements Timing {
       case "fault":
         return this.#fault(what.fault);
       case "heal":
+        if (this.#isCalm) return;
         for (const path of what.cut) world.cut[path] = Math.max(0, (world.cut[path] ?? 0) - 1);
         for (const path of what.deaf) world.deaf[path] = Math.max(0, (world.deaf[path] ?? 0) - 1);
         return;
@@ -430,7 +435,15 @@ export class Sim implements Timing {
 
   #stall(member: Member): void {
     this.world.count("fault stall");
-    this.#stalledUntil.set(member, this.now + this.#around(this.settings.stallLifeMs, Stream.Clock));
+    if (!this.#parked.has(member)) this.#parked.set(member, []);
+    this.#after(1 + this.#choose(2 * this.settings.stallLifeMs, Stream.Clock), { kind: "awake", member });
+  }
+
+  /** All that waited happens now, in its old order or in a drawn one. */
+  #awake(member: Member): void {
+    const parked = this.#parked.get(member) ?? [];
+    this.#parked.delete(member);
+    for (const { what } of parked) this.#after(0, what);
   }
 
   #aim(): void {
@@ -552,7 +565,7 @@ export class Sim implements Timing {
   #calm(): void {
     const { world, settings } = this;
     this.#isCalm = true;
-    this.#stalledUntil.clear();
+    for (const member of [...this.#parked.keys()]) this.#awake(member);
     world.cut.fill(0);
     world.deaf.fill(0);
     for (const op of world.clients.ops) world.clients.forgotten(op);
@@ -563,6 +576,9 @@ export class Sim implements Timing {
         if (member.live !== undefined)
           world.crash(member, this.#choose(member.disk.pending + 1, Stream.Life), 255);
       }
+    }
+    for (const member of world.members) {
+      this.#after(0, { kind: "confirm", member, upTo: member.disk.written });
     }
     this.#bootAll();
     const startedAt = this.now;

@@ -99,6 +99,7 @@ export class World {
     const { live } = this.member(call.to);
     if (live === undefined) return false;
     this.note("request", call.from.member.id, call.to, call.carrier.packets.length);
+    this.log?.(`      ${describeCarrier(call.carrier)}`);
     live.handle(call);
     return true;
   }
@@ -106,6 +107,7 @@ export class World {
   returned(call: Call, carrier: Carrier): void {
     if (!call.from.isAlive) return;
     this.note("answer", call.to, call.from.member.id, carrier.packets.length);
+    this.log?.(`      ${describeCarrier(carrier)}`);
     call.from.returned(call, carrier);
   }
 
@@ -282,6 +284,11 @@ export class World {
     for (const read of duties.confirmed) this.log?.(`      confirmed ${compact(read)}`);
     for (const id of duties.rejected) this.log?.(`      rejected ${id}`);
   }
+}
+
+function describeCarrier(carrier: Carrier): string {
+  const { packets, ...rest } = carrier;
+  return `${compact(rest)} ${packets.map((packet) => packet.kind).join(" ")}`;
 }
 
 /** One line of a packet or write; payloads as their number of bytes, zxids as (epoch,counter). */
