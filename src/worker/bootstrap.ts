@@ -43,14 +43,14 @@ export function hasActiveMember(statuses: readonly MemberStatus[]): boolean {
 }
 
 /**
- * Throws unless the members that know a configuration know the one the settings declare.
+ * Throws unless the active members know the ensemble that the settings declare. A prepared one is asked
+ * for its configuration when it matters.
  *
  * @throws {@link Problem} 503: members cannot be added or removed by a setting alone.
  */
 export function checkVoters(statuses: readonly MemberStatus[], ensemble: Ensemble): void {
-  for (const status of statuses) {
-    const knows = status.bootstrap === "prepared" || status.bootstrap === "active";
-    if (knows && !isSame(status.voters, ensemble.ids)) throw votersDiffer(status.id, status.voters, ensemble);
+  for (const { id, bootstrap: state, voters } of statuses) {
+    if (state === "active") checkDeclared(ensemble, id, voters);
   }
 }
 
@@ -81,7 +81,7 @@ async function prepareAll(ensemble: Ensemble, statuses: readonly MemberStatus[])
   if (config === undefined) return false;
   const rest = await Promise.all(others.map((id) => prepare(ensemble, id, config)));
   if (rest.includes(undefined)) return false;
-  checkSameConfig(ensemble, [config, ...rest]);
+  checkSameSecret(ensemble, [config, ...rest]);
   return true;
 }
 
@@ -104,8 +104,15 @@ async function prepare(
   return state === "prepared" || state === "active" ? await configOf(ensemble, id) : undefined;
 }
 
-function configOf(ensemble: Ensemble, id: ServerId): Promise<EnsembleConfig | undefined> {
-  return attempt(ensemble, id, (member) => member.bootstrapConfig());
+/**
+ * The configuration a member was prepared with.
+ *
+ * @throws {@link Problem} 503 when it is for another ensemble than the settings declare.
+ */
+async function configOf(ensemble: Ensemble, id: ServerId): Promise<EnsembleConfig | undefined> {
+  const config = await attempt(ensemble, id, (member) => member.bootstrapConfig());
+  if (config !== undefined) checkDeclared(ensemble, id, config.voters);
+  return config;
 }
 
 async function activate(ensemble: Ensemble, ids: readonly ServerId[]): Promise<void> {
@@ -125,27 +132,19 @@ async function attempt<Value>(
   }
 }
 
-function checkSameConfig(ensemble: Ensemble, configs: readonly (EnsembleConfig | undefined)[]): void {
+function checkSameSecret(ensemble: Ensemble, configs: readonly (EnsembleConfig | undefined)[]): void {
   const secrets = new Set(configs.map((config) => config?.secret));
-  for (const [index, config] of configs.entries()) {
-    const id = ensemble.ids[index];
-    const same = config !== undefined && isSame(config.voters, ensemble.ids);
-    if (!same && id !== undefined) throw votersDiffer(id, config?.voters ?? [], ensemble);
-  }
   if (secrets.size === 1) return;
   throw configurationProblem(
     `Cannot start ensemble "${ensemble.name}": its members were prepared with different configurations`,
   );
 }
 
-function isSame(voters: readonly ServerId[], ids: readonly ServerId[]): boolean {
-  const sorted = voters.toSorted((a, b) => a - b);
-  return sorted.length === ids.length && sorted.every((voter, index) => voter === ids[index]);
-}
-
-function votersDiffer(id: ServerId, voters: readonly ServerId[], ensemble: Ensemble): Problem {
-  const [stored, declared] = [voters.join(","), ensemble.ids.join(",")];
-  return configurationProblem(
+function checkDeclared(ensemble: Ensemble, id: ServerId, voters: readonly ServerId[]): void {
+  const stored = voters.toSorted((a, b) => a - b).join(",");
+  const declared = ensemble.ids.join(",");
+  if (stored === declared) return;
+  throw configurationProblem(
     `Cannot use ensemble "${ensemble.name}": member ${id} has voters "${stored}", EK_MEMBERS asks for "${declared}"`,
   );
 }

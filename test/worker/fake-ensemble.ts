@@ -386,7 +386,7 @@ export class FakeMember implements MemberApi {
     return {
       id: this.id,
       bootstrap: this.bootstrap,
-      voters: this.bootstrap === "blank" ? [] : this.#ensemble.members.map((member) => member.id),
+      voters: this.bootstrap !== "active" ? [] : this.#ensemble.members.map((member) => member.id),
       role,
       phase: role === "looking" ? "election" : "broadcast",
       serving: leads,
