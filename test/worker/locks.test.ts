@@ -90,6 +90,13 @@ describe("worker: POST a lock", () => {
     expect(detail).toBe('Cannot lock "/jobs/42": it was not granted within 2s');
   });
 
+  test("worker: POST that gives up does not list the place it has given up", async () => {
+    const id = "0123456789abcdef0123456789abcdef";
+    const own = { id, mode: "exclusive", holds: false, owner: "", token: "0x2", sinceMs: 0 };
+    ensemble.member(1).fail("acquireLock", { answer: { kind: "timedOut", contenders: [own] } });
+    problemIn(await send(`POST ${lockPath}`, order({ id })), { status: 409, holders: [], queue: [] });
+  });
+
   test("worker: POST whose place is lost while it waits answers 409", async () => {
     ensemble.member(1).fail("acquireLock", { answer: { kind: "gone" } });
     problemIn(await send(`POST ${lockPath}`), { status: 409, type: "/problems/lock-place-lost" });

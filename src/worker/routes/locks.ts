@@ -21,7 +21,7 @@ import { formatDuration } from "../durations.ts";
 import type { AppEnv } from "../env.ts";
 import type { LeaderRouter } from "../leader.ts";
 import { findLeaderMs, lockBodyBytesMax, lockMarginMs, readMs, writeMs } from "../limits.ts";
-import { isLockId, type LockOrder, readLockOrder } from "../lock-orders.ts";
+import { isLockId, readLockOrder } from "../lock-orders.ts";
 import { badRequest, Problem } from "../problems.ts";
 import { readQuery } from "../queries.ts";
 import { pathOf, quoted, refusal } from "./shared.ts";
@@ -45,7 +45,11 @@ export async function postLock(c: Context<AppEnv>, router: LeaderRouter): Promis
     attemptMs: () => waitMs() + lockMarginMs,
     attempt: (member) => member.acquireLock({ path, id, mode, ttlMs, waitMs: waitMs(), owner, identities }),
   });
-  if (reply.kind === "timedOut") throw notGranted(action, path, order, reply.contenders);
+  if (reply.kind === "timedOut") {
+    // Its own place is listed, and is given up by now.
+    const others = reply.contenders.filter((contender) => contender.id !== id);
+    throw lockHeld(`${action}: it was not granted within ${formatDuration(order.waitMs)}`, path, others);
+  }
   if (reply.kind === "gone") throw placeLost(action, path);
   return lockAnswer(reply, { action, path, status: 201 });
 }
@@ -158,16 +162,6 @@ function splitQueue(contenders: readonly Contender[]) {
         return { id, mode, owner, token, since: new Date(sinceMs).toISOString() };
       });
   return { holders: shown(true), queue: shown(false) };
-}
-
-function notGranted(
-  action: string,
-  path: string,
-  order: LockOrder,
-  contenders: readonly Contender[],
-): Problem {
-  const detail = `${action}: it was not granted within ${formatDuration(order.waitMs)}`;
-  return lockHeld(detail, path, contenders);
 }
 
 function lockHeld(detail: string, path: string, contenders: readonly Contender[]): Problem {
