@@ -1,0 +1,184 @@
+/**
+ * `npm start` as people and supervisors meet it: one line when it serves, clear refusals, clean stops, and
+ * nothing left behind however it ends.
+ *
+ * @module
+ */
+
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, describe, expect, test } from "vitest";
+import { freePort, type LocalProcess, runStart, startLocalProcess } from "../support/local-process.ts";
+import { openSession } from "../support/raw-session.ts";
+
+const cleanups: (() => unknown)[] = [];
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+async function start(...args: Parameters<typeof startLocalProcess>): Promise<LocalProcess> {
+  const local = await startLocalProcess(...args);
+  cleanups.push(() => local.dispose());
+  return local;
+}
+
+function temporaryDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), "edgekeeper-"));
+  cleanups.push(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+async function put(local: LocalProcess, path: string, data: string): Promise<number> {
+  const response = await fetch(`${local.url}/v1/main/znodes${path}`, { method: "PUT", body: data });
+  await response.text();
+  return response.status;
+}
+
+async function get(local: LocalProcess, path: string): Promise<string> {
+  return (await fetch(`${local.url}/v1/main/znodes${path}`)).text();
+}
+
+/** Whether the port can be listened on. */
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  server.listen(port, "127.0.0.1");
+  try {
+    await once(server, "listening");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    server.close();
+  }
+}
+
+test("one line on stdout, and both ports serve when it is there", async () => {
+  const local = await start();
+  expect(local.stdout).toBe(`ready ${local.url} zookeeper://127.0.0.1:${local.zkPort}\n`);
+  expect(local.stderr).toContain("No token is set");
+  expect(await put(local, "/a", "x")).toBe(201);
+  const session = await openSession(local.zkPort);
+  expect(session.timeoutMs).toBe(4000);
+  session.socket.destroy();
+  expect(await local.stop()).toBe(0);
+  expect(local.stdout.split("\n").length).toBe(2);
+});
+
+test.each(["SIGTERM", "SIGINT"] as const)("%s: exit code 0, ports free, state kept", async (signal) => {
+  const local = await start();
+  expect(await put(local, "/a", "kept")).toBe(201);
+  const session = await openSession(local.zkPort);
+  const ended = once(session.socket, "close");
+  expect(await local.stop(signal)).toBe(0);
+  await ended;
+  expect(await isFree(local.port)).toBe(true);
+  expect(await isFree(local.zkPort)).toBe(true);
+  await local.restart();
+  expect(await get(local, "/a")).toBe("kept");
+});
+
+test("port 0 picks free ports", async () => {
+  const local = await start(["--port", "0", "--zk-port", "0"]);
+  const [, http, zookeeper] =
+    /^ready http:\/\/127\.0\.0\.1:(\d+) zookeeper:\/\/127\.0\.0\.1:(\d+)\n$/.exec(local.stdout) ?? [];
+  expect((await fetch(`http://127.0.0.1:${http}/health`)).status).toBe(200);
+  (await openSession(Number(zookeeper))).socket.destroy();
+});
+
+test("killed alone, the process takes its runtime with it, and a start right after waits for that", async () => {
+  const local = await start();
+  expect(await put(local, "/a", "kept")).toBe(201);
+  await local.kill9Parent();
+  await local.restart();
+  expect(await get(local, "/a")).toBe("kept");
+});
+
+test("a runtime that is killed is started again, in its place", async () => {
+  const local = await start();
+  expect(await put(local, "/a", "kept")).toBe(201);
+  local.killRuntime();
+  const answer = async () => get(local, "/a").catch(() => "nobody there");
+  await expect.poll(answer, { timeout: 30_000 }).toBe("kept");
+  const session = await openSession(local.zkPort);
+  session.socket.destroy();
+  expect(await local.stop()).toBe(0);
+});
+
+test("with a token HTTP asks for it and the ZooKeeper port does not", async () => {
+  const local = await start([], { EK_TOKEN: "hush" });
+  expect(local.stderr).not.toContain("hush");
+  const url = `${local.url}/v1/main/znodes/`;
+  expect((await fetch(url)).status).toBe(401);
+  expect((await fetch(url, { headers: { Authorization: "Bearer hush" } })).status).toBe(200);
+  (await openSession(local.zkPort)).socket.destroy();
+});
+
+test("flags reach the members: a tick of 300 ms bounds sessions to 6,000 ms", async () => {
+  const local = await start(["--tick-ms", "300", "--members", "1"]);
+  const session = await openSession(local.zkPort, { timeoutMs: 600_000 });
+  expect(session.timeoutMs).toBe(6000);
+  session.socket.destroy();
+});
+
+describe("a start refuses", () => {
+  test("a directory in use, naming the process", async () => {
+    const local = await start();
+    const second = await runStart(["--data", local.directory, "--port", "0", "--zk-port", "0"]);
+    expect(second).toMatchObject({ code: 1, stdout: "" });
+    expect(second.stderr).toMatch(/process \d+ is using it/);
+    expect(await put(local, "/a", "x")).toBe(201);
+  });
+
+  test("a directory made for another number of members", async () => {
+    const local = await start(["--members", "1"]);
+    await local.stop();
+    const second = await runStart([
+      "--data",
+      local.directory,
+      "--port",
+      "0",
+      "--zk-port",
+      "0",
+      "--members",
+      "3",
+    ]);
+    expect(second).toMatchObject({ code: 1, stdout: "" });
+    expect(second.stderr).toContain("it was made with --members 1");
+    await local.restart();
+  });
+
+  test.each(["port", "zk-port"])("a --%s that is taken", async (flag) => {
+    const taken = await freePort();
+    const server = createServer().listen(taken, "127.0.0.1");
+    await once(server, "listening");
+    cleanups.push(() => server.close());
+    const ports = flag === "port" ? ["--zk-port", "0"] : ["--port", "0"];
+    const run = await runStart(["--data", temporaryDirectory(), `--${flag}`, String(taken), ...ports]);
+    expect(run).toMatchObject({ code: 1, stdout: "" });
+    expect(run.stderr).toContain(`Cannot listen on 127.0.0.1 with --${flag} ${taken}: another process`);
+  });
+
+  test("a directory that is a file", async () => {
+    const file = join(import.meta.dirname, "start.test.ts");
+    const run = await runStart(["--data", file, "--port", "0", "--zk-port", "0"]);
+    expect(run).toMatchObject({ code: 1, stdout: "" });
+    expect(run.stderr).toContain("Cannot use --data");
+  });
+
+  test("bad flags and settings, with exit code 2 and every fault", async () => {
+    const run = await runStart(["--tick-ms", "soon", "--host", "0.0.0.0"], { EK_TIK_MS: "1" });
+    expect(run).toMatchObject({ code: 2, stdout: "" });
+    expect(run.stderr).toContain('--tick-ms (EK_TICK_MS) is "soon"');
+    expect(run.stderr).toContain("EK_TIK_MS is not a setting");
+  });
+
+  test("a host that others can reach, without a token", async () => {
+    const run = await runStart(["--host", "0.0.0.0"]);
+    expect(run).toMatchObject({ code: 2, stdout: "" });
+    expect(run.stderr).toContain("set EK_TOKEN");
+  });
+});
