@@ -215,7 +215,7 @@ export class Clients {
     }
     let undecided = 0;
     for (const [path, history] of histories) {
-      const verdict = linearize(history, 300_000);
+      const verdict = linearize(history, 100_000);
       if (verdict.kind === "undecided") undecided++;
       if (verdict.kind === "violated")
         violate("linearizability", `of ${path}, at operation ${verdict.stuck}`);

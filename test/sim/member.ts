@@ -64,10 +64,13 @@ const remindTicks = 4;
 /** Thrown by the storage of an instance that is not the live one. */
 class Fenced extends Error {}
 
+/** Receiver of what only the checkers hear: it happened if its writes survived. */
+const ghost = -1;
+
 interface Held {
   /** Number of the last write before it. */
   readonly after: number;
-  /** The peer it goes to; 0: a client, or nobody. */
+  /** The peer it goes to; 0: a client; `ghost`: only the checkers. */
   readonly to: number;
   run(): void;
 }
@@ -304,7 +307,7 @@ export class Instance implements HistoryReader, TreeRows {
   die(survived: number, mask: number): void {
     if (!this.world.settings.isHolding) {
       for (const held of this.#gate) {
-        if (held.after <= survived && ((mask >>> held.to) & 1) === 1) held.run();
+        if (held.after <= survived && (held.to === ghost || ((mask >>> held.to) & 1) === 1)) held.run();
       }
     }
     this.end();
@@ -529,7 +532,7 @@ export class Instance implements HistoryReader, TreeRows {
     this.#image = image;
     this.tree.reload();
     if (!equalZxid(this.tree.applied, zxid)) violate("I9", `${this.member.id} reloads another zxid`);
-    this.#hold(0, () => this.world.checks.reloaded(this.member.id, zxid));
+    this.#hold(ghost, () => this.world.checks.reloaded(this.member.id, zxid));
   }
 
   #deliver(after: Zxid, entries: readonly Entry[]): void {
@@ -544,7 +547,7 @@ export class Instance implements HistoryReader, TreeRows {
     const zxid = { epoch: entry.epoch, counter: entry.counter };
     const applied = this.tree.apply(zxid, txn);
     const hashes = touchedBy(txn.op).map((path) => hashZnode(path, this.tree.get(path)));
-    this.#hold(0, () => this.world.checks.delivered(this.member.id, entry, hashes));
+    this.#hold(ghost, () => this.world.checks.delivered(this.member.id, entry, hashes));
     this.#answerWrite(zxid, txn, applied);
   }
 

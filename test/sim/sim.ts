@@ -480,8 +480,8 @@ export class Sim implements Timing {
   #partition(member: Member): void {
     const { members } = this.world;
     const count = members.length;
-    const shape = this.#choose(6, Stream.Net);
-    if (shape === 0) return this.#isolate(member, 1 + this.#choose(3, Stream.Net));
+    const shape = this.#choose(8, Stream.Net);
+    if (shape === 0 || shape > 5) return this.#isolate(member, 1 + this.#choose(3, Stream.Net));
     const sides = this.#choose(2 ** count, Stream.Net);
     const paths: number[] = [];
     for (const { id: a } of members) {

@@ -1,0 +1,43 @@
+/**
+ * A short run of the simulator: every promise holds on a few hundred seeds, and the same seed is the same
+ * run. `npm run sim` runs as many as you like.
+ */
+
+import { describe, expect, it } from "vitest";
+import { simulate } from "./sim.ts";
+
+const seedsPerTest = 100;
+
+describe("sim", () => {
+  for (const from of [0, 1_000, 2_000, 3_000]) {
+    it(`keeps every promise on seeds ${from} to ${from + seedsPerTest - 1}`, () => {
+      for (let seed = from; seed < from + seedsPerTest; seed++) {
+        const { violation } = simulate(seed);
+        expect(violation === undefined ? "" : `seed ${seed}: ${violation.message}`).toBe("");
+      }
+    });
+  }
+
+  it("runs the same seed the same way, traced or not", () => {
+    for (const seed of [3, 5, 8, 13]) {
+      const lines: string[] = [];
+      const traced = simulate(seed, { log: (line) => lines.push(line) });
+      expect(simulate(seed).hash).toBe(traced.hash);
+      expect(lines.length).toBeGreaterThan(100);
+    }
+  });
+
+  it("does something in its runs: commits, elections, crashes, snapshots, truncations, fenced zombies", () => {
+    const totals = new Map<string, number>();
+    let commits = 0;
+    for (let seed = 0; seed < seedsPerTest; seed++) {
+      const outcome = simulate(seed);
+      commits += outcome.commits;
+      for (const [what, count] of outcome.counts) totals.set(what, (totals.get(what) ?? 0) + count);
+    }
+    expect(commits).toBeGreaterThan(2_000);
+    for (const what of ["serving leading", "crash", "store installSnapshot", "store truncate", "fenced"]) {
+      expect(`${what} ${(totals.get(what) ?? 0) > 10}`).toBe(`${what} true`);
+    }
+  });
+});
