@@ -47,11 +47,17 @@ import {
   type RequestHeader,
 } from "../jute/index.ts";
 import { respond, type WatcherId } from "../tree/index.ts";
-import { digestIdentities } from "./identities.ts";
+import { digestIdentities, fitIdentities } from "./identities.ts";
 import type { Settlement } from "./writes.ts";
 
 /** Requests of one connection that wait for their answer; a client that sends more is cut off. */
 export const connectionQueueMax = 20_000;
+
+/** Bytes answered in one turn, the last answer not counted; the other answers wait for a later turn. */
+export const outputBytesMax = 4 * 1024 * 1024;
+
+/** Bytes a client may send ahead of its connect response. */
+export const heldBytesMax = 2 * 1024 * 1024;
 
 /** What a connection asks of the member. */
 export interface ConnectionHost {
@@ -73,8 +79,12 @@ export interface ConnectionHost {
     settle: (settled: Settlement) => void,
   ): boolean;
   read(request: ReadRequest, requester: Requester, watcher: WatcherId): ReadAnswer;
-  /** Calls back once leadership was confirmed after now, or could not be. */
-  confirm(done: (confirmed: boolean) => void): void;
+  /**
+   * Calls back once leadership was confirmed after now, or could not be.
+   *
+   * @param fresh - Whether the platform event that brought the request has just begun (`PeerEvent`).
+   */
+  confirm(fresh: boolean, done: (confirmed: boolean) => void): void;
   /** Something was written, or the connection ended, outside of `receive`. */
   changed(connection: Connection): void;
 }
@@ -113,6 +123,10 @@ export class Connection {
   #slots: Slot[] = [];
   #head = 0;
   #ending: Ending | undefined;
+  /** In the platform event that brought the bytes being handled, before anything else. */
+  #isFresh = false;
+  /** Answers are ready that this turn's output has no room for. */
+  #isStalled = false;
 
   constructor(host: ConnectionHost, watcher: WatcherId, identities: readonly AuthId[]) {
     this.#host = host;
@@ -134,22 +148,47 @@ export class Connection {
     return this.#state !== "open" || this.#head < this.#slots.length || this.#decoder.buffered > 0;
   }
 
+  /** More answers are ready: call `resume` in a later turn. */
+  get isStalled(): boolean {
+    return this.#isStalled;
+  }
+
+  /** The client has said goodbye; its answer will end the connection. */
+  get isClosing(): boolean {
+    return this.#state === "closing";
+  }
+
   /** Set once the stream is to end, after what `takeOutput` gives. */
   get ending(): Ending | undefined {
     return this.#ending;
   }
 
+  /** Goes on answering where `outputBytesMax` has stopped it. */
+  resume(): void {
+    this.#drain();
+  }
+
   /** Continues an open connection whose member lost its memory. */
-  resume(sessionId: SessionId, identities: readonly AuthId[]): void {
+  restore(sessionId: SessionId, identities: readonly AuthId[]): void {
     this.#requester = { sessionId, identities };
     this.#state = "open";
   }
 
-  /** Takes the next bytes of the stream. They belong to the connection now. */
-  receive(chunk: Uint8Array): void {
-    if (this.#ending !== undefined) return;
+  /**
+   * Takes the next bytes of the stream. They belong to the connection now.
+   *
+   * @param fresh - Whether the platform event that brought them has just begun.
+   */
+  receive(chunk: Uint8Array, fresh: boolean): void {
+    // Nothing behind a goodbye is handled.
+    if (this.#ending !== undefined || this.#state === "closing") return;
     this.#decoder.push(chunk);
+    if (this.#state === "opening" && this.#decoder.buffered > heldBytesMax) {
+      return this.end({ kind: "drop", reason: "too much ahead of the connect response" });
+    }
+    this.#isFresh = fresh;
     this.#handleFrames();
+    this.#isFresh = false;
   }
 
   /** Events that a change has caused; written at once, ahead of every answer not yet written. */
@@ -168,6 +207,7 @@ export class Connection {
     this.#state = "ended";
     this.#slots = [];
     this.#head = 0;
+    this.#isStalled = false;
     if (ending.kind === "drop") this.#out.clear();
   }
 
@@ -214,13 +254,9 @@ export class Connection {
     if (this.#slots.length - this.#head >= connectionQueueMax) {
       return this.end({ kind: "drop", reason: "too many outstanding requests" });
     }
+    if (header.type !== OpCode.Auth && header.type !== OpCode.Sasl) this.#host.touch(this.sessionId);
     const decoded = decodeRequest(header.type, frame);
-    if (decoded.ok) {
-      if (decoded.request.type !== OpCode.Auth && decoded.request.type !== OpCode.Sasl) {
-        this.#host.touch(this.sessionId);
-      }
-      return this.#handleRequest(header, decoded.request);
-    }
+    if (decoded.ok) return this.#handleRequest(header, decoded.request);
     if (decoded.drop) return this.end({ kind: "drop", reason: "unreadable packet" });
     if (decoded.code === ZkErrorCode.Unimplemented) return this.#refuseUnknown(header);
     this.#refuseUnreadable(header);
@@ -286,7 +322,7 @@ export class Connection {
 
   #sync(xid: number, path: string): void {
     const slot = this.#reserve();
-    this.#host.confirm((confirmed) => {
+    this.#host.confirm(this.#isFresh, (confirmed) => {
       if (this.#ending !== undefined) return;
       this.#host.changed(this);
       if (!confirmed) return this.end({ kind: "drop", reason: "leadership lost" });
@@ -298,20 +334,20 @@ export class Connection {
 
   /** Identities hold for what arrives afterwards; the answer keeps its place in the order. */
   #authenticate(xid: number, scheme: string, auth: Uint8Array | null): void {
-    const identities = this.#identitiesFor(scheme, auth);
-    if (identities === undefined) {
+    const granted = this.#identitiesFor(scheme, auth);
+    const known = this.#requester.identities;
+    const added = granted?.filter(
+      (identity) => !known.some((other) => other.scheme === identity.scheme && other.id === identity.id),
+    );
+    const identities = added === undefined ? undefined : [...known, ...added];
+    if (identities === undefined || !fitIdentities(identities)) {
       this.#state = "closing";
-      this.#queue(() => {
+      return this.#queue(() => {
         this.#reply({ xid, zxid: 0n, err: ZkErrorCode.AuthFailed });
         this.end({ kind: "close", reason: "authentication failed" });
       });
-      return;
     }
-    const known = this.#requester.identities;
-    const added = identities.filter(
-      (identity) => !known.some(({ scheme, id }) => scheme === identity.scheme && id === identity.id),
-    );
-    this.#requester = { ...this.#requester, identities: [...known, ...added] };
+    this.#requester = { ...this.#requester, identities };
     this.#queue(() => this.#reply({ xid, zxid: 0n, err: 0 }));
   }
 
@@ -364,9 +400,15 @@ export class Connection {
   }
 
   #drain(): void {
+    this.#isStalled = false;
     for (;;) {
       const slot = this.#slots[this.#head];
       if (slot === undefined || !slot.isReady) break;
+      if (this.#out.length >= outputBytesMax) {
+        this.#isStalled = true;
+        this.#host.changed(this);
+        break;
+      }
       this.#head += 1;
       slot.answer();
     }

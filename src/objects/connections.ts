@@ -22,6 +22,7 @@ import {
   makeSessionId,
   OpCode,
   parseZxid,
+  type Requester,
   type SessionId,
   type WatchedEvent,
   ZERO_ZXID,
@@ -40,8 +41,14 @@ export const CloseCode = {
   NotLeading: 4001,
 } as const;
 
-/** Watches that do not fit cost their connection, should the member lose its memory. */
-const attachmentBytesMax = 12_000;
+/** Identities and watches that do not fit cost their connection, should the member lose its memory. */
+const attachmentBytesMax = 15_000;
+
+/** A message's aim; receivers have limits, and one message holds up the others. */
+const messageBytes = 1024 * 1024;
+
+/** What sockets that outlived the memory may send before they are heard. */
+const sleeperBytesMax = 1024 * 1024;
 
 /** Version of {@link Attachment}: a deploy wakes sockets of the version before. */
 const attachmentVersion = 1;
@@ -80,11 +87,14 @@ interface Sleeper {
   readonly socket: WebSocket;
   readonly attachment: Attachment;
   readonly chunks: Uint8Array[];
+  bytes: number;
 }
 
 export interface ConnectionsParts {
   readonly tree: Tree;
   readonly host: ConnectionHost;
+  /** Runs something in a turn of its own, soon. */
+  later(run: () => void): void;
   /** Numbers for watchers; the member's own have numbers of the same row. */
   nextWatcher(): WatcherId;
 }
@@ -97,6 +107,9 @@ export class Connections {
   readonly #sleepers = new Map<WebSocket, Sleeper>();
   /** Entries with something to send, to store or to end when the turn is over. */
   readonly #touched = new Set<Entry>();
+  /** Entries with answers that the turn's output had no room for. */
+  readonly #stalled = new Set<Entry>();
+  #isResuming = false;
 
   constructor(parts: ConnectionsParts) {
     this.#parts = parts;
@@ -113,7 +126,7 @@ export class Connections {
       if (attachment === undefined || attachment.isBound || attachment.sessionId === 0n) {
         closeSocket(socket, CloseCode.NotLeading, "member restarted");
       } else {
-        this.#sleepers.set(socket, { socket, attachment, chunks: [] });
+        this.#sleepers.set(socket, { socket, attachment, chunks: [], bytes: 0 });
       }
     }
   }
@@ -140,12 +153,15 @@ export class Connections {
     const bytes = new Uint8Array(message);
     if (sleeper !== undefined) {
       sleeper.chunks.push(bytes);
-      return;
+      sleeper.bytes += bytes.length;
+      if (sleeper.bytes <= sleeperBytesMax) return;
+      this.#sleepers.delete(socket);
+      return closeSocket(socket, CloseCode.NotLeading, "no leader was found");
     }
     const entry = this.#bySocket.get(socket);
     if (entry === undefined) return closeSocket(socket, CloseCode.NotLeading, "not leading");
     this.#touched.add(entry);
-    entry.connection.receive(bytes);
+    entry.connection.receive(bytes, true);
   }
 
   /** A request of this connection may have changed its watches. */
@@ -187,7 +203,8 @@ export class Connections {
   /** A session is over: what was answered so far still leaves. */
   endSession(sessionId: SessionId): void {
     const entry = this.#bySession.get(sessionId);
-    if (entry === undefined) return;
+    // A client that said goodbye itself still gets its answers; the last of them ends the connection.
+    if (entry === undefined || entry.connection.isClosing) return;
     this.#touched.add(entry);
     entry.connection.end({ kind: "close", reason: "session closed" });
   }
@@ -214,17 +231,37 @@ export class Connections {
 
   /** End of a turn: one message per socket, one attachment where it changed. */
   flush(): void {
-    for (const entry of this.#touched) {
-      const { connection, socket } = entry;
-      const output = connection.takeOutput();
-      if (output !== undefined) sendBytes(socket, output);
-      if (connection.ending === undefined) this.#store(entry);
-      else {
-        const { kind, reason } = connection.ending;
-        this.#finish(socket, kind === "close" ? CloseCode.Normal : CloseCode.Dropped, reason);
-      }
-    }
+    for (const entry of this.#touched) this.#flushOne(entry);
     this.#touched.clear();
+    if (this.#stalled.size > 0 && !this.#isResuming) this.#resumeLater();
+  }
+
+  #flushOne(entry: Entry): void {
+    const { connection, socket } = entry;
+    const output = connection.takeOutput();
+    if (output !== undefined && !sendBytes(socket, output)) {
+      return this.#finish(socket, CloseCode.Dropped, "the socket takes no more");
+    }
+    if (connection.ending !== undefined) {
+      const { kind, reason } = connection.ending;
+      return this.#finish(socket, kind === "close" ? CloseCode.Normal : CloseCode.Dropped, reason);
+    }
+    if (connection.isStalled) this.#stalled.add(entry);
+    this.#store(entry);
+  }
+
+  /** In a turn of its own, so that one client's answers do not hold up everybody's. */
+  #resumeLater(): void {
+    this.#isResuming = true;
+    this.#parts.later(() => {
+      this.#isResuming = false;
+      const stalled = [...this.#stalled];
+      this.#stalled.clear();
+      for (const entry of stalled) {
+        this.#touched.add(entry);
+        entry.connection.resume();
+      }
+    });
   }
 
   #enter(socket: WebSocket, identities: readonly AuthId[]): Entry {
@@ -241,7 +278,7 @@ export class Connections {
     if (!tree.hasSession(sessionId)) return closeSocket(socket, CloseCode.Normal, "session closed");
     const entry = this.#enter(socket, attachment.identities);
     const { connection } = entry;
-    connection.resume(sessionId, attachment.identities);
+    connection.restore(sessionId, attachment.identities);
     this.bind(connection, sessionId);
     this.#touched.add(entry);
     entry.watchesChanged = true;
@@ -257,7 +294,7 @@ export class Connections {
       const answer = host.read(request, connection.requester, connection.watcher);
       for (const event of answer.events ?? []) connection.notify(event, -1n);
     }
-    for (const chunk of chunks) connection.receive(chunk);
+    for (const chunk of chunks) connection.receive(chunk, false);
   }
 
   #finish(socket: WebSocket, code: number, reason: string): void {
@@ -269,6 +306,7 @@ export class Connections {
       this.#bySocket.delete(socket);
       this.#byWatcher.delete(connection.watcher);
       this.#touched.delete(entry);
+      this.#stalled.delete(entry);
       if (this.#bySession.get(connection.sessionId) === entry) this.#bySession.delete(connection.sessionId);
     }
     closeSocket(socket, code, reason);
@@ -280,7 +318,10 @@ export class Connections {
     const brief = `${connection.isBusy} ${sessionId} ${identities.length}`;
     if (brief === entry.stored && !entry.watchesChanged) return;
     if (entry.watchesChanged)
-      entry.watches = this.#storable(this.#parts.tree.watches.export(connection.watcher));
+      entry.watches = this.#storable(
+        this.#parts.tree.watches.export(connection.watcher),
+        connection.requester,
+      );
     entry.stored = brief;
     entry.watchesChanged = false;
     const { watches } = entry;
@@ -295,11 +336,13 @@ export class Connections {
   }
 
   /** `tooMany`: too large to attach, or of a kind whose missed events nobody could tell. */
-  #storable(watches: WatchSnapshot | undefined): StoredWatches | "tooMany" | undefined {
+  #storable(watches: WatchSnapshot | undefined, requester: Requester): StoredWatches | "tooMany" | undefined {
     if (watches === undefined) return undefined;
     if (watches.persistent.length > 0 || watches.persistentRecursive.length > 0) return "tooMany";
-    const paths = [...watches.data, ...watches.child];
-    if (paths.reduce((sum, path) => sum + 3 * path.length + 8, 0) > attachmentBytesMax) return "tooMany";
+    const identities = requester.identities.flatMap(({ scheme, id }) => [scheme, id]);
+    const texts = [...identities, ...watches.data, ...watches.child];
+    // Two bytes a unit once a text is not Latin-1, and a little for each.
+    if (texts.reduce((sum, text) => sum + 2 * text.length + 16, 512) > attachmentBytesMax) return "tooMany";
     const exists = (path: string) => this.#parts.tree.get(path) !== undefined;
     return {
       data: watches.data.filter(exists),
@@ -317,18 +360,30 @@ function parseAttachment(value: unknown): Attachment | undefined {
   return value as Attachment;
 }
 
-function sendBytes(socket: WebSocket, bytes: Uint8Array): void {
+/** False when the socket takes no more. */
+function sendBytes(socket: WebSocket, bytes: Uint8Array): boolean {
   try {
-    socket.send(bytes);
+    for (let at = 0; at < bytes.length; at += messageBytes) {
+      socket.send(bytes.length <= messageBytes ? bytes : bytes.subarray(at, at + messageBytes));
+    }
+    return true;
   } catch {
-    // The socket has closed under us; `webSocketClose` follows and tidies up.
+    return false;
   }
 }
 
 function closeSocket(socket: WebSocket, code: number, reason: string): void {
   try {
-    // 1005 and 1006 say how a socket ended and may not be sent.
-    socket.close(code === 1005 || code === 1006 ? CloseCode.Normal : code, reason);
+    socket.close(code, reason);
+  } catch {
+    // Some codes say how a socket ended and may not be sent; without an answer the client would hang.
+    closeNormally(socket, reason);
+  }
+}
+
+function closeNormally(socket: WebSocket, reason: string): void {
+  try {
+    socket.close(CloseCode.Normal, reason);
   } catch {
     // Already closed.
   }

@@ -32,6 +32,7 @@ import {
   insertLogRow,
   type LogRow,
   logRuns,
+  logSizesBelow,
 } from "./sql/log.ts";
 import { readMeta, writeMeta } from "./sql/meta.ts";
 import { deleteStaging, insertStagedPage, readStagedPage } from "./sql/staging.ts";
@@ -112,12 +113,13 @@ export class History implements HistoryReader {
     this.snapshots.close(id);
   }
 
-  /** Drops the log through about `keep` txns below `applied`, in whole rows; answers the base that came of it. */
-  compact(applied: Zxid, keep: number): Zxid {
+  /**
+   * Drops whole rows of the log below `applied`, but keeps so many txns, or so many bytes if they are
+   * fewer, for learners a little behind. Answers the base that came of it.
+   */
+  compact(applied: Zxid, keep: { readonly txns: number; readonly bytes: number }): Zxid {
     assert(compareZxid(applied, this.#rows.applied) <= 0, "only applied txns are compacted");
-    const target = this.#zxidBelow(applied, keep);
-    if (target === undefined || compareZxid(target, this.#base) <= 0) return this.#base;
-    const base = this.#rowBorder(target);
+    const base = this.#borderBelow(applied, keep);
     if (base === undefined || compareZxid(base, this.#base) <= 0) return this.#base;
     this.#storage.transactionSync(() => {
       deleteLogRowsThrough(this.#sql, base.epoch, base.counter);
@@ -127,24 +129,17 @@ export class History implements HistoryReader {
     return base;
   }
 
-  /** The zxid `count` txns below one that is logged, across epochs; `undefined` when the log is shorter. */
-  #zxidBelow(zxid: Zxid, count: number): Zxid | undefined {
-    let left = count;
-    for (const run of logRuns(this.#sql).reverse()) {
-      if (run.epoch > zxid.epoch) continue;
-      const last = run.epoch === zxid.epoch ? Math.min(run.last, zxid.counter) : run.last;
-      const here = last - run.first + 1;
-      if (left < here) return { epoch: run.epoch, counter: last - left };
-      left -= here;
+  /** The last txn of the newest row that need not be kept; `undefined` when all must be. */
+  #borderBelow(applied: Zxid, keep: { readonly txns: number; readonly bytes: number }): Zxid | undefined {
+    let { txns, bytes } = keep;
+    for (const row of logSizesBelow(this.#sql, applied.epoch, applied.counter)) {
+      const last = row.first + row.count - 1;
+      const isApplied = row.epoch < applied.epoch || last <= applied.counter;
+      if (isApplied && (txns <= 0 || bytes <= 0)) return { epoch: row.epoch, counter: last };
+      txns -= row.count;
+      bytes -= row.bytes;
     }
     return undefined;
-  }
-
-  /** The last txn of the last row that ends at or below `zxid`, in its epoch. */
-  #rowBorder(zxid: Zxid): Zxid | undefined {
-    const row = findLogRow(this.#sql, zxid.epoch, zxid.counter);
-    if (row === undefined || row.first + row.count - 1 === zxid.counter) return zxid;
-    return row.first > 1 ? { epoch: row.epoch, counter: row.first - 1 } : undefined;
   }
 
   #outline(): Outline {
@@ -224,6 +219,7 @@ export class History implements HistoryReader {
     writeMeta(this.#sql, "applied", formatZxid(zxid));
     this.#base = zxid;
     this.#rows.reload();
+    this.#loggedBytes = 0;
     this.#forgetRecent();
   }
 

@@ -119,6 +119,7 @@ export class Life {
     this.connections = new Connections({
       tree,
       host: this.#connectionHost(),
+      later: (run) => setTimeout(() => parts.turn(run), 0),
       nextWatcher: () => this.#nextWatcher(),
     });
     this.locks = this.#makeLocks();
@@ -320,7 +321,7 @@ export class Life {
         if (opening.kind === "opened") this.connections.bind(connection, opening.session.id);
         settle(opening.kind === "opened" ? opening.session : undefined);
       },
-      touch: (session) => this.#sessions.touch(session),
+      touch: (session) => this.#sessions.touch(session, this.#parts.now()),
       write: (request, requester, cxid, settle) => {
         if (!this.#writes.isOpen || !this.#writes.hasRoom) return false;
         this.#writes.submit(request, { requester, cxid, settle });
@@ -330,8 +331,7 @@ export class Life {
         if (leavesWatches(request)) this.connections.watchesChanged(watcher);
         return tree.answer(request, { requester, watcher });
       },
-      // A frame is handled at the start of its event, before any await.
-      confirm: (done) => this.#askToConfirm(true, done),
+      confirm: (fresh, done) => this.#askToConfirm(fresh, done),
       changed: (connection) => this.connections.touch(connection),
     };
   }
@@ -341,10 +341,15 @@ export class Life {
     return new Locks({
       tree,
       now: () => Date.now(),
+      hasRoom: () => this.#writes.hasRoom,
       isLeading: () => this.#writes.isOpen,
       newSessionId: () => this.#sessions.newId(),
       write: (request, requester) => this.#write(request, requester),
-      touch: (session) => this.#sessions.touch(session),
+      touch: (session) => {
+        const nowMs = Date.now();
+        this.#sessions.touch(session, nowMs);
+        return nowMs;
+      },
       confirm: (fresh) => this.#confirm(fresh),
       watchChildren: (path, changed) => {
         const watcher = this.#nextWatcher();

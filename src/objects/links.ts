@@ -130,12 +130,15 @@ export class Links {
     entry.call += 1;
     entry.calledAt = this.#tick;
     const call = entry.call;
-    this.#callPeer(entry.peer, encodeCarrier(carrier)).then(
-      (bytes) => this.#answered(entry, call, bytes),
-      () => {
-        if (entry.call === call && entry.calledAt !== undefined) this.#fail(entry);
-      },
-    );
+    this.#callPeer(entry.peer, encodeCarrier(carrier))
+      .then(
+        (bytes) => this.#answered(entry, call, bytes),
+        () => {
+          if (entry.call === call && entry.calledAt !== undefined) this.#fail(entry);
+        },
+      )
+      // A broken invariant has aborted the object already; nobody is left to tell.
+      .catch(() => undefined);
   }
 
   #answered(entry: PeerLink, call: number, bytes: Uint8Array): void {

@@ -47,8 +47,10 @@ export interface LocksHost {
   newSessionId(): SessionId | undefined;
   /** Settles when the write has applied, or leadership is lost; at once when it is already. */
   write(request: WriteRequest, requester: Requester): Promise<Settlement>;
-  /** Restarts a session's deadline. */
-  touch(session: SessionId): boolean;
+  /** Restarts a session's deadline, and answers from when it counts. */
+  touch(session: SessionId): number;
+  /** Whether another write may be submitted. */
+  hasRoom(): boolean;
   /** Resolves to whether leadership was confirmed after the call. */
   confirm(fresh: boolean): Promise<boolean>;
   /** Calls back once when a child of `path` comes or goes, or leadership is lost. */
@@ -63,12 +65,15 @@ interface Place {
   readonly token: string;
 }
 
-type Entered = { readonly kind: "entered" } | LockAnswer;
+/** `atMs`: the session's deadline counts from no earlier. */
+type Entered = { readonly kind: "entered"; readonly atMs: number } | LockAnswer;
 
 export class Locks {
   readonly #host: LocksHost;
-  /** Sessions whose caller is waiting here: the wait itself keeps them alive. */
-  readonly #waiting = new Map<string, SessionId>();
+  /** Sessions whose callers are waiting here, and how many of them: the wait itself keeps them alive. */
+  readonly #waiting = new Map<SessionId, number>();
+  /** Places being taken, by path and id: a retry that overlaps its first try must not take another. */
+  readonly #entering = new Map<string, Promise<Entered>>();
 
   constructor(host: LocksHost) {
     this.#host = host;
@@ -76,26 +81,24 @@ export class Locks {
 
   /** A tick has passed. */
   tick(): void {
-    for (const session of this.#waiting.values()) this.#host.touch(session);
+    for (const session of this.#waiting.keys()) this.#host.touch(session);
   }
 
   async acquire(request: LockRequest): Promise<LockAnswer> {
     const { path, id } = request;
-    const known = this.#find(path, id) !== undefined;
-    if (!known) {
-      const entered = await this.#enter(request);
+    if (this.#find(path, id) === undefined) {
+      const entered = await this.#enterOnce(request);
       if (entered.kind !== "entered") return entered;
       const place = this.#find(path, id);
       // Its own commit has just confirmed this leader.
-      if (place?.contender.holds === true) return this.#granted(request, place, this.#host.now());
+      if (place?.contender.holds === true) return this.#granted(request, place, entered.atMs);
     }
     return this.#wait(request);
   }
 
   async keep({ path, id }: LockReference): Promise<LockAnswer> {
     const before = this.#find(path, id);
-    const keptAt = this.#host.now();
-    if (before !== undefined) this.#host.touch(before.session);
+    const keptAt = before === undefined ? 0 : this.#host.touch(before.session);
     if (!(await this.#host.confirm(true))) return { kind: "unknown" };
     const place = this.#find(path, id);
     if (place === undefined || before === undefined) return { kind: "gone" };
@@ -124,11 +127,23 @@ export class Locks {
     };
   }
 
+  #enterOnce(request: LockRequest): Promise<Entered> {
+    // The id has no slash, so the two cannot run into each other.
+    const key = `${request.id}${request.path}`;
+    const under = this.#entering.get(key);
+    if (under !== undefined) return under;
+    const entering = this.#enter(request).finally(() => this.#entering.delete(key));
+    this.#entering.set(key, entering);
+    return entering;
+  }
+
   /** Opens a session and takes a place; makes the lock's znode and its parents when they are missing. */
   async #enter(request: LockRequest): Promise<Entered> {
     const { path, id, mode, owner, identities } = request;
+    if (!this.#host.hasRoom()) return { kind: "overloaded" };
     const session = this.#host.newSessionId();
     if (session === undefined) return { kind: "notLeader", leader: 0 };
+    const atMs = this.#host.now();
     const requester = { sessionId: session, identities };
     const open: WriteRequest = { type: OpCode.CreateSession, timeoutMs: request.ttlMs };
     const create: WriteRequest = {
@@ -150,7 +165,7 @@ export class Locks {
     }
     if (settled.kind === "lost") return { kind: "unknown" };
     const code = codeOf(settled);
-    if (code === ZkErrorCode.Ok) return { kind: "entered" };
+    if (code === ZkErrorCode.Ok) return { kind: "entered", atMs };
     return this.#abandon(session, { kind: "refused", outcome: { err: code }, path });
   }
 
@@ -189,23 +204,22 @@ export class Locks {
         return (await this.#host.confirm(false)) ? { kind: "gone" } : { kind: "unknown" };
       const leftMs = until - this.#host.now();
       if (place.contender.holds) {
-        const since = this.#host.now();
-        this.#host.touch(place.session);
+        const since = this.#host.touch(place.session);
         if (!(await this.#host.confirm(false))) return { kind: "unknown" };
         const still = this.#find(path, id);
         if (still?.contender.holds === true) return this.#granted(request, still, since);
       } else if (leftMs <= 0) {
         return this.#leave(place, { kind: "timedOut", contenders: this.#contenders(path) });
       } else {
-        await this.#change(request, place.session, leftMs);
+        await this.#change(path, place.session, leftMs);
         if (!this.#host.isLeading()) return { kind: "unknown" };
       }
     }
   }
 
   /** Resolves when the queue has changed, or `waitMs` have passed, or leadership is lost. */
-  async #change({ path, id }: LockRequest, session: SessionId, waitMs: number): Promise<void> {
-    this.#waiting.set(id, session);
+  async #change(path: string, session: SessionId, waitMs: number): Promise<void> {
+    this.#waiting.set(session, (this.#waiting.get(session) ?? 0) + 1);
     let timer: ReturnType<typeof setTimeout> | undefined;
     let watcher: WatcherId | undefined;
     await new Promise<void>((resolve) => {
@@ -214,7 +228,9 @@ export class Locks {
     });
     if (timer !== undefined) clearTimeout(timer);
     if (watcher !== undefined) this.#host.unwatch(watcher);
-    this.#waiting.delete(id);
+    const others = (this.#waiting.get(session) ?? 1) - 1;
+    if (others > 0) this.#waiting.set(session, others);
+    else this.#waiting.delete(session);
   }
 
   async #leave(place: Place, answer: LockAnswer): Promise<LockAnswer> {

@@ -40,8 +40,8 @@ const checkpointDirtyBytes = 16 * 1024 * 1024;
 /** A checkpoint that a snapshot holds up this much longer than due ends the snapshot. */
 const checkpointHeldFactor = 8;
 
-/** Txns kept in the log below a checkpoint, so that short absences are healed by a diff. */
-const keptTxns = 2000;
+/** Kept in the log below a checkpoint, so that short absences are healed by a diff. */
+const kept = { txns: 2000, bytes: 16 * 1024 * 1024 };
 
 export interface ReplicaHooks {
   /** What the member may do for clients has changed. */
@@ -234,7 +234,7 @@ export class Replica {
     tree.checkpoint();
     history.checkpointed();
     this.#run({ kind: "checkpointed", applied: tree.applied });
-    const base = history.compact(tree.applied, keptTxns);
+    const base = history.compact(tree.applied, kept);
     this.#run({ kind: "compacted", base });
   }
 

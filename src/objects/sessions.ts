@@ -76,8 +76,8 @@ export class Sessions {
   }
 
   /** Any sign of life. False: the session is no longer tracked. */
-  touch(id: SessionId): boolean {
-    return this.#deadlines.touch(id, this.#parts.now());
+  touch(id: SessionId, atMs: number): boolean {
+    return this.#deadlines.touch(id, atMs);
   }
 
   /**

@@ -18,10 +18,10 @@ import {
   znodeRowPath,
 } from "./sql/znodes.ts";
 
-/** Rows read per page; a page also ends when it passes `pageBytes`. */
-const pageRowsMax = 1000;
+/** Sessions per page. */
+const pageSessionsMax = 1000;
 
-/** A page's aim. One row may pass it; a row is at most a frame. */
+/** A page's aim, in bytes of znode rows; the last row may pass it. */
 const pageBytes = 256 * 1024;
 
 const RowKind = { Znode: 1, Session: 2 } as const;
@@ -87,39 +87,23 @@ export class SnapshotSource {
     this.#open = undefined;
   }
 
-  #znodePage(after: ZnodeKey | undefined): { payloads: Uint8Array[]; next: Cursor | undefined } {
-    const rows = this.#rows.pageOfZnodes(after, pageRowsMax);
-    const taken = takeBytes(rows, (row) => row.record.length);
-    const lastTaken = taken.at(-1);
-    const isComplete = rows.length < pageRowsMax && taken.length === rows.length;
+  #znodePage(after: ZnodeKey | undefined): { payloads: Uint8Array[]; next: Cursor } {
+    const { rows, isLast } = this.#rows.pageOfZnodes(after, pageBytes);
+    const end = rows.at(-1);
     const next: Cursor =
-      isComplete || lastTaken === undefined
+      isLast || end === undefined
         ? { kind: "sessions", after: "" }
-        : { kind: "znodes", after: { parent: lastTaken.parent, name: lastTaken.name } };
-    return { payloads: taken.map(encodeZnodeRow), next };
+        : { kind: "znodes", after: { parent: end.parent, name: end.name } };
+    return { payloads: rows.map(encodeZnodeRow), next };
   }
 
   #sessionPage(after: string): { payloads: Uint8Array[]; next: Cursor | undefined } {
-    const rows = this.#rows.pageOfSessions(after, pageRowsMax);
-    const lastRow = rows.at(-1);
+    const rows = this.#rows.pageOfSessions(after, pageSessionsMax);
+    const end = rows.at(-1);
     const next: Cursor | undefined =
-      rows.length < pageRowsMax || lastRow === undefined
-        ? undefined
-        : { kind: "sessions", after: lastRow.id };
+      rows.length < pageSessionsMax || end === undefined ? undefined : { kind: "sessions", after: end.id };
     return { payloads: rows.map(encodeSessionRow), next };
   }
-}
-
-/** The first rows, up to about `pageBytes`, at least one if there is one. */
-function takeBytes<Row>(rows: readonly Row[], sizeOf: (row: Row) => number): Row[] {
-  const taken: Row[] = [];
-  let bytes = 0;
-  for (const row of rows) {
-    if (bytes >= pageBytes) break;
-    taken.push(row);
-    bytes += sizeOf(row);
-  }
-  return taken;
 }
 
 function encodeZnodeRow(row: ZnodeRow): Uint8Array {

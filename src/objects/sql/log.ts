@@ -52,6 +52,21 @@ export function firstLogRowAfterEpoch(sql: SqlStorage, epoch: number): LogRow | 
   return undefined;
 }
 
+/** Sizes of the rows that begin at or below (`epoch`, `counter`), newest first; read only as far as wanted. */
+export function logSizesBelow(
+  sql: SqlStorage,
+  epoch: number,
+  counter: number,
+): Iterable<{ epoch: number; first: number; count: number; bytes: number }> {
+  return sql.exec<{ epoch: number; first: number; count: number; bytes: number }>(
+    `SELECT epoch, first, count, LENGTH(batch) AS bytes FROM log
+     WHERE epoch < ? OR (epoch = ? AND first <= ?) ORDER BY epoch DESC, first DESC`,
+    epoch,
+    epoch,
+    counter,
+  );
+}
+
 /** First and last counter of each logged epoch, oldest first. */
 export function logRuns(sql: SqlStorage): { epoch: number; first: number; last: number }[] {
   return sql

@@ -149,24 +149,27 @@ export class SqlTreeRows implements TreeRows {
     this.#applied = checkpoint.applied;
   }
 
-  /** Znode rows in key order, strictly after `after` (from the root on when there is none). */
-  pageOfZnodes(after: ZnodeKey | undefined, limit: number): ZnodeRow[] {
-    const rows =
+  /**
+   * Znode rows in key order, strictly after `after` (from the root on when there is none), until they
+   * pass `bytesMax`. Only those are read: a thousand large znodes would not fit in memory.
+   */
+  pageOfZnodes(after: ZnodeKey | undefined, bytesMax: number): Page<ZnodeRow> {
+    const cursor =
       after === undefined
-        ? this.#sql.exec<RawZnodeRow>(
-            `SELECT parent, name, record FROM znode ORDER BY parent, name LIMIT ?`,
-            limit,
-          )
+        ? this.#sql.exec<RawZnodeRow>(`SELECT parent, name, record FROM znode ORDER BY parent, name`)
         : this.#sql.exec<RawZnodeRow>(
-            `SELECT parent, name, record FROM znode WHERE (parent, name) > (?, ?)
-             ORDER BY parent, name LIMIT ?`,
+            `SELECT parent, name, record FROM znode WHERE (parent, name) > (?, ?) ORDER BY parent, name`,
             after.parent,
             after.name,
-            limit,
           );
-    return rows
-      .toArray()
-      .map((row) => ({ parent: row.parent, name: row.name, record: new Uint8Array(row.record) }));
+    const rows: ZnodeRow[] = [];
+    let bytes = 0;
+    for (const { parent, name, record } of cursor) {
+      if (bytes >= bytesMax) return { rows, isLast: false };
+      rows.push({ parent, name, record: new Uint8Array(record) });
+      bytes += record.byteLength + 2 * (parent.length + name.length);
+    }
+    return { rows, isLast: true };
   }
 
   /** Session rows in id order, strictly after `after` (empty: from the first). */
@@ -224,6 +227,11 @@ export class SqlTreeRows implements TreeRows {
       encodeSession(session),
     );
   }
+}
+
+export interface Page<Row> {
+  readonly rows: readonly Row[];
+  readonly isLast: boolean;
 }
 
 export interface ZnodeKey {
