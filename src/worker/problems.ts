@@ -4,7 +4,7 @@
  * A route throws a {@link Problem}; `app.ts` turns it into the response. An exception that is none is our
  * bug or the platform's and gets a fixed detail: no stack, no SQL, no internal id leaves.
  *
- * Sources: RFC 9457; the status table of ZooKeeper's codes in `docs/http.md`.
+ * Source: RFC 9457.
  *
  * @module
  */
