@@ -46,6 +46,7 @@ export function hearCEpoch(peer: Peer, leading: Leading, from: ServerId, packet:
     session: packet.session,
     counts: isVoterId(peer, from) && !packet.observer,
     acceptedEpoch: packet.acceptedEpoch,
+    isFitter: false,
     lastHeard: peer.now,
     asked: false,
     promised: undefined,
@@ -59,6 +60,7 @@ export function hearCEpoch(peer: Peer, leading: Leading, from: ServerId, packet:
     return;
   }
   leading.slots.set(from, slot);
+  if (leading.phase === "discovery") compareHistories(peer, leading, slot, packet);
   if (leading.epoch > 0) askForPromise(peer, leading, slot);
   else chooseEpochIfQuorum(peer, leading);
   // So that it waits with patience: there may be no quorum for a while.
@@ -67,8 +69,8 @@ export function hearCEpoch(peer: Peer, leading: Leading, from: ServerId, packet:
 
 /** Once a quorum has told what it has promised, the epoch is one more than all of that. */
 export function chooseEpochIfQuorum(peer: Peer, leading: Leading): void {
-  if (leading.epoch > 0) return;
-  if (!hasQuorum(peer.active, (id) => id === peer.id || leading.slots.get(id)?.counts === true)) return;
+  if (leading.epoch > 0 || peer.turn !== undefined) return;
+  if (!hasQuorum(peer.active, (id) => id === peer.id || isSupport(leading.slots.get(id)))) return;
   let highest = Math.max(peer.promises.acceptedEpoch, peer.epochHeard);
   for (const slot of leading.slots.values()) highest = Math.max(highest, slot.acceptedEpoch);
   leading.epoch = highest + 1;
@@ -100,10 +102,27 @@ export function hearAckEpoch(peer: Peer, leading: Leading, slot: Slot, packet: A
     startStream(peer, leading, slot, packet);
     return;
   }
+  compareHistories(peer, leading, slot, packet);
+  fixHistoryIfQuorum(peer, leading);
+}
+
+/**
+ * A voter with a more recent history than the leader's must not be part of the quorum that fixes it: the
+ * leader might lack what that voter helped to commit. A quorum without it proves that nothing is lacking.
+ * If there cannot be one, the leader is not fit; if it does not come soon, the same.
+ */
+function compareHistories(peer: Peer, leading: Leading, slot: Slot, packet: CEpoch | AckEpoch): void {
   const theirs = { currentEpoch: packet.currentEpoch, lastZxid: lastOf(packet.outline) };
   const mine = { currentEpoch: peer.promises.currentEpoch, lastZxid: last(peer) };
-  if (slot.counts && compareRecency(theirs, mine) > 0) turnTo(peer, { kind: "look" });
-  else fixHistoryIfQuorum(peer, leading);
+  if (!slot.counts || compareRecency(theirs, mine) <= 0) return;
+  slot.isFitter = true;
+  leading.fitterSince ??= peer.now;
+  if (!hasQuorum(peer.active, (id) => leading.slots.get(id)?.isFitter !== true))
+    turnTo(peer, { kind: "look" });
+}
+
+function isSupport(slot: Slot | undefined): boolean {
+  return slot?.counts === true && !slot.isFitter;
 }
 
 /** A voter that no longer has what it acknowledged in this epoch has lost its storage, and never counts. */
@@ -117,6 +136,7 @@ function hasForgotten(leading: Leading, slot: Slot, packet: AckEpoch): boolean {
 
 /** With a quorum of promises the initial history of the epoch is fixed: it is the leader's own. */
 function fixHistoryIfQuorum(peer: Peer, leading: Leading): void {
+  if (peer.turn !== undefined) return;
   if (!hasQuorum(peer.active, (id) => id === peer.id || promises(leading.slots.get(id)))) return;
   leading.phase = "synchronization";
   leading.since = peer.now;
@@ -129,7 +149,7 @@ function fixHistoryIfQuorum(peer: Peer, leading: Leading): void {
 }
 
 function promises(slot: Slot | undefined): boolean {
-  return slot?.counts === true && slot.promised !== undefined;
+  return isSupport(slot) && slot?.promised !== undefined;
 }
 
 /**

@@ -17,6 +17,7 @@ import { answer } from "./election.ts";
 import type { LinkLoss } from "./link-types.ts";
 import type { Ack, AckEpoch, AckLeader, Notify, Packet, Pong, Received, Refuse, Vote } from "./packets.ts";
 import {
+  attachTicks,
   isVoterId,
   type Leading,
   last,
@@ -41,6 +42,7 @@ export function startLeading(peer: Peer, vote: Vote): void {
     match: new Map(),
     contact: new Map(),
     deserters: new Set(),
+    fitterSince: undefined,
     pingedAt: peer.now,
     round: undefined,
     waiting: [],
@@ -139,18 +141,28 @@ export function leaderLinkDown(peer: Peer, leading: Leading, from: ServerId, rea
 }
 
 export function tickLeading(peer: Peer, leading: Leading): void {
-  const { options } = peer;
   if (leading.phase !== "broadcast") {
-    if (peer.now - leading.since >= options.initLimitTicks) {
-      penalize(peer, peer.id);
-      turnTo(peer, { kind: "look" });
-      return;
-    }
-  } else if (!isInContact(peer, leading) || wantsNewEpoch(peer, leading)) {
+    if (peer.now - leading.since >= peer.options.initLimitTicks) penalize(peer, peer.id);
+    else if (leading.phase !== "discovery" || !hasWaitedForFitter(peer, leading))
+      return keepSessions(peer, leading);
+    turnTo(peer, { kind: "look" });
+    return;
+  }
+  if (!isInContact(peer, leading) || wantsNewEpoch(peer, leading)) {
     turnTo(peer, { kind: "look" });
     return;
   }
   admitObservers(peer, leading);
+  keepSessions(peer, leading);
+}
+
+/** The others had their time to make a quorum without the voter that has the better history. */
+function hasWaitedForFitter(peer: Peer, leading: Leading): boolean {
+  return leading.fitterSince !== undefined && peer.now - leading.fitterSince >= attachTicks(peer.options);
+}
+
+function keepSessions(peer: Peer, leading: Leading): void {
+  const { options } = peer;
   for (const slot of [...leading.slots.values()]) {
     if (isSilent(peer, slot)) endSession(peer, leading, slot, "outOfOrder");
     else pump(peer, leading, slot);

@@ -105,6 +105,8 @@ export interface Slot {
   /** Whether its answers count: a voter that does not call itself an observer. */
   readonly counts: boolean;
   readonly acceptedEpoch: number;
+  /** Its history is more recent than the leader's: no part of the quorum that fixes the history. */
+  isFitter: boolean;
   lastHeard: number;
   /** NEWEPOCH was sent. */
   asked: boolean;
@@ -145,6 +147,8 @@ export interface Leading {
   readonly contact: Map<ServerId, number>;
   /** Electors that look for another leader. */
   readonly deserters: Set<ServerId>;
+  /** Since when a voter with a more recent history waits, before the history is fixed. */
+  fitterSince: number | undefined;
   pingedAt: number;
   round: ReadRound | undefined;
   waiting: Read[];
