@@ -13,14 +13,22 @@
 import { type Acl, type AuthId, OPEN_ACL, Perms } from "../base/index.ts";
 import { isInIpBlock, isIpBlock } from "./ip-address.ts";
 
+/** Entries of a stored ACL. ZooKeeper has no bound; lists that people write are a hundred times shorter. */
+export const aclEntriesMax = 1_000;
+
 /**
- * As many entries as a request frame can carry. Only expansion could make more: many `auth` entries
- * times many identities.
+ * UTF-16 units of a stored ACL. With the largest data a request can carry, a znode still fits a row of
+ * SQLite, which holds 2 MB.
  */
-const aclEntriesMax = 65_536;
+export const aclUnitsMax = 64 * 1024;
 
 /** Identities that an `auth` entry stands for. An address is none: it proves nobody. */
 const expandableSchemes = new Set(["digest", "sasl", "x509"]);
+
+/** How large an ACL is, in UTF-16 units and a little for each entry. */
+export function aclUnits(acl: readonly Acl[]): number {
+  return acl.reduce((sum, { scheme, id }) => sum + scheme.length + id.length + 8, 0);
+}
 
 /**
  * The ACL to store for the one a client gave; `undefined` when it must be refused (`InvalidACL`).
@@ -35,6 +43,7 @@ export function fixUpAcl(
   if (given === null || given.length === 0) return undefined;
   const [first] = given;
   if (given.length === 1 && first !== undefined && isOpenEntry(first)) return OPEN_ACL;
+  if (given.length > aclEntriesMax) return undefined;
 
   const fixed: Acl[] = [];
   for (const entry of withoutDuplicates(given)) {
@@ -48,7 +57,7 @@ export function fixUpAcl(
       fixed.push(entry);
     }
   }
-  return fixed;
+  return aclUnits(fixed) <= aclUnitsMax ? fixed : undefined;
 }
 
 /**

@@ -36,7 +36,7 @@ import {
   type WriteRequest,
   ZkErrorCode,
 } from "../base/index.ts";
-import { fixUpAcl, isAllowed } from "./acl.ts";
+import { aclUnits, fixUpAcl, isAllowed } from "./acl.ts";
 import { type CreatePlan, isMalformedInMulti, normalizeInMulti, planCreate } from "./create-plan.ts";
 import type { SpeculativeView, ZnodeOutline } from "./speculative-view.ts";
 import { isSpecialPath, isSweepable, isSweepDue } from "./znodes.ts";
@@ -68,6 +68,12 @@ type Decision = TreeOp | Refusal;
 
 /** A container's or TTL znode's deletion keeps its place among these: one that is no longer due is refused. */
 type TreeRequest = MultiOp | SetAclRequest | DeleteContainerRequest;
+
+/**
+ * UTF-16 units of all ACLs of a multi: `auth` entries grow when they are expanded, and the txn must fit a
+ * row of SQLite (2 MB) with everything else a request can carry.
+ */
+const multiAclUnitsMax = 256 * 1024;
 
 /** 2^31-1: a counter of creates stops there (ZooKeeper calls what follows undefined). */
 const createsMax = 2 ** 31 - 1;
@@ -113,8 +119,11 @@ function decide(desk: Desk, request: WriteRequest): TxnOp {
 function decideMulti(desk: Desk, request: MultiRequest): TxnOp {
   if (request.ops.some(isMalformedInMulti)) return refuse(ZkErrorCode.MarshallingError);
   const ops: TreeOp[] = [];
+  let units = 0;
   for (const part of request.ops) {
-    const op = decideTreeOp(desk, isCreate(part) ? normalizeInMulti(part) : part);
+    let op = decideTreeOp(desk, isCreate(part) ? normalizeInMulti(part) : part);
+    if (op.kind === "create") units += aclUnits(op.acl);
+    if (units > multiAclUnitsMax) op = refuse(ZkErrorCode.InvalidACL);
     if (op.kind === "error") {
       desk.view.unstage();
       return failedMulti(request.ops.length, ops.length, op.code);

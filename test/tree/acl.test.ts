@@ -8,7 +8,14 @@
 
 import { describe, expect, test } from "vitest";
 import { type Acl, type AuthId, OPEN_ACL, OpCode, Perms } from "../../src/base/index.ts";
-import { fixUpAcl, isAllowed, publicIdentity, redactAcl } from "../../src/tree/acl.ts";
+import {
+  aclEntriesMax,
+  aclUnitsMax,
+  fixUpAcl,
+  isAllowed,
+  publicIdentity,
+  redactAcl,
+} from "../../src/tree/acl.ts";
 import { isInIpBlock, isIpBlock, parseIpAddress } from "../../src/tree/ip-address.ts";
 import { bob, create, eve, Member, root, verdict } from "./support.ts";
 
@@ -65,11 +72,19 @@ describe("fixUpAcl()", () => {
     expect(fixUpAcl([entry("auth", "")], [ip, root])).toBeUndefined();
   });
 
-  test("refuses an expansion past 65536 entries, and takes one at it", () => {
-    const identities = Array.from({ length: 256 }, (_, at) => ({ scheme: "digest", id: `u${at}:h` }));
-    const auths = (length: number) => Array.from({ length }, (_, at) => entry("auth", "", at));
-    expect(fixUpAcl(auths(256), identities)?.length).toBe(65_536);
-    expect(fixUpAcl(auths(257), identities)).toBeUndefined();
+  test("refuses a list past its bound of entries, and takes one at it", () => {
+    const entries = (length: number) =>
+      Array.from({ length }, (_, at) => ({ scheme: "digest", id: `u${at}:h`, perms: 1 }));
+    expect(fixUpAcl(entries(aclEntriesMax), [])?.length).toBe(aclEntriesMax);
+    expect(fixUpAcl(entries(aclEntriesMax + 1), [])).toBeUndefined();
+  });
+
+  test("refuses an expansion past its bound of text, and takes one at it", () => {
+    const identity = (length: number) => ({ scheme: "digest", id: `u:${"h".repeat(length)}` });
+    const auth = [{ scheme: "auth", id: "", perms: 1 }];
+    const room = aclUnitsMax - "digest".length - "u:".length - 8;
+    expect(fixUpAcl(auth, [identity(room)])?.length).toBe(1);
+    expect(fixUpAcl(auth, [identity(room + 1)])).toBeUndefined();
   });
 });
 
