@@ -4,7 +4,10 @@
  * - `unit`: plain Node. Everything that is not one of the others.
  * - `sim`: the cluster simulator, a short run of it.
  * - `workerd`: inside the Workers runtime, `*.workerd.test.ts` only, with the Worker of `wrangler.toml`.
- * - `process`: real processes on real ports; one file at a time, because they measure and kill.
+ * - `process`: real processes on real ports, one file at a time, because they measure and kill.
+ *
+ * The last two come after the first two and one after the other: what has a deadline of its own wants the
+ * machine to itself.
  *
  * @module
  */
@@ -14,7 +17,10 @@ import { defineConfig } from "vitest/config";
 
 const workerd = ["test/**/*.workerd.test.ts"];
 const sim = ["test/sim/**/*.test.ts"];
-const processes = ["test/local/**/*.test.ts"];
+const processes = ["test/local/**/*.test.ts", "test/gateway/gateway.test.ts"];
+
+/** No test waits for the clock to pass; this is how long a busy machine may make it wait. */
+const patienceMs = 30_000;
 
 export default defineConfig({
   test: {
@@ -24,9 +30,10 @@ export default defineConfig({
           name: "unit",
           include: ["test/**/*.test.ts"],
           exclude: [...workerd, ...sim, ...processes],
+          testTimeout: patienceMs,
         },
       },
-      { test: { name: "sim", include: sim, testTimeout: 120_000 } },
+      { test: { name: "sim", include: sim, testTimeout: 4 * patienceMs } },
       {
         plugins: [
           cloudflareTest({
@@ -35,15 +42,16 @@ export default defineConfig({
             miniflare: { bindings: { EK_OPEN_ON_LOOPBACK: "on" } },
           }),
         ],
-        test: { name: "workerd", include: workerd, testTimeout: 30_000 },
+        test: { name: "workerd", include: workerd, testTimeout: patienceMs, sequence: { groupOrder: 1 } },
       },
       {
         test: {
           name: "process",
           include: processes,
           fileParallelism: false,
-          testTimeout: 120_000,
-          hookTimeout: 60_000,
+          testTimeout: 4 * patienceMs,
+          hookTimeout: 2 * patienceMs,
+          sequence: { groupOrder: 2 },
         },
       },
     ],
