@@ -12,6 +12,7 @@
  * - An entry of `#znodes` or `#sessions` carries the number of the last outstanding txn that wrote it;
  *   once that txn applied, the applied state says the same.
  * - `#ephemerals` names the paths whose entry in `#znodes` is an ephemeral, by owner.
+ * - With nothing outstanding, nothing is held.
  *
  * Source: ZooKeeper `PrepRequestProcessor.outstandingChanges`, `ZooKeeperServer.ChangeRecord`.
  *
@@ -159,8 +160,9 @@ export class SpeculativeView {
 
   /** The oldest outstanding txn has just applied; on members that prepare nothing, any txn has. */
   retire(applied: Txn): void {
+    if (this.#outstanding.size === 0) return;
     const oldest = this.#outstanding.get(this.#oldest);
-    if (oldest === undefined) return;
+    assert(oldest !== undefined, "outstanding txns are numbered without a gap");
     const { txn, paths } = oldest;
     assert(
       txn.sessionId === applied.sessionId &&
@@ -176,6 +178,9 @@ export class SpeculativeView {
     if (this.#sessions.get(txn.sessionId)?.by === this.#oldest) this.#sessions.delete(txn.sessionId);
     this.#outstanding.delete(this.#oldest);
     this.#oldest += 1;
+    if (this.#outstanding.size > 0) return;
+    const held = this.#znodes.size + this.#sessions.size + this.#ephemerals.size;
+    assert(held === 0, "with nothing outstanding, nothing is held");
   }
 
   /** Forgets every outstanding txn: leadership was lost, and others decide what becomes of them. */

@@ -10,7 +10,7 @@
  * Invariants:
  * - A dirty entry with `stored: false` has a znode: the rows lack it, so its deletion is no change.
  * - `#names`, `#ephemerals` and `#sweepables` describe exactly the dirty entries.
- * - A path is dirty or clean, never both.
+ * - A dirty entry hides a clean one, which may be outdated until the dirty one settles over it.
  *
  * @module
  */
@@ -183,7 +183,6 @@ export class ZnodeCache {
 
   #setDirty(path: string, entry: DirtyEntry): void {
     this.#unsetDirty(path);
-    this.#clean.delete(path);
     this.#dirty.set(path, entry);
     this.#dirtyBytes += weigh(path, entry.znode);
 

@@ -399,6 +399,13 @@ describe("deleteContainer", () => {
     expect(verdict(member.write(sweep("/ttl")))).toBe("Ok");
   });
 
+  test("spares a TTL znode whose new data is still in flight", () => {
+    const member = swept();
+    member.nowMs += 101;
+    member.prepare(setData("/ttl"), { identities: [bob] });
+    expect(member.prepare(sweep("/ttl")).op).toEqual({ kind: "error", code: ZkErrorCode.BadVersion });
+  });
+
   test("never takes other znodes", () => {
     const member = swept();
     expect(verdict(member.write(sweep("/plain")))).toBe("BadVersion");

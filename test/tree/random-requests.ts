@@ -51,9 +51,8 @@ const path = fc.constantFrom(
 const oftenAny = fc.constantFrom(-1, -1, -1, -1, 0, 1);
 const data = fc.constantFrom(null, new Uint8Array(0), new Uint8Array(300), Uint8Array.of(1, 2, 3));
 const readers: readonly Acl[] = [{ scheme: "world", id: "anyone", perms: Perms.Read | Perms.Create }];
-const acl = fc.constantFrom<readonly Acl[][]>(
-  ...[OPEN_ACL, OPEN_ACL, OPEN_ACL, bobOnly, readers, []].map((one) => [...one]),
-);
+const acls: readonly (readonly Acl[])[] = [OPEN_ACL, OPEN_ACL, OPEN_ACL, bobOnly, readers, []];
+const acl = fc.constantFrom(...acls);
 
 const anyCreate = fc.oneof(
   fc.record({

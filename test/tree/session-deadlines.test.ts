@@ -89,7 +89,7 @@ describe("SessionDeadlines", () => {
       doing: fc.constantFrom("start", "touch", "touch", "stop"),
       timeoutMs: fc.integer({ min: 1, max: 1_000 }),
     });
-    const steps = fc.array(step, { maxLength: 60 });
+    const steps = fc.array(step, { maxLength: 60, size: "max" });
     const holds = fc.property(fc.integer({ min: 1, max: 300 }), steps, (tickMs, lives) => {
       const deadlines = new SessionDeadlines(tickMs);
       const alive = new Map<bigint, { sinceMs: number; timeoutMs: number }>();

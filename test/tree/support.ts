@@ -10,6 +10,7 @@ import {
   type CreateRequest,
   compareZxid,
   type DeleteRequest,
+  isValidPath,
   type MultiOp,
   type MultiRequest,
   makeSessionId,
@@ -60,6 +61,14 @@ export interface Logged {
   readonly txn: Txn;
 }
 
+/** As SQLite's rows may: they don't expect to be asked for a path that no znode can have. */
+class StrictRows extends MemoryRows {
+  override readZnode(path: string): Znode | undefined {
+    if (!isValidPath(path)) throw new Error(`asked for ${path}`);
+    return super.readZnode(path);
+  }
+}
+
 /** Writes at zxid 1/1, 1/2, ...; the clock stands still unless moved. */
 export class Member {
   readonly rows: MemoryRows;
@@ -68,7 +77,7 @@ export class Member {
   nowMs = 1_000;
   lastApplied: Applied | undefined;
 
-  constructor(given: Partial<TreeOptions> = {}, rows = new MemoryRows()) {
+  constructor(given: Partial<TreeOptions> = {}, rows: MemoryRows = new StrictRows()) {
     this.rows = rows;
     this.tree = new Tree(rows, { ...options, ...given });
   }
@@ -196,6 +205,8 @@ function listAll(tree: Tree, path: string): string[] {
   }
 }
 
+const everybody = { requester: { sessionId: NO_SESSION, identities: [root] }, watcher: undefined };
+
 /** What must hold of any tree: throws a sentence when it doesn't. */
 export function checkInvariants(tree: Tree): void {
   const waiting = ["/"];
@@ -207,6 +218,9 @@ export function checkInvariants(tree: Tree): void {
     if (names.length !== znode.numChildren) throw new Error(`${path} miscounts its children`);
     if (names.some((name, at) => at > 0 && name <= String(names[at - 1])))
       throw new Error(`${path} is unsorted`);
+    const all = tree.answer({ type: OpCode.GetChildren, path, watch: false }, everybody);
+    const children = all.body?.kind === "children" ? all.body.children.toSorted() : [];
+    if (children.join() !== names.join()) throw new Error(`${path} is listed in two ways`);
     if (compareZxid(znode.mzxid, tree.applied) > 0) throw new Error(`${path} is from the future`);
     if (znode.lifetime.kind === "ephemeral") {
       const { owner } = znode.lifetime;

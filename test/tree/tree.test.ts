@@ -71,34 +71,40 @@ describe("memory is a cache", () => {
       { weight: 2, arbitrary: fc.constant("checkpoint" as const) },
       { weight: 1, arbitrary: fc.constant("rebuild" as const) },
     );
-    const isEqual = fc.property(fc.array(action, { maxLength: 80 }), cacheBytesMax, (actions, bytesMax) => {
-      const steady = new Member(rules);
-      let restless = new Member({ ...rules, cacheBytesMax: bytesMax });
-      for (const one of actions) {
-        if (one === "checkpoint") {
-          restless.tree.checkpoint();
-          expect([restless.tree.dirtyBytes, restless.tree.dirtyCount]).toEqual([0, 0]);
-        } else if (one === "rebuild") {
-          const woken = new Member({ ...rules, cacheBytesMax: bytesMax }, restless.rows);
-          for (const logged of restless.log) {
-            if (compareZxid(logged.zxid, woken.tree.applied) > 0) woken.apply(logged.txn);
+    const isEqual = fc.property(
+      fc.array(action, { maxLength: 80, size: "max" }),
+      cacheBytesMax,
+      (actions, bytesMax) => {
+        const steady = new Member(rules);
+        let restless = new Member({ ...rules, cacheBytesMax: bytesMax });
+        for (const one of actions) {
+          if (one === "checkpoint") {
+            restless.tree.checkpoint();
+            expect([restless.tree.dirtyBytes, restless.tree.dirtyCount]).toEqual([0, 0]);
+          } else if (one === "rebuild") {
+            const woken = new Member({ ...rules, cacheBytesMax: bytesMax }, restless.rows);
+            for (const logged of restless.log) {
+              if (compareZxid(logged.zxid, woken.tree.applied) > 0) woken.apply(logged.txn);
+            }
+            woken.nowMs = restless.nowMs;
+            woken.log.splice(0, Number.POSITIVE_INFINITY, ...restless.log);
+            restless = woken;
+          } else {
+            expect(writeTo(restless, one)).toEqual(writeTo(steady, one));
           }
-          woken.nowMs = restless.nowMs;
-          woken.log.splice(0, Number.POSITIVE_INFINITY, ...restless.log);
-          restless = woken;
-        } else {
-          expect(writeTo(restless, one)).toEqual(writeTo(steady, one));
         }
-      }
-      expect(dump(restless.tree)).toEqual(dump(steady.tree));
-      expect(dump(rebuild(restless, bytesMax))).toEqual(dump(steady.tree));
-      expect(restless.tree.sweepDue(restless.nowMs, 9).toSorted()).toEqual(
-        steady.tree.sweepDue(steady.nowMs, 9).toSorted(),
-      );
-      checkInvariants(steady.tree);
-      restless.tree.checkpoint();
-      expect(restless.rows.znodeCount, "no row is left behind").toBe(countZnodes(steady.tree));
-    });
+        expect(dump(restless.tree)).toEqual(dump(steady.tree));
+        expect(dump(rebuild(restless, bytesMax))).toEqual(dump(steady.tree));
+        expect(restless.tree.sweepDue(restless.nowMs, 9).toSorted()).toEqual(
+          steady.tree.sweepDue(steady.nowMs, 9).toSorted(),
+        );
+        checkInvariants(steady.tree);
+        checkInvariants(restless.tree);
+        restless.tree.checkpoint();
+        expect(dump(rebuild(restless, bytesMax)), "from rows alone").toEqual(dump(steady.tree));
+        expect(restless.rows.znodeCount, "no row is left behind").toBe(countZnodes(steady.tree));
+      },
+    );
     fc.assert(isEqual, { numRuns: 400 });
   });
 
@@ -149,7 +155,7 @@ describe("speculation is exact", () => {
   const ahead = fc.record({ write: randomWrite, applies: fc.constantFrom(0, 0, 0, 0, 1, 2, 99) });
 
   test("preparing ahead gives the txns that preparing one by one gives", () => {
-    const isEqual = fc.property(fc.array(ahead, { maxLength: 80 }), (steps) => {
+    const isEqual = fc.property(fc.array(ahead, { maxLength: 80, size: "max" }), (steps) => {
       const patient = new Member(rules);
       const hasty = new Member(rules);
       const outstanding: Txn[] = [];
@@ -169,7 +175,7 @@ describe("speculation is exact", () => {
   });
 
   test("discarding what was prepared leaves nothing of it", () => {
-    const writes = fc.array(randomWrite, { maxLength: 30 });
+    const writes = fc.array(randomWrite, { maxLength: 30, size: "max" });
     const isForgotten = fc.property(writes, writes, writes, (before, discarded, after) => {
       const steadfast = new Member(rules);
       const deposed = new Member(rules);
@@ -248,6 +254,16 @@ describe("a checkpoint", () => {
     ]);
   });
 
+  test("deletes the row of a session that was stored", () => {
+    const { member, written } = spied();
+    const session = member.open(1n);
+    member.tree.checkpoint();
+    expect(member.rows.listSessions()).toEqual([{ id: session, timeoutMs: 10_000 }]);
+    member.close(session);
+    member.tree.checkpoint();
+    expect([written(), member.rows.listSessions()]).toEqual([[["1"], ["1"]], []]);
+  });
+
   test("after refusals alone moves `applied` and writes no row", () => {
     const { member, written } = spied();
     member.write(remove("/missing"));
@@ -270,14 +286,16 @@ describe("a checkpoint", () => {
 
   test("dirtyBytes grows with the data and falls when the znode goes", () => {
     const { member } = spied();
+    member.must(create("/small"));
     const idle = member.tree.dirtyBytes;
     member.must(create("/big", { data: new Uint8Array(100_000) }));
     expect(member.tree.dirtyBytes).toBeGreaterThan(100_000);
     member.must(setData("/big", null));
     expect(member.tree.dirtyBytes).toBeLessThan(5_000);
     member.must(remove("/big"));
-    member.tree.checkpoint();
     expect(member.tree.dirtyBytes).toBe(idle);
+    member.tree.checkpoint();
+    expect(member.tree.dirtyBytes).toBe(0);
   });
 });
 
