@@ -208,7 +208,10 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
       now: () => this.#nowMs,
     });
     this.#life.boot(this.ctx.getWebSockets());
-    this.#armWatchdog();
+    const dueMs = nextDueMs(this.#sql);
+    // One that is due is about to run, or is what woke us, and arms itself again.
+    if (dueMs === undefined) this.#armWatchdog();
+    else this.#watchdogDueMs = dueMs;
     this.#scheduleTick();
   }
 

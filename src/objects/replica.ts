@@ -158,7 +158,8 @@ export class Replica {
     const { hooks, history, tree } = this.#parts;
     history.write(duties.store);
     const lost = this.#post(duties.send);
-    if (duties.serving?.kind === "none") this.#serve(duties.serving);
+    // Every change of serving ends the reign before it, also one that begins the next in the same step.
+    if (duties.serving !== undefined) this.#serve({ kind: "none" });
     if (duties.reloaded !== undefined) tree.reload();
     if (duties.deliver !== undefined) this.#apply(duties.deliver.after, duties.deliver.through);
     if (duties.serving !== undefined && duties.serving.kind !== "none") this.#serve(duties.serving);
