@@ -122,7 +122,7 @@ describe("worker: with EK_TOKEN", () => {
     for (const name of ["token", "access_token"]) {
       const headers = { Authorization: `Bearer ${token}` };
       const sent = await send(`${get}?${name}=${token}`, { headers });
-      problemIn(sent, { status: 400 });
+      expect(problemIn(sent, { status: 400 })).toContain("send Authorization: Bearer");
       expect(sent.text).not.toContain(token);
       expectNobodyServed(sent);
     }

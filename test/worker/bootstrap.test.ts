@@ -99,7 +99,7 @@ describe("worker: bootstrap", () => {
 
   test("worker: a member that fails while being prepared keeps the others from voting", async () => {
     ensemble.member(2).fail("prepareBootstrap", ...Array.from({ length: 100 }, () => "throw" as const));
-    expect((await put()).status).toBe(503);
+    problemIn(await put(), { status: 503, type: "/problems/connection-loss" });
     expect(states()).toEqual(["prepared", "blank", "prepared"]);
     expect(ensemble.callsOf("activateBootstrap")).toEqual([]);
   });

@@ -37,10 +37,16 @@ function objectIn(text: string): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
+export interface ExpectedProblem extends Readonly<Record<string, unknown>> {
+  /** Of the answer and in the body. */
+  readonly status: number;
+}
+
 /** Checks that an answer is a problem as RFC 9457 and the house want it, and answers its detail. */
-export function problemIn(sent: Sent, expected: Readonly<Record<string, unknown>>): string {
+export function problemIn(sent: Sent, expected: ExpectedProblem): string {
   const problem = sent.json();
-  expect(problem).toMatchObject({ ...expected, status: sent.status });
+  expect(sent.status).toBe(expected.status);
+  expect(problem).toMatchObject(expected);
   expect(sent.headers.get("Content-Type")).toBe("application/problem+json");
   const { type, title, detail } = problem;
   expect(type).toMatch(/^\/problems\/[a-z-]+$/);

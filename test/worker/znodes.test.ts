@@ -436,6 +436,7 @@ describe("worker: paths", () => {
     ["/a%2Fb", "encoded slash"],
     ["/a%2fb", "encoded slash"],
     ["/%00", "control"],
+    ["/a%0Ab", "control"],
     ["/a%zz", "percent-encoding"],
     ["/a%C0%AF", "percent-encoding"],
     ["/%ED%A0%80", "percent-encoding"],
