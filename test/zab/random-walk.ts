@@ -22,6 +22,8 @@ function drawOptions(dice: Dice): WorldOptions {
     block: some(10),
     unblock: 1 + dice.below(6),
     closeCut: some(3),
+    stall: some(6),
+    oracle: some(12),
   };
   const initLimitTicks = 6 + dice.below(30);
   return {

@@ -130,7 +130,9 @@ export type Action =
   | "compact"
   | "block"
   | "unblock"
-  | "closeCut";
+  | "closeCut"
+  | "stall"
+  | "oracle";
 
 const actions: readonly Action[] = [
   "deliver",
@@ -146,6 +148,8 @@ const actions: readonly Action[] = [
   "block",
   "unblock",
   "closeCut",
+  "stall",
+  "oracle",
 ];
 
 /** What happened in a run, to see at a glance that it was not dull. */
@@ -186,6 +190,10 @@ export class World {
   #payloads = 0;
   #readIds = 0;
   #faults = true;
+  /** A directed path that is rarely served. */
+  #held = "";
+  /** A member whose clock stands. */
+  #stalled: Member | undefined;
 
   constructor(options: WorldOptions, dice: Dice) {
     this.options = options;
@@ -233,7 +241,7 @@ export class World {
       case "tick":
         if (this.#zombies.length > 0 && this.#dice.chance(20))
           this.#feed(this.#dice.pick(this.#zombies), { kind: "ticked" });
-        else if (instance !== undefined) this.#feed(instance, { kind: "ticked" });
+        else if (instance !== undefined && member !== this.#stalled) this.#feed(instance, { kind: "ticked" });
         break;
       case "submit":
         this.#submit();
@@ -268,11 +276,63 @@ export class World {
       case "closeCut":
         if (instance !== undefined) instance.reader.open = undefined;
         break;
+      case "stall":
+        this.#stalled = this.#dice.chance(50) ? member : this.#leader();
+        break;
+      case "oracle":
+        this.#decide();
+        break;
+    }
+  }
+
+  #leader(): Member | undefined {
+    const leaders = this.members.filter(
+      ({ instance }) => instance && statusOf(instance.peer).role === "leading",
+    );
+    return leaders.length === 0 ? undefined : this.#dice.pick(leaders);
+  }
+
+  /**
+   * The election decides as it likes: somebody leads, and some follow. Nothing may depend on who wins, so
+   * forged votes are fair.
+   */
+  #decide(): void {
+    const leader = this.#dice.pick(this.members.slice(0, this.options.voters));
+    for (const member of this.members) {
+      const { instance } = member;
+      if (instance === undefined || (member !== leader && this.#dice.chance(40))) continue;
+      this.#unsettle(instance);
+      const { role, round, lastLogged, promises } = statusOf(instance.peer);
+      if (role !== "looking") continue;
+      const { currentEpoch } = promises;
+      const vote =
+        member === leader
+          ? { leader: leader.id, lastZxid: lastLogged, currentEpoch }
+          : { leader: leader.id, lastZxid: { epoch: 2 ** 30, counter: 1 }, currentEpoch: 2 ** 30 };
+      for (const { id: from } of this.members.slice(0, this.options.voters)) {
+        if (from === member.id || statusOf(instance.peer).role !== "looking") continue;
+        const state = "looking";
+        const packet = { kind: "notify", state, round, vote, confirmed: false, wantsAnswer: false } as const;
+        this.#feed(instance, { kind: "received", from, packet, fresh: true });
+      }
+    }
+  }
+
+  /** Brings a member back to looking, by what might also happen by itself. */
+  #unsettle(instance: Instance): void {
+    const { role, leader } = statusOf(instance.peer);
+    if ((role === "following" || role === "observing") && leader !== 0) {
+      this.#feed(instance, { kind: "linkDown", peer: leader, reason: "restarted" });
+    }
+    for (let i = 0; i < 100 && statusOf(instance.peer).role === "leading" && this.#dice.chance(99); i++) {
+      this.#feed(instance, { kind: "ticked" });
     }
   }
 
   /** One directed path, or everything to and from one member, more often than not the leader. */
   #block(member: Member): void {
+    this.#held = `${member.id}-${this.#dice.pick(this.members).id}`;
+    if (this.#dice.chance(30)) return;
     if (this.#dice.chance(50)) {
       this.#blocked.add(`${member.id}-${this.#dice.pick(this.members).id}`);
       return;
@@ -464,9 +524,10 @@ export class World {
 
   #deliverSome(): boolean {
     const waiting: [ServerId, ServerId][] = [];
+    const isHeld = this.#faults && this.#dice.chance(90) ? this.#held : "";
     for (const a of this.members) {
       for (const b of this.members) {
-        if (a === b || this.#blocked.has(`${a.id}-${b.id}`)) continue;
+        if (a === b || this.#blocked.has(`${a.id}-${b.id}`) || isHeld === `${a.id}-${b.id}`) continue;
         if (this.#channel(a.id, b.id).length > 0) waiting.push([a.id, b.id]);
       }
     }
@@ -592,6 +653,7 @@ export class World {
   /** Ends all faults; everybody must end up serving one leader, with one history, and make progress. */
   heal(): void {
     this.#faults = false;
+    this.#stalled = undefined;
     for (const zombie of [...this.#zombies]) this.#bury(zombie);
     this.#blocked.clear();
     for (const member of this.members) if (member.instance === undefined) this.#start(member);
