@@ -70,10 +70,10 @@ type Decision = TreeOp | Refusal;
 type TreeRequest = MultiOp | SetAclRequest | DeleteContainerRequest;
 
 /**
- * UTF-16 units of all ACLs of a multi: `auth` entries grow when they are expanded, and the txn must fit a
- * row of SQLite (2 MB) with everything else a request can carry.
+ * UTF-16 units by which a multi's ACLs may outgrow the request: `auth` entries expand, and the txn must fit
+ * a row of SQLite (2 MB) with everything else a request can carry.
  */
-const multiAclUnitsMax = 256 * 1024;
+const multiAclGrowthMax = 256 * 1024;
 
 /** 2^31-1: a counter of creates stops there (ZooKeeper calls what follows undefined). */
 const createsMax = 2 ** 31 - 1;
@@ -119,11 +119,11 @@ function decide(desk: Desk, request: WriteRequest): TxnOp {
 function decideMulti(desk: Desk, request: MultiRequest): TxnOp {
   if (request.ops.some(isMalformedInMulti)) return refuse(ZkErrorCode.MarshallingError);
   const ops: TreeOp[] = [];
-  let units = 0;
+  let growth = 0;
   for (const part of request.ops) {
     let op = decideTreeOp(desk, isCreate(part) ? normalizeInMulti(part) : part);
-    if (op.kind === "create") units += aclUnits(op.acl);
-    if (units > multiAclUnitsMax) op = refuse(ZkErrorCode.InvalidACL);
+    if (op.kind === "create" && isCreate(part)) growth += aclUnits(op.acl) - aclUnits(part.acl ?? []);
+    if (growth > multiAclGrowthMax) op = refuse(ZkErrorCode.InvalidACL);
     if (op.kind === "error") {
       desk.view.unstage();
       return failedMulti(request.ops.length, ops.length, op.code);

@@ -157,6 +157,26 @@ describe("multi: what breaks all of it, and what only its part", () => {
   });
 });
 
+describe("multi: ACLs", () => {
+  test("as they were sent are no burden, however many parts there are", () => {
+    const parts = Array.from({ length: 20_000 }, (_, at) => create(`/${at}`));
+    expect(new Member().prepare(multi(...parts)).op.kind).toBe("multi");
+  });
+
+  test("that expand past the bound fail at the part that crosses it, and pass at it", () => {
+    const identities = [{ scheme: "digest", id: "u:".padEnd(2 ** 15 - 10, "h") }];
+    const auth = create("/s", { flags: 2, acl: [{ scheme: "auth", id: "", perms: 31 }] });
+    const bound = Math.floor((256 * 1024) / (2 ** 15 - 10 + "digest".length - "auth".length));
+    const kinds = [bound, bound + 1].map((length) => {
+      const { op } = new Member().prepare(multi(...new Array<typeof auth>(length).fill(auth)), {
+        identities,
+      });
+      return op.kind === "failedMulti" ? op.codes.at(-1) : op.kind;
+    });
+    expect(kinds).toEqual(["multi", ZkErrorCode.InvalidACL]);
+  });
+});
+
 test("multi: watches fire in the order of the parts", () => {
   const member = new Member();
   member.must(create("/x"));
