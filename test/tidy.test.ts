@@ -203,10 +203,23 @@ describe("a rule fails on", () => {
   test("a lock file that names a private registry", () => {
     const lock = (host: string) => ({
       path: "package-lock.json",
-      text: `"resolved": "https://${host}/a.tgz"\n`,
+      text: `{ "packages": { "node_modules/a": { "resolved": "https://${host}/a.tgz" } } }\n`,
     });
     expect(lockFaults(lock("mirror.example")).map(print)).toHaveLength(1);
     expect(lockFaults(lock("registry.npmjs.org"))).toEqual([]);
+  });
+
+  test("a lock file without the packages of other platforms", () => {
+    const lock = (...locked: string[]) => {
+      const packages = { "node_modules/a/node_modules/b": { optionalDependencies: { "b-darwin": "1.0.0" } } };
+      const all = { ...packages, ...Object.fromEntries(locked.map((path) => [path, {}])) };
+      return { path: "package-lock.json", text: JSON.stringify({ packages: all }) };
+    };
+    expect(lockFaults(lock()).map(print).join()).toContain(
+      "b-darwin, which node_modules/a/node_modules/b wants",
+    );
+    expect(lockFaults(lock("node_modules/a/node_modules/b-darwin"))).toEqual([]);
+    expect(lockFaults(lock("node_modules/b-darwin"))).toEqual([]);
   });
 });
 

@@ -288,11 +288,37 @@ export function referenceFaults({ path, text }: SourceFile, exists: (path: strin
   ].flatMap(({ match, target }) => (exists(target) ? [] : [fault(match, target)]));
 }
 
-/** A lock file must work from anybody's registry: it names packages and hashes, no hosts but the public one. */
+/**
+ * A lock file must work from anybody's registry and on any platform: it names no host but the public
+ * registry, and has the packages of all platforms. npm leaves out those that its registry lacks, and
+ * `npm ci` then refuses the file.
+ */
 export function lockFaults({ path, text }: SourceFile): Fault[] {
-  return [...text.matchAll(/"resolved": "(?!https:\/\/registry\.npmjs\.org\/)[^"]*"/g)].map((match) => ({
-    file: path,
-    line: lineAt(text, match.index),
-    message: 'a private registry, remove the "resolved" line',
-  }));
+  const { packages = {} }: { readonly packages?: Readonly<Record<string, LockedPackage>> } = JSON.parse(text);
+  const missing = Object.entries(packages).flatMap(([parent, { optionalDependencies = {} }]) =>
+    Object.keys(optionalDependencies)
+      .filter((name) => !isLocked(packages, parent, name))
+      .map((name) => `${name}, which ${parent} wants on some platform, is not locked, add its entry by hand`),
+  );
+  const hosts = [...text.matchAll(/"resolved": "(?!https:\/\/registry\.npmjs\.org\/)[^"]*"/g)];
+  return [
+    ...missing.map((message) => ({ file: path, line: 1, message })),
+    ...hosts.map((match) => ({
+      file: path,
+      line: lineAt(text, match.index),
+      message: 'a private registry, remove the "resolved" line',
+    })),
+  ];
+}
+
+interface LockedPackage {
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+}
+
+/** Whether Node would find the package from its parent's folder, or any above it. */
+function isLocked(packages: Readonly<Record<string, unknown>>, parent: string, name: string): boolean {
+  for (let folder = parent; ; folder = folder.slice(0, Math.max(0, folder.lastIndexOf("/node_modules/")))) {
+    if (`${folder === "" ? "" : `${folder}/`}node_modules/${name}` in packages) return true;
+    if (folder === "") return false;
+  }
 }
