@@ -32,6 +32,7 @@ import {
   enqueue,
   giveUp,
   type HistoryReader,
+  type LearnerSession,
   type Link,
   type LinkLoss,
   type Packet,
@@ -53,7 +54,7 @@ import { hashZnode, initialDigest, touchedBy } from "./checks/reference.ts";
 import type { Op } from "./clients.ts";
 import type { Disk, DiskOp, Entry, Image } from "./disk.ts";
 import { pagesOf, znodesOf } from "./pages.ts";
-import { violate } from "./violation.ts";
+import { Violation, violate } from "./violation.ts";
 import type { Call, World } from "./world.ts";
 
 /** After so many failures in a row an end gives its queue up. */
@@ -89,6 +90,15 @@ interface LinkEnd {
   /** After a failure: not before somebody pumps. */
   isCooling: boolean;
   failures: number;
+  /** Packets in the order they were queued, and the last one that came of whom: for the checkers. */
+  readonly queued: WeakMap<Packet, number>;
+  queuedCount: number;
+  heard: Instance | undefined;
+  heardIndex: number;
+  isRestartTold: boolean;
+  /** The learner session this end attached with, or its peer did. */
+  attachedAs: LearnerSession | undefined;
+  attachedBy: LearnerSession | undefined;
 }
 
 export class Member {
@@ -143,7 +153,20 @@ export class Instance implements HistoryReader, TreeRows {
     for (const { id: peer } of disk.config.members) {
       if (peer === id) continue;
       const link = createLink({ self: id, peer, incarnation: this.incarnation });
-      this.links.set(peer, { peer, link, call: undefined, isCooling: false, failures: 0 });
+      this.links.set(peer, {
+        peer,
+        link,
+        call: undefined,
+        isCooling: false,
+        failures: 0,
+        queued: new WeakMap(),
+        queuedCount: 0,
+        heard: undefined,
+        heardIndex: 0,
+        isRestartTold: false,
+        attachedAs: undefined,
+        attachedBy: undefined,
+      });
     }
     const options = { ...world.settings.peer, id, incarnation: this.incarnation };
     this.peer = createPeer(disk.state(), options, this);
@@ -181,6 +204,7 @@ export class Instance implements HistoryReader, TreeRows {
     if (end === undefined) return;
     this.#turn(() => {
       const { linkDown, packets } = receiveRequest(end.link, call.carrier);
+      this.#checkOrder(end, call.from, linkDown, packets);
       this.#receive(end.peer, linkDown, packets, true);
       const answer = (): void => {
         if (!this.isAlive) return;
@@ -196,13 +220,14 @@ export class Instance implements HistoryReader, TreeRows {
   }
 
   /** The answer to an own call: a continuation, in which the platform has checked nothing. */
-  returned(call: Call, carrier: Carrier): void {
+  returned(call: Call, by: Instance, carrier: Carrier): void {
     const end = this.links.get(call.to);
     if (end === undefined || end.call !== call) return;
     end.call = undefined;
     end.failures = 0;
     this.#turn(() => {
       const { linkDown, packets } = receiveResponse(end.link, carrier);
+      this.#checkOrder(end, by, linkDown, packets);
       this.#receive(end.peer, linkDown, packets, false);
       this.#dirty.add(end);
     });
@@ -316,7 +341,10 @@ export class Instance implements HistoryReader, TreeRows {
   end(): void {
     this.isAlive = false;
     this.#gate = [];
-    if (this.isLive) this.member.live = undefined;
+    if (this.isLive) {
+      this.member.live = undefined;
+      this.world.timing.died(this.member);
+    }
     if (this.member.zombie === this) this.member.zombie = undefined;
   }
 
@@ -414,8 +442,8 @@ export class Instance implements HistoryReader, TreeRows {
       body();
       this.#flushLinks(lazily);
     } catch (error) {
-      if (!(error instanceof Fenced)) throw error;
-      this.world.fenced(this);
+      if (error instanceof Fenced) this.world.fenced(this);
+      else if (error instanceof Violation || !this.world.toleratesHalts) throw error;
       this.end();
     } finally {
       this.#inTurn = false;
@@ -473,9 +501,56 @@ export class Instance implements HistoryReader, TreeRows {
     }
   }
 
+  /** L1 and L2: each packet of an instance at most once, in order, and none of an instance older than heard. */
+  #checkOrder(end: LinkEnd, by: Instance, down: LinkLoss | undefined, packets: readonly Packet[]): void {
+    const { id } = this.member;
+    if (down === "restarted") end.isRestartTold = true;
+    if (packets.length === 0) return;
+    if (end.heard !== by) {
+      if (end.heard !== undefined && end.heard.incarnation > by.incarnation) {
+        violate("L2", `${id} takes packets of an incarnation of ${end.peer} that is no more`);
+      }
+      if (end.heard !== undefined && !end.isRestartTold) {
+        violate("L2", `${id} is not told that ${end.peer} restarted`);
+      }
+      end.heard = by;
+      end.heardIndex = 0;
+      end.isRestartTold = false;
+    }
+    const queued = by.links.get(id)?.queued;
+    for (const packet of packets) {
+      const index = queued?.get(packet) ?? violate("L1", `${id} takes a packet nobody sent`);
+      // A queue whose owner has heard nothing yet comes again under another number; it holds only these.
+      if (packet.kind === "notify" || packet.kind === "cepoch") continue;
+      if (index <= end.heardIndex) violate("L1", `${id} takes a packet of ${end.peer} twice, or late`);
+      end.heardIndex = index;
+    }
+  }
+
+  /** I10: what belongs to an ended learner session changes nothing and is not answered. */
+  #checkSession(event: PeerEvent, duties: Duties): void {
+    if (event.kind !== "received") return;
+    const { packet, from } = event;
+    const end = this.links.get(from);
+    if (end === undefined || packet.kind === "notify") return;
+    if (packet.kind === "cepoch") {
+      end.attachedBy = packet.session;
+      return;
+    }
+    const current =
+      packet.kind === "refuse" ? undefined : fromLearner.has(packet.kind) ? end.attachedBy : end.attachedAs;
+    if (packet.kind === "refuse" || isSame(current, packet.session)) return;
+    const isSilent =
+      duties.store.length + duties.send.length + duties.rejected.length + duties.confirmed.length === 0;
+    if (!isSilent || duties.deliver !== undefined || duties.serving !== undefined) {
+      violate("I10", `${this.member.id} heeds a ${packet.kind} of a session that has ended`);
+    }
+  }
+
   #step(event: PeerEvent): void {
     const duties = step(this.peer, event);
     this.world.stepped(this, event, duties);
+    this.#checkSession(event, duties);
     if (duties.halt !== undefined) {
       this.world.halted(this, duties.halt);
       return;
@@ -503,6 +578,8 @@ export class Instance implements HistoryReader, TreeRows {
     for (const { to, packet, lazy } of duties.send) {
       const end = this.links.get(to);
       if (end === undefined) continue;
+      end.queued.set(packet, ++end.queuedCount);
+      if (packet.kind === "cepoch") end.attachedAs = packet.session;
       const reason = enqueue(end.link, packet, lazy);
       if (reason !== undefined) this.#overflows.push({ kind: "linkDown", peer: to, reason });
       this.#dirty.add(end);
@@ -587,6 +664,18 @@ export class Instance implements HistoryReader, TreeRows {
     const reply = this.world.clients.readReply(op, this.tree);
     this.#hold(0, () => this.world.reply(op, reply));
   }
+}
+
+const fromLearner: ReadonlySet<Packet["kind"]> = new Set([
+  "ackEpoch",
+  "ackLeader",
+  "ack",
+  "received",
+  "pong",
+]);
+
+function isSame(a: LearnerSession | undefined, b: LearnerSession): boolean {
+  return a !== undefined && a.attempt === b.attempt && a.incarnation === b.incarnation;
 }
 
 /** XOR over all znodes of a stored state; of the initial tree when nothing is stored. */

@@ -196,6 +196,11 @@ export class Sim implements Timing {
     this.#after(this.#around(this.settings.tickMs, Stream.Net), { kind: "pump", instance, peer });
   }
 
+  died(member: Member): void {
+    if (!this.#isCalm)
+      this.#after(1 + this.#around(this.settings.restartMs, Stream.Life), { kind: "boot", member });
+  }
+
   booted(instance: Instance): void {
     this.#after(this.#choose(this.settings.tickMs, Stream.Clock), { kind: "tick", instance });
     if (this.#strikes(this.settings.secondCrash, Stream.Life)) {
@@ -251,7 +256,7 @@ export class Sim implements Timing {
 
   #next(): void {
     const entry = this.#heap.pop();
-    if (entry === undefined) violate("simulator", "nothing left to happen");
+    if (entry === undefined) violate("LV1", "nothing left to happen");
     this.now = Math.max(this.now, entry.at);
     const member = memberOf(entry.what, this.world);
     const parked = member === undefined ? undefined : this.#parked.get(member);
@@ -315,7 +320,6 @@ export class Sim implements Timing {
   #tick(instance: Instance): void {
     if (!instance.isAlive) return;
     this.world.tick(instance);
-    if (!instance.isAlive) return;
     const every = this.#tickEveryMs.get(instance.member) ?? this.settings.tickMs;
     this.#after(every - 5 + this.#choose(11, Stream.Clock), { kind: "tick", instance });
   }
@@ -345,7 +349,7 @@ export class Sim implements Timing {
       world.count("fault answer lost");
       return;
     }
-    world.returned(call, carrier);
+    world.returned(call, by, carrier);
   }
 
   // Lives.
@@ -363,7 +367,6 @@ export class Sim implements Timing {
     const { pending } = member.disk;
     const survive = loses ? 0 : this.#choose(pending + 1, Stream.Life);
     this.world.crash(member, pending - survive, this.#choose(256, Stream.Life));
-    this.#after(this.#around(this.settings.restartMs, Stream.Life), { kind: "boot", member });
   }
 
   #scheduleFaults(): void {

@@ -15,7 +15,7 @@ import { Clients, type Op, type Reply } from "./clients.ts";
 import { Disk, type DiskOp } from "./disk.ts";
 import { Instance, Member } from "./member.ts";
 import type { Settings } from "./settings.ts";
-import { violate } from "./violation.ts";
+import { Violation, violate } from "./violation.ts";
 
 /** One call between members: a carrier there, one back, each with its own fate. */
 export interface Call {
@@ -32,6 +32,8 @@ export interface Timing {
   unitWritten(member: Member): void;
   cooling(instance: Instance, peer: ServerId): void;
   booted(instance: Instance): void;
+  /** The live instance of a member is no more, by power or by its own doing. */
+  died(member: Member): void;
   replyLeft(op: Op, reply: Reply | "nothing" | "lost"): void;
   /** A coverage mark was reached by a member. */
   reached(mark: string, member: Member): void;
@@ -65,7 +67,7 @@ export class World {
       version: ZERO_ZXID,
       members: ids.map((id) => ({ id, role: isVoter(id) ? "voter" : "observer" })),
     };
-    this.checks = new ProtocolChecks(config, () => timing.now);
+    this.checks = new ProtocolChecks(config, settings.peer.counterMax, () => timing.now);
     this.members = ids.map((id) => {
       const disk = new Disk(config);
       this.checks.addMember(id, disk, isVoter(id));
@@ -89,7 +91,14 @@ export class World {
   boot(member: Member): void {
     if (member.live !== undefined) return;
     this.note("boot", member.id);
-    const instance = new Instance(this, member);
+    let instance: Instance;
+    try {
+      instance = new Instance(this, member);
+    } catch (error) {
+      if (error instanceof Violation || !this.toleratesHalts) throw error;
+      member.live = undefined;
+      return;
+    }
     this.timing.booted(instance);
     instance.boot();
   }
@@ -104,11 +113,11 @@ export class World {
     return true;
   }
 
-  returned(call: Call, carrier: Carrier): void {
+  returned(call: Call, by: Instance, carrier: Carrier): void {
     if (!call.from.isAlive) return;
     this.note("answer", call.to, call.from.member.id, carrier.packets.length);
     this.log?.(`      ${describeCarrier(carrier)}`);
-    call.from.returned(call, carrier);
+    call.from.returned(call, by, carrier);
   }
 
   failed(call: Call): void {

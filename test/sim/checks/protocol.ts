@@ -73,9 +73,11 @@ export class ProtocolChecks {
   readonly #starts = new Map<number, number>();
   readonly #initialHistories = new Map<number, Extent>();
   readonly #voters: number;
+  readonly #counterMax: number;
   readonly #now: () => number;
 
-  constructor(config: Config, now: () => number) {
+  constructor(config: Config, counterMax: number, now: () => number) {
+    this.#counterMax = counterMax;
     this.#voters = config.members.filter((member) => member.role === "voter").length;
     this.#now = now;
   }
@@ -120,6 +122,7 @@ export class ProtocolChecks {
         this.#reigns.set(epoch, reign);
         if (reign.leader !== id)
           violate("I4", `(${epoch},${counter}) of ${id} in the epoch of ${reign.leader}`);
+        if (counter > this.#counterMax) violate("I4", `${id} uses counter ${counter}, beyond the last one`);
         reign.chains[counter] = chain;
       } else if (known !== chain) {
         violate("I5", `${id} stores another (${epoch},${counter}), or behind another history`);

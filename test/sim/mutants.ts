@@ -1,0 +1,165 @@
+/**
+ * `npm run mutants -- [--seeds 400] [--only M1,M7] [--json]`
+ *
+ * Plants one mistake after the other into a copy of the code and lets the simulator look for it. The copy
+ * has no assertions and forgives halts, so that only the checkers outside can kill. A seed on which the
+ * sound code fails as well proves nothing and is left out. Exits 1 if a mutant survives its budget, if a
+ * control is killed, or if a text to replace is not there exactly once.
+ *
+ * @module
+ */
+
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+import { build } from "esbuild";
+import { type Mutant, mutants } from "./mutant-list.ts";
+import type { Outcome, RunOptions } from "./sim.ts";
+
+type Simulate = (seed: number, options?: RunOptions) => Outcome;
+
+const root = resolve(import.meta.dirname, "../..");
+const temporary = mkdtempSync(join(tmpdir(), "edgekeeper-mutants-"));
+
+interface Verdict {
+  readonly mutant: Mutant;
+  /** Seeds tried until the violation; all of them when there was none. */
+  readonly seeds: number;
+  readonly invariant: string | undefined;
+  readonly steps: number;
+  readonly ms: number;
+}
+
+/** The text with the mistake in it, or an error when the place has moved. */
+function mutate(text: string, { id, find, replace }: Mutant): string {
+  const pieces = text.split(find);
+  if (pieces.length !== 2) throw new Error(`${id}: its text occurs ${pieces.length - 1} times, not once`);
+  return pieces.join(replace);
+}
+
+/** Bundles the simulator with the code it drives, without assertions and with at most one mistake. */
+async function load(mutant: Mutant | undefined): Promise<Simulate> {
+  const result = await build({
+    entryPoints: [join(root, "test/sim/sim.ts")],
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    target: "node20",
+    write: false,
+    plugins: [
+      {
+        name: "mistakes",
+        setup({ onLoad }) {
+          onLoad({ filter: /\.ts$/ }, ({ path }) => {
+            let text = readFileSync(path, "utf8");
+            if (path === join(root, "src/base/assert.ts")) {
+              text = text.replace("if (!condition) throw new AssertionFailure(claim);", "");
+            }
+            if (mutant !== undefined && path === join(root, mutant.file)) text = mutate(text, mutant);
+            return { contents: text, loader: "ts" };
+          });
+        },
+      },
+    ],
+    logLevel: "silent",
+  });
+  const file = join(temporary, `${mutant?.id ?? "sound"}.mjs`);
+  writeFileSync(file, result.outputFiles[0]?.text ?? "");
+  const module: { readonly simulate: Simulate } = await import(pathToFileURL(file).href);
+  return module.simulate;
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      seeds: { type: "string", default: "400" },
+      only: { type: "string" },
+      json: { type: "boolean", default: false },
+    },
+  });
+  const budget = Number(values.seeds);
+  const only = values.only?.split(",");
+  const chosen = mutants.filter(({ id }) => only === undefined || only.includes(id));
+  const sound = await load(undefined);
+  const soundHolds = new Map<number, boolean>();
+  const holds = (seed: number): boolean => {
+    const known = soundHolds.get(seed);
+    if (known !== undefined) return known;
+    const holdsNow = sound(seed, { toleratesHalts: true }).violation === undefined;
+    soundHolds.set(seed, holdsNow);
+    return holdsNow;
+  };
+  const verdicts: Verdict[] = [];
+  for (const mutant of chosen) {
+    const count = readFileSync(join(root, mutant.file), "utf8").split(mutant.find).length - 1;
+    if (count !== 1) {
+      console.log(`${mutant.id.padEnd(5)}ROTTEN: its text occurs ${count} times in ${mutant.file}`);
+      verdicts.push({ mutant, seeds: 0, invariant: undefined, steps: 0, ms: 0 });
+      continue;
+    }
+    const verdict = hunt(mutant, await load(mutant), budget, holds);
+    verdicts.push(verdict);
+    if (!values.json) console.log(line(verdict));
+  }
+  return report(verdicts, [...soundHolds.values()].filter((is) => !is).length, values.json);
+}
+
+function hunt(mutant: Mutant, simulate: Simulate, budget: number, holds: (seed: number) => boolean): Verdict {
+  const startedAt = performance.now();
+  let steps = 0;
+  for (let seed = 0; seed < budget; seed++) {
+    const outcome = simulate(seed, { toleratesHalts: true });
+    steps += outcome.steps;
+    if (outcome.violation === undefined || !holds(seed)) continue;
+    const { invariant } = outcome.violation;
+    return { mutant, seeds: seed + 1, invariant, steps, ms: performance.now() - startedAt };
+  }
+  return { mutant, seeds: budget, invariant: undefined, steps, ms: performance.now() - startedAt };
+}
+
+function line({ mutant, seeds, invariant, ms }: Verdict): string {
+  const fate = invariant === undefined ? "SURVIVED" : `killed by ${invariant}`;
+  const control = mutant.benign === true ? " (control)" : "";
+  return `${mutant.id.padEnd(5)}${fate.padEnd(28)}${String(seeds).padStart(5)} seeds ${(ms / 1000).toFixed(1).padStart(6)} s  ${mutant.mistake}${control}`;
+}
+
+function report(verdicts: readonly Verdict[], unsound: number, json: boolean): number {
+  const real = verdicts.filter(({ mutant }) => mutant.benign !== true);
+  const killed = real.filter(({ invariant }) => invariant !== undefined);
+  const alarms = verdicts.filter(
+    ({ mutant, invariant }) => mutant.benign === true && invariant !== undefined,
+  );
+  if (json) {
+    const rows = verdicts.map(({ mutant, seeds, invariant, steps, ms }) => ({
+      id: mutant.id,
+      file: mutant.file,
+      mistake: mutant.mistake,
+      benign: mutant.benign ?? false,
+      killedBy: invariant ?? null,
+      seeds,
+      steps,
+      ms: Math.round(ms),
+    }));
+    console.log(
+      JSON.stringify({
+        mutants: real.length,
+        killed: killed.length,
+        falseAlarms: alarms.length,
+        unsound,
+        rows,
+      }),
+    );
+  } else {
+    console.log(`${killed.length} of ${real.length} mutants killed, ${alarms.length} false alarms`);
+    if (unsound > 0) console.log(`${unsound} seeds fail on the sound code as well and were left out`);
+  }
+  return killed.length === real.length && alarms.length === 0 ? 0 : 1;
+}
+
+try {
+  process.exitCode = await main();
+} finally {
+  rmSync(temporary, { recursive: true, force: true });
+}
