@@ -38,7 +38,7 @@ import {
 } from "../base/index.ts";
 import { aclUnits, fixUpAcl, isAllowed } from "./acl.ts";
 import { type CreatePlan, isMalformedInMulti, normalizeInMulti, planCreate } from "./create-plan.ts";
-import type { SpeculativeView, ZnodeOutline } from "./speculative-view.ts";
+import { ephemeralUnitsOf, type SpeculativeView, type ZnodeOutline } from "./speculative-view.ts";
 import { isSpecialPath, isSweepable, isSweepDue } from "./znodes.ts";
 
 /** What comes with a request besides its body. */
@@ -74,6 +74,13 @@ type TreeRequest = MultiOp | SetAclRequest | DeleteContainerRequest;
  * a row of SQLite (2 MB) with everything else a request can carry.
  */
 const multiAclGrowthMax = 256 * 1024;
+
+/**
+ * How long the list of one session's ephemerals may get, in UTF-16 units: about 10,000 of 40 characters.
+ * The txn that ends the session names them all, cannot be refused, and must fit a row of SQLite (2 MB,
+ * three bytes for the longest unit). ZooKeeper has no bound, and fails to end such a session.
+ */
+export const ephemeralUnitsMax = 500_000;
 
 /** 2^31-1: a counter of creates stops there (ZooKeeper calls what follows undefined). */
 const createsMax = 2 ** 31 - 1;
@@ -189,6 +196,10 @@ function decideCreate(desk: Desk, request: CreateRequest): Decision {
   if (pathFault(path) !== undefined) return refuse(ZkErrorCode.BadArguments);
   if (view.znode(path) !== undefined) return refuse(ZkErrorCode.NodeExists);
   if (parent.lifetime.kind === "ephemeral") return refuse(ZkErrorCode.NoChildrenForEphemerals);
+  if (plan.kind === "ephemeral") {
+    const units = view.ephemeralUnits(requester.sessionId) + ephemeralUnitsOf(path);
+    if (units > ephemeralUnitsMax) return refuse(ZkErrorCode.QuotaExceeded);
+  }
 
   const lifetime = lifetimeOf(plan, request, requester);
   const parentCreates = Math.min(parent.creates + 1, createsMax);

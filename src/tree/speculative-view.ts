@@ -67,11 +67,18 @@ interface Outstanding {
   readonly paths: readonly string[];
 }
 
+/** What a path adds to the list of a session's ephemerals: its text, and its length prefix. */
+export function ephemeralUnitsOf(path: string): number {
+  return path.length + 4;
+}
+
 export class SpeculativeView {
   readonly #applied: AppliedState;
   readonly #znodes = new Map<string, PendingZnode>();
   readonly #sessions = new Map<SessionId, PendingSession>();
   readonly #ephemerals = new Map<SessionId, Set<string>>();
+  /** What `ephemeralUnits` has counted, kept up to date: the effects of a txn stay when it applies. */
+  readonly #ephemeralUnits = new Map<SessionId, number>();
   /** By number, oldest first. */
   readonly #outstanding = new Map<number, Outstanding>();
   /** The number of the txn being prepared. */
@@ -110,6 +117,19 @@ export class SpeculativeView {
     return [...paths].filter(isOwned).sort();
   }
 
+  /**
+   * How long the list of the session's ephemerals will be: UTF-16 units, and a little for each.
+   *
+   * Counted once per session, and from then on as changes are staged.
+   */
+  ephemeralUnits(owner: SessionId): number {
+    const known = this.#ephemeralUnits.get(owner);
+    if (known !== undefined) return known;
+    const units = this.ephemeralsOf(owner).reduce((sum, path) => sum + ephemeralUnitsOf(path), 0);
+    this.#ephemeralUnits.set(owner, units);
+    return units;
+  }
+
   /** Adds a decided change to the txn being prepared. */
   stage(op: TreeOp, timeMs: number): void {
     switch (op.kind) {
@@ -143,7 +163,11 @@ export class SpeculativeView {
 
   /** Takes back what {@link stage} added to the txn being prepared. */
   unstage(): void {
-    for (const { path, before } of this.#steps.reverse()) this.#put(path, before);
+    for (const { path, before } of this.#steps.reverse()) {
+      const staged = this.znode(path);
+      this.#put(path, before);
+      this.#recount(path, staged, this.znode(path));
+    }
     this.#steps = [];
   }
 
@@ -151,6 +175,7 @@ export class SpeculativeView {
   commit(txn: Txn): void {
     if (txn.op.kind === "createSession" || txn.op.kind === "closeSession") {
       const isOpen = txn.op.kind === "createSession";
+      this.#ephemeralUnits.delete(txn.sessionId);
       this.#sessions.set(txn.sessionId, { isOpen, by: this.#next });
     }
     this.#outstanding.set(this.#next, { txn, paths: this.#steps.map((step) => step.path) });
@@ -188,6 +213,7 @@ export class SpeculativeView {
     this.#znodes.clear();
     this.#sessions.clear();
     this.#ephemerals.clear();
+    this.#ephemeralUnits.clear();
     this.#outstanding.clear();
     this.#steps = [];
     this.#oldest = this.#next;
@@ -201,7 +227,22 @@ export class SpeculativeView {
 
   #set(path: string, znode: ZnodeOutline | undefined): void {
     this.#steps.push({ path, before: this.#znodes.get(path) });
+    if (this.#ephemeralUnits.size > 0) this.#recount(path, this.znode(path), znode);
     this.#put(path, { znode, by: this.#next });
+  }
+
+  /** A znode changes, or comes, or goes: its owner's list grows or shrinks. */
+  #recount(path: string, before: ZnodeOutline | undefined, after: ZnodeOutline | undefined): void {
+    const from = before && ownerOf(before.lifetime);
+    const to = after && ownerOf(after.lifetime);
+    if (from === to) return;
+    if (from !== undefined) this.#addUnits(from, -ephemeralUnitsOf(path));
+    if (to !== undefined) this.#addUnits(to, ephemeralUnitsOf(path));
+  }
+
+  #addUnits(owner: SessionId, units: number): void {
+    const counted = this.#ephemeralUnits.get(owner);
+    if (counted !== undefined) this.#ephemeralUnits.set(owner, counted + units);
   }
 
   #put(path: string, pending: PendingZnode | undefined): void {

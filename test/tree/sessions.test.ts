@@ -9,6 +9,7 @@
 
 import { describe, expect, test } from "vitest";
 import { CreateMode, makeSessionId, OpCode, type WriteRequest } from "../../src/base/index.ts";
+import { ephemeralUnitsMax } from "../../src/tree/prepare.ts";
 import { checkInvariants, create, Member, multi, partCodes, remove, setData, verdict } from "./support.ts";
 
 const closing: WriteRequest = { type: OpCode.CloseSession };
@@ -71,6 +72,48 @@ describe("a session", () => {
     member.open(1n, 1_000);
     const session = member.open(1n, 9_000);
     expect([...member.tree.sessions()]).toEqual([{ id: session, timeoutMs: 9_000 }]);
+  });
+});
+
+describe("a session's ephemerals", () => {
+  const pathOf = (at: number) => `/${String(at).padStart(9_995, "x")}`;
+  /** As many as fit of this length. */
+  const room = Math.floor(ephemeralUnitsMax / (9_996 + 4));
+
+  test("are as many as its closeSession can name, outstanding ones included, and no more", () => {
+    const member = new Member();
+    const session = member.open(1n);
+    const fill = Array.from({ length: room }, (_, at) =>
+      member.prepare(create(pathOf(at), ephemeral), { session }),
+    );
+    expect(member.prepare(create("/one-more", ephemeral), { session }).op).toMatchObject({
+      kind: "error",
+      code: -125,
+    });
+    for (const txn of fill) expect(txn.op.kind).toBe("create");
+  });
+
+  test("make room again when they go, and when a multi that took it fails", () => {
+    const member = new Member();
+    const session = member.open(1n);
+    for (let at = 0; at < room - 1; at++) member.must(create(pathOf(at), ephemeral), { session });
+    const failing = multi(create(pathOf(room), ephemeral), remove("/nothing"));
+    expect(partCodes(member.write(failing, { session }))).toEqual(["Ok", "NoNode"]);
+    member.must(create(pathOf(room), ephemeral), { session });
+    expect(verdict(member.write(create("/one-more", ephemeral), { session }))).toBe("QuotaExceeded");
+    member.must(remove(pathOf(room)), { session });
+    member.must(create("/one-more", ephemeral), { session });
+    member.close(session);
+    checkInvariants(member.tree);
+  });
+
+  test("of others take nothing from it", () => {
+    const member = new Member();
+    const session = member.open(1n);
+    const other = member.open(2n);
+    for (let at = 0; at < room; at++) member.must(create(pathOf(at), ephemeral), { session });
+    member.must(create("/other", ephemeral), { session: other });
+    member.must(create("/persistent"), { session });
   });
 });
 
