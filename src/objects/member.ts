@@ -102,7 +102,10 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
   async inspect(): Promise<MemberStatus> {
     return this.#turn(() => {
       const identity = { id: this.#name.id, bootstrap: this.#bootstrap.state };
-      if (this.#life === undefined) return { ...blankStatus, ...identity };
+      if (this.#life === undefined) {
+        const voters = this.#bootstrap.state === "blank" ? [] : this.#bootstrap.config.voters;
+        return { ...blankStatus, ...identity, voters };
+      }
       const { status } = this.#life;
       return { ...identity, ...status, ...(status.halted === undefined ? {} : { bootstrap: "halted" }) };
     });

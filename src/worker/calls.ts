@@ -26,7 +26,7 @@ export async function within<Value>(ms: number, call: () => Promise<Value>): Pro
     // The race also hears a late failure, so that it is nobody's unhandled rejection.
     return await Promise.race([call(), tooLate]);
   } finally {
-    clearTimeout(timer);
+    if (timer !== undefined) clearTimeout(timer);
   }
 }
 

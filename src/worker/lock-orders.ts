@@ -55,7 +55,9 @@ export function readLockOrder(body: Uint8Array, path: string): LockOrder {
 
 function parseObject(body: Uint8Array): Readonly<Record<string, unknown>> | undefined {
   try {
-    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
+    const value: unknown = JSON.parse(
+      new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(body),
+    );
     return isObject(value) ? value : undefined;
   } catch {
     return undefined;

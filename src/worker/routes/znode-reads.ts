@@ -23,8 +23,11 @@ export async function getZnode(c: Context<AppEnv>, router: LeaderRouter): Promis
   const path = pathOf(c.req.raw);
   const query = readQuery(c.req.url, ["consistency", "children", "after", "limit"]);
   const consistency = readConsistency(query.consistency);
-  if (readFlag(query.children, "children")) return listChildren(c, router, { path, consistency, ...query });
-  if (query.after !== undefined || query.limit !== undefined) {
+  const { after, limit } = query;
+  if (readFlag(query.children, "children")) {
+    return listChildren(c, router, { path, consistency, after, limit });
+  }
+  if (after !== undefined || limit !== undefined) {
     throw badRequest('Cannot read the query: "after" and "limit" go with "children"', path);
   }
   const action = `Cannot read ${quoted(path)}`;
