@@ -114,6 +114,8 @@ describe("worker: GET", () => {
     ["?consistency=linearizable", "linearizable"],
     ["?consistency=session", "session"],
     ["?consistency=local", "local"],
+    ["?children", "linearizable"],
+    ["?children&consistency=session", "session"],
   ] as const)("worker: GET %s asks for a %s read", async (query, consistency) => {
     ensemble.plant("/a");
     expect((await send(`GET /v1/main/znodes/a${query}`)).status).toBe(200);
