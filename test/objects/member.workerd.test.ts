@@ -10,7 +10,7 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { CreateMode, EventType, OPEN_ACL, OpCode, ZkErrorCode } from "../../src/base/index.ts";
-import type { Call } from "../../src/objects/index.ts";
+import type { Answer, Call } from "../../src/objects/index.ts";
 import type { TestClient } from "./client.ts";
 import { pause, TestEnsemble } from "./ensemble.ts";
 
@@ -36,6 +36,16 @@ const readCall = (path: string): Call => ({
   identities: [],
   consistency: "linearizable",
 });
+
+/** `undefined` when nobody knows what became of it. */
+async function tryPerform(ensemble: TestEnsemble, call: Call): Promise<Answer | undefined> {
+  try {
+    const leader = await ensemble.leader();
+    return await leader.perform(call);
+  } catch {
+    return undefined;
+  }
+}
 
 async function children(client: TestClient, path: string): Promise<readonly string[]> {
   const reply = await client.request({ type: OpCode.GetChildren, path, watch: false });
@@ -202,10 +212,7 @@ describe("eviction", () => {
         const setup = await ensemble.leader();
         await setup.perform(createCall("/q"));
         for (let i = 0; !isDone; i++) {
-          const answer = await ensemble
-            .leader()
-            .then((leader) => leader.perform(createCall(`/q/${i}`)))
-            .catch(() => undefined);
+          const answer = await tryPerform(ensemble, createCall(`/q/${i}`));
           if (answer?.kind === "answered" && answer.outcome.err === ZkErrorCode.Ok) acknowledged.push(`${i}`);
         }
       })();

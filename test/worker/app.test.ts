@@ -18,7 +18,7 @@ beforeEach(() => {
 
 describe("worker: health", () => {
   test("worker: health tells the version of package.json", async () => {
-    const text = await readFile(new URL("../../package.json", import.meta.url), "utf8");
+    const text = await readFile("package.json", "utf8");
     const { version }: { version?: unknown } = JSON.parse(text);
     expect((await send("GET /health")).json()).toEqual({ status: "ok", version });
     expect((await send("HEAD /health")).status).toBe(200);
