@@ -305,4 +305,3 @@ export interface Requester {
   readonly sessionId: SessionId;
   readonly identities: readonly AuthId[];
 }
-

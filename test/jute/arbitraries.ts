@@ -44,10 +44,7 @@ export const zxid: Arbitrary<Zxid> = fc.record({
 });
 
 const acl: Arbitrary<Acl> = fc.record({ perms: int, scheme: text, id: text });
-const acls: Arbitrary<readonly Acl[]> = fc.oneof(
-  fc.constant(OPEN_ACL),
-  fc.array(acl, { maxLength: 4 }),
-);
+const acls: Arbitrary<readonly Acl[]> = fc.oneof(fc.constant(OPEN_ACL), fc.array(acl, { maxLength: 4 }));
 
 const stat: Arbitrary<Stat> = fc.record({
   czxid: zxid,
