@@ -154,13 +154,14 @@ export class Sim implements Timing {
 
   requestLeft(call: Call): void {
     const { settings } = this;
+    const delayMs = this.#delayMs;
     const slow = this.#slowness(call.from.member) * this.#slowness(this.world.member(call.to));
-    const delay = this.#around(settings.delayMs, Stream.Net) * slow;
+    const delay = this.#around(delayMs, Stream.Net) * slow;
     this.#after(delay, { kind: "request", call, isCopy: false });
     this.#after(settings.callTimeoutMs, { kind: "failure", call });
     if (this.#strikes(settings.duplicate, Stream.Net)) {
       this.world.count("fault duplicate");
-      this.#after(delay + this.#around(10 * settings.delayMs, Stream.Net), {
+      this.#after(delay + this.#around(10 * delayMs, Stream.Net), {
         kind: "request",
         call,
         isCopy: true,
@@ -169,12 +170,12 @@ export class Sim implements Timing {
     if (this.#strikes(settings.late, Stream.Net)) {
       this.world.count("fault late");
       this.#after(delay + this.#choose(10_000, Stream.Net), { kind: "request", call, isCopy: true });
-      this.#after(this.#around(settings.delayMs, Stream.Net), { kind: "failure", call });
+      this.#after(this.#around(delayMs, Stream.Net), { kind: "failure", call });
     }
   }
 
   answerLeft(call: Call, by: Instance, carrier: Carrier): void {
-    const delay = this.#around(this.settings.delayMs, Stream.Net) * this.#slowness(by.member);
+    const delay = this.#around(this.#delayMs, Stream.Net) * this.#slowness(by.member);
     this.#after(delay, { kind: "answer", call, by, carrier });
   }
 
@@ -211,7 +212,7 @@ export class Sim implements Timing {
 
   replyLeft(op: Op, reply: Reply | "nothing" | "lost"): void {
     if (this.#strikes(this.settings.answerLoss, Stream.Net)) return;
-    this.#after(this.#around(this.settings.delayMs, Stream.Net), { kind: "reply", op, reply });
+    this.#after(this.#around(this.#delayMs, Stream.Net), { kind: "reply", op, reply });
   }
 
   reached(mark: string, member: Member): void {
@@ -248,6 +249,11 @@ export class Sim implements Timing {
 
   #later(_name: string, meanMs: number, stream: Stream, what: Happening): void {
     if (meanMs > 0) this.#after(1 + this.#around(meanMs, stream), what);
+  }
+
+  /** In the calm no path is slow: the limits configured are meant to be above the delays. */
+  get #delayMs(): number {
+    return this.#isCalm ? Math.min(this.settings.delayMs, this.settings.tickMs / 20) : this.settings.delayMs;
   }
 
   #slowness(member: Member): number {
@@ -336,10 +342,9 @@ export class Sim implements Timing {
     }
     if (this.#strikes(settings.refusal, Stream.Net)) {
       world.count("fault refused");
-      return this.#after(this.#around(settings.delayMs, Stream.Net), { kind: "failure", call });
+      return this.#after(this.#around(this.#delayMs, Stream.Net), { kind: "failure", call });
     }
-    if (!world.deliver(call))
-      this.#after(this.#around(settings.delayMs, Stream.Net), { kind: "failure", call });
+    if (!world.deliver(call)) this.#after(this.#around(this.#delayMs, Stream.Net), { kind: "failure", call });
   }
 
   #answer(call: Call, by: Instance, carrier: Carrier): void {
@@ -521,7 +526,7 @@ export class Sim implements Timing {
     };
     const op = world.clients.invoke(client, wish, this.#door(kind), this.now);
     const isOld = kind === "read" && this.#choose(4, Stream.Work) === 3;
-    this.#after(this.#around(settings.delayMs, Stream.Net), { kind: "ask", op, isOld });
+    this.#after(this.#around(this.#delayMs, Stream.Net), { kind: "ask", op, isOld });
     this.#after(settings.clientTimeoutMs, { kind: "giveUp", op });
   }
 
