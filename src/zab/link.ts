@@ -262,7 +262,7 @@ function startAnew(link: Link, linkNo: number): void {
 }
 
 function receive(link: Link, carrier: Carrier): Received {
-  if (carrier.toIncarnation !== 0 && carrier.toIncarnation !== link.incarnation) return refuse(link, "reset");
+  if (carrier.toIncarnation !== 0 && carrier.toIncarnation !== link.incarnation) return reset(link, carrier);
   if (carrier.fromIncarnation < link.peerIncarnation) return refuse(link, "stale");
   const linkDown = meet(link, carrier);
   if (carrier.linkNo !== link.linkNo && !isUnderAlias(link, carrier)) {
@@ -272,6 +272,17 @@ function receive(link: Link, carrier: Carrier): Received {
   if (carrier.status === "gap") return { packets: [], linkDown: linkDown ?? giveUp(link) };
   if (carrier.status !== "ok") return { packets: [], linkDown };
   return accept(link, carrier, linkDown);
+}
+
+/**
+ * A carrier for an earlier incarnation of mine delivers nothing. That its sender lives is the truth all the
+ * same: two ends that each had heard an earlier incarnation of the other would otherwise reset each other
+ * for ever.
+ */
+function reset(link: Link, carrier: Carrier): Received {
+  const isNews = link.peerIncarnation !== 0 && carrier.fromIncarnation > link.peerIncarnation;
+  const linkDown = isNews ? meet(link, carrier) : undefined;
+  return { ...refuse(link, "reset"), linkDown };
 }
 
 function refuse(link: Link, status: "reset" | "stale"): Received {

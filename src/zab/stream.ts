@@ -45,15 +45,19 @@ export function refuse(peer: Peer, to: Pick<Slot, "id" | "session">, reason: Ref
 export function startStream(peer: Peer, leading: Leading, slot: Slot, ack: AckEpoch): void {
   const syncEnd = slot.counts ? last(peer) : peer.delivered;
   const { outline } = peer.history;
-  const decision = decideSync({
+  const { forceSnapshot = false, diffTxnsMax = Number.MAX_SAFE_INTEGER } = peer.options;
+  const question = {
     leader: slot.counts ? outline : cutOutline(outline, syncEnd),
     leaderDelivered: peer.delivered,
     learner: ack.outline,
     learnerDelivered: ack.delivered,
-    forceSnapshot: peer.options.forceSnapshot ?? false,
-    diffTxnsMax: peer.options.diffTxnsMax ?? Number.MAX_SAFE_INTEGER,
-  });
+  };
+  let decision = decideSync({ ...question, forceSnapshot, diffTxnsMax });
   const source = decision.kind === "snap" ? openSnapshot(peer, decision.above) : undefined;
+  if (source === undefined && decision.kind === "snap" && (decision.row === "D0" || decision.row === "D8")) {
+    // By choice only, and the cut there is does not reach far enough: the log does.
+    decision = decideSync({ ...question, forceSnapshot: false, diffTxnsMax: Number.MAX_SAFE_INTEGER });
+  }
   if (decision.kind === "refuse" || (decision.kind === "snap" && source === undefined)) {
     endSession(peer, leading, slot, "damaged");
     return;
