@@ -1,0 +1,75 @@
+/**
+ * The command line of the search.
+ *
+ * @module
+ */
+
+import { type Bounds, boundMax, boundNames } from "./bounds.ts";
+import type { Limits } from "./search.ts";
+import type { Setup } from "./world.ts";
+
+/** About a minute on one core of a small machine. */
+const defaults: Bounds = {
+  proposals: 1,
+  crashes: 1,
+  linkdowns: 0,
+  timeouts: 0,
+  epochs: 2,
+  follows: 4,
+  pings: 0,
+  compactions: 0,
+};
+
+type Parsed =
+  | { ok: true; setup: Setup; limits: Limits; json: boolean; quiet: boolean }
+  | { ok: false; help: string };
+
+const help = `usage: node test/explore/run.ts [--voters 3] [--observers 0] [--BOUND n ...] [flags]
+bounds, 0 to ${boundMax}: ${boundNames.map((name) => `--${name} ${defaults[name]}`).join(" ")}
+flags: --snapshots   every synchronization is a snapshot where one is possible
+       --flow        one txn under way to a learner at a time, and its receipts
+       --keep-dead   packets of ended sessions stay in their channels
+       --no-symmetry states that differ in the names of servers count as different
+       --states-max n, --seconds-max n, --json, --quiet`;
+
+export function parseArguments(args: readonly string[]): Parsed {
+  const numbers = new Map<string, number>();
+  const flags = new Set<string>();
+  for (let i = 0; i < args.length; i++) {
+    const name = (args[i] ?? "").replace(/^--/, "");
+    if (switches.includes(name)) {
+      flags.add(name);
+    } else if (counted.includes(name) && /^\d+$/.test(args[i + 1] ?? "")) {
+      i += 1;
+      numbers.set(name, Number(args[i]));
+    } else {
+      return { ok: false, help: `what is "${args[i]}"?\n${help}` };
+    }
+  }
+  const bounds = { ...defaults };
+  for (const name of boundNames) {
+    bounds[name] = numbers.get(name) ?? defaults[name];
+    if (bounds[name] > boundMax) return { ok: false, help: `--${name} is at most ${boundMax}\n${help}` };
+  }
+  return {
+    ok: true,
+    setup: {
+      voters: numbers.get("voters") ?? 3,
+      observers: numbers.get("observers") ?? 0,
+      bounds,
+      snapshots: flags.has("snapshots"),
+      flow: flags.has("flow"),
+      keepDead: flags.has("keep-dead"),
+      symmetry: !flags.has("no-symmetry"),
+    },
+    limits: {
+      statesMax: numbers.get("states-max") ?? Number.POSITIVE_INFINITY,
+      secondsMax: numbers.get("seconds-max") ?? Number.POSITIVE_INFINITY,
+    },
+    json: flags.has("json"),
+    quiet: flags.has("quiet"),
+  };
+}
+
+const switches = ["snapshots", "flow", "keep-dead", "no-symmetry", "json", "quiet"];
+const counted: readonly string[] = ["voters", "observers", "states-max", "seconds-max", ...boundNames];

@@ -1,0 +1,569 @@
+/**
+ * One member: a real peer, what its disk holds, and what the checkers remember of it.
+ *
+ * A member's state is a number, and so is what happens to it. Each pair of the two is carried out once, by
+ * the real `step`; after that the result is looked up. That is sound because a step depends on nothing
+ * but the peer, its log and the event, which is the core's contract.
+ *
+ * The election is an oracle: `lead` and `follow` set the vote of a looking member and let its wait end,
+ * so its next tick decides. Any member may do so at any time, which is more than the election ever does;
+ * votes themselves (NOTIFY) are not sent. Time-outs happen when they are asked for.
+ *
+ * Checked here, for one member at a time: I2, I6, I8, the standing relations, that memory mirrors the
+ * disk, that deliveries have no gap, and that no assertion of the core fails.
+ *
+ * @module
+ */
+
+import {
+  compareZxid,
+  equalZxid,
+  makeServerId,
+  type ServerId,
+  ZERO_ZXID,
+  type Zxid,
+} from "../../src/base/index.ts";
+import {
+  type Config,
+  createPeer,
+  type Duties,
+  type HistoryReader,
+  type Peer,
+  type PeerEvent,
+  type Promises,
+  type StoreOp,
+  step,
+} from "../../src/zab/index.ts";
+import { Violation, violate } from "../sim/violation.ts";
+import {
+  attemptMax,
+  type Channels,
+  LOST,
+  outlineName,
+  RECEIVER,
+  RESTARTED,
+  rank,
+  SENDER,
+} from "./channels.ts";
+import { EMPTY, format, type Histories } from "./histories.ts";
+import { checkFields, copyPeer, encodePeer, type Identity, optionsOf } from "./peers.ts";
+import { Interned, Ints, PairMap } from "./tables.ts";
+
+interface Disk {
+  promises: Promises;
+  /** The whole history, compacted or not. */
+  history: number;
+  base: Zxid;
+  applied: Zxid;
+  staged: readonly Uint8Array[];
+}
+
+interface Member {
+  readonly peer: Peer;
+  readonly disk: Disk;
+  /** The longest history it has delivered in all its lives. */
+  delivered: number;
+  /** By epoch: the last counter acknowledged in it. */
+  acked: readonly number[];
+}
+
+/** What others may know of a member's state. */
+export interface Facts {
+  readonly role: "looking" | "learning" | "leading";
+  readonly isEstablished: boolean;
+  /** Index of its leader while learning, else -1. */
+  readonly leader: number;
+  /** The attempt of its session while learning, else 0. */
+  readonly attempt: number;
+  /** By index of a learner: the attempt of the session on record, 0 for none. */
+  readonly slots: readonly number[];
+  readonly promises: Promises;
+  readonly history: number;
+  /** What this life has delivered, and what any life has. */
+  readonly delivered: number;
+  readonly deliveredEver: number;
+  readonly acked: readonly number[];
+  readonly canCheckpoint: boolean;
+  readonly canCompact: boolean;
+}
+
+/** What happens to a member. */
+export type Happening =
+  /** `packet`: also a mark, for the link that ended. */
+  | { readonly kind: "receive"; readonly from: number; readonly packet: number }
+  | { readonly kind: "lead" }
+  | { readonly kind: "follow"; readonly leader: number }
+  | { readonly kind: "giveUp" }
+  | { readonly kind: "expel"; readonly learner: number }
+  | { readonly kind: "propose"; readonly payload: number }
+  /** And starts again. `checkpointed`: with everything delivered in the stored state. */
+  | { readonly kind: "crash"; readonly checkpointed: boolean }
+  | { readonly kind: "ping" }
+  | { readonly kind: "compact" };
+
+export interface Outcome {
+  readonly member: number;
+  /** Index of the receiver and number of the packet, in turn. */
+  readonly sends: readonly number[];
+  readonly broken: Violation | undefined;
+}
+
+export interface Ensemble {
+  readonly voters: number;
+  readonly observers: number;
+  readonly flow: boolean;
+  readonly snapshots: boolean;
+}
+
+/** So long ago that every limit is passed. */
+const longAgo = -2_000_000;
+
+const pagesPerSnapshot = 2;
+
+class LocalReader implements HistoryReader {
+  readonly #histories: Histories;
+  #member: Member | undefined;
+
+  constructor(histories: Histories) {
+    this.#histories = histories;
+  }
+
+  readFrom(member: Member): void {
+    this.#member = member;
+  }
+
+  get #now(): Member {
+    if (this.#member === undefined) throw new Error("a reader belongs to a member");
+    return this.#member;
+  }
+
+  readAfter(after: Zxid, bytesMax: number): ReturnType<HistoryReader["readAfter"]> {
+    const { history, base } = this.#now.disk;
+    if (compareZxid(after, base) < 0) return undefined;
+    return this.#histories.batchAfter(history, after, bytesMax);
+  }
+
+  /** What was delivered never changes, so a cut is its zxid. */
+  openSnapshot(): { readonly id: number; readonly zxid: Zxid } {
+    const zxid = this.#now.peer.delivered;
+    return { id: zxid.epoch * 256 + zxid.counter, zxid };
+  }
+
+  readSnapshotPage(
+    id: number,
+    page: number,
+  ): { readonly bytes: Uint8Array; readonly last: boolean } | undefined {
+    const zxid = { epoch: id >> 8, counter: id & 255 };
+    const state = this.#histories.through(this.#now.disk.history, zxid);
+    if (state === undefined) return undefined;
+    return { bytes: this.#histories.writePage(state, page), last: page === pagesPerSnapshot - 1 };
+  }
+
+  closeSnapshot(): void {}
+}
+
+export class Members {
+  readonly count: number;
+  readonly #ensemble: Ensemble;
+  readonly #histories: Histories;
+  readonly #channels: Channels;
+  readonly #identities: readonly Identity[];
+  readonly #known = new Interned<Member>();
+  readonly #facts: Facts[] = [];
+  readonly #happenings = new Interned<Happening>();
+  readonly #outcomeOf = new PairMap();
+  readonly #outcomes: Outcome[] = [];
+  readonly #ranked = new PairMap();
+  /** By permutation. */
+  readonly #renamed: Ints[] = [];
+
+  constructor(ensemble: Ensemble, histories: Histories, channels: Channels) {
+    this.#ensemble = ensemble;
+    this.#histories = histories;
+    this.#channels = channels;
+    this.count = ensemble.voters + ensemble.observers;
+    const ids = Array.from({ length: this.count }, (_, i) => makeServerId(i + 1));
+    const voters = ids.slice(0, ensemble.voters);
+    const config: Config = {
+      version: ZERO_ZXID,
+      members: ids.map((id) => ({ id, role: voters.includes(id) ? "voter" : "observer" })),
+    };
+    this.#identities = ids.map((id) => ({
+      id,
+      options: optionsOf(id, ensemble.flow, ensemble.snapshots),
+      config,
+      active: [voters],
+      isVoter: voters.includes(id),
+      others: ids.filter((other) => other !== id),
+    }));
+  }
+
+  get states(): number {
+    return this.#known.size;
+  }
+
+  get steps(): number {
+    return this.#outcomes.length;
+  }
+
+  /** A member without history, that has just started. */
+  first(index: number): number {
+    const promises = { acceptedEpoch: 0, acceptedLeader: 0, currentEpoch: 0, establishedEpoch: 0 } as const;
+    const disk: Disk = { promises, history: EMPTY, base: ZERO_ZXID, applied: ZERO_ZXID, staged: [] };
+    const member = this.#boot(index, disk, EMPTY, []);
+    checkFields(member.peer);
+    const before = this.#intern(member);
+    return this.happen(before, { kind: "crash", checkpointed: false }).member;
+  }
+
+  facts(member: number): Facts {
+    const facts = this.#facts[member];
+    if (facts === undefined) throw new Error(`no member state ${member}`);
+    return facts;
+  }
+
+  /** The number of something that may happen; the same one for the same thing. */
+  happening(happening: Happening): number {
+    return this.#happenings.id(Object.values(happening).join(), () => happening);
+  }
+
+  happen(member: number, happening: Happening): Outcome {
+    return this.outcome(member, this.happening(happening));
+  }
+
+  outcome(member: number, happening: number): Outcome {
+    const known = this.#outcomes[this.#outcomeOf.get(member, happening)];
+    if (known !== undefined) return known;
+    const outcome = this.carryOut(member, this.#happenings.at(happening));
+    this.#outcomeOf.set(member, happening, this.#outcomes.length);
+    this.#outcomes.push(outcome);
+    return outcome;
+  }
+
+  /** Carries it out by the real code, looked up or not. */
+  carryOut(id: number, happening: Happening): Outcome {
+    const before = this.#known.at(id);
+    const member = this.#copy(before);
+    const sends: number[] = [];
+    try {
+      this.#do(member, happening, sends);
+      const after =
+        happening.kind === "crash" ? this.#restart(member, happening.checkpointed, sends) : member;
+      this.#check(before, after);
+      return { member: this.#intern(after), sends, broken: undefined };
+    } catch (failure) {
+      if (failure instanceof Violation) return { member: id, sends: [], broken: failure };
+      // With its assertions off, a broken core fails in other ways.
+      const broken = new Violation("halt", failure instanceof Error ? failure.message : String(failure));
+      return { member: id, sends: [], broken };
+    }
+  }
+
+  /** The same state in an ensemble whose servers have other names: old index to new. */
+  rename(member: number, permutation: number, indices: readonly number[]): number {
+    this.#renamed[permutation] ??= new Ints();
+    const table = this.#renamed[permutation];
+    while (table.length <= member) table.push(-1);
+    const known = table.at(member);
+    if (known >= 0) return known;
+    const made = this.#intern(this.#copy(this.#known.at(member), { indices }));
+    table.set(member, made);
+    return made;
+  }
+
+  /** The same state with the attempts of one learner's sessions counted from 1. `alive`: a bit for each. */
+  rankAttempts(member: number, learner: number, alive: number): number {
+    const key = learner * 65536 + alive;
+    const known = this.#ranked.get(member, key);
+    if (known >= 0) return known;
+    const made = this.#intern(this.#copy(this.#known.at(member), { learner, alive }));
+    this.#ranked.set(member, key, made);
+    return made;
+  }
+
+  describe(id: number): string {
+    const { peer, disk } = this.#known.at(id);
+    const { role } = peer;
+    const { acceptedEpoch, acceptedLeader, currentEpoch, establishedEpoch } = disk.promises;
+    const what =
+      role.kind === "leading"
+        ? `leading e${role.epoch} ${role.phase}`
+        : role.kind === "learning"
+          ? `learning from ${role.leader} ${role.stage}`
+          : "looking";
+    const promises = `accepted=${acceptedEpoch}${acceptedEpoch > 0 ? `@${acceptedLeader}` : ""} current=${currentEpoch}`;
+    const log = `log=${this.#histories.describe(disk.history)} delivered=${format(peer.delivered)}`;
+    return `${peer.id} ${what} ${promises} established=${establishedEpoch} ${log}`;
+  }
+
+  /** For the tests: the live object behind a number, and the number of what equals it. */
+  peerOf(id: number): Peer {
+    return this.#known.at(id).peer;
+  }
+
+  copyOf(id: number): Peer {
+    return this.#copy(this.#known.at(id)).peer;
+  }
+
+  #identity(index: number): Identity {
+    const identity = this.#identities[index];
+    if (identity === undefined) throw new Error(`no server ${index}`);
+    return identity;
+  }
+
+  #copy(from: Member, how: { indices?: readonly number[]; learner?: number; alive?: number } = {}): Member {
+    const { indices, learner, alive } = how;
+    const renameId = (id: ServerId): ServerId =>
+      indices === undefined ? id : makeServerId((indices[id - 1] ?? 0) + 1);
+    const reader = new LocalReader(this.#histories);
+    const id = renameId(from.peer.id);
+    const peer = copyPeer(from.peer, {
+      identity: this.#identity(id - 1),
+      reader,
+      renameId,
+      renameAttempt: (of, attempt) => (of - 1 === learner ? rank(alive ?? 0, attempt) : attempt),
+      flow: this.#ensemble.flow,
+    });
+    const disk = { ...from.disk, promises: peer.promises };
+    const member: Member = { peer, disk, delivered: from.delivered, acked: from.acked };
+    reader.readFrom(member);
+    return member;
+  }
+
+  #intern(member: Member): number {
+    const { disk, delivered, acked, peer } = member;
+    const code = encodePeer(peer, this.#ensemble.flow);
+    code.push(disk.history, delivered, disk.staged.length);
+    for (const page of disk.staged) code.push(page.length, ...page);
+    code.push(...acked);
+    const id = this.#known.id(code.join(), () => this.#copy(member));
+    if (id === this.#facts.length) this.#facts.push(this.#factsOf(this.#known.at(id)));
+    return id;
+  }
+
+  #factsOf({ peer, disk, delivered, acked }: Member): Facts {
+    const { role } = peer;
+    const slots = new Array<number>(this.count).fill(0);
+    if (role.kind === "leading")
+      for (const slot of role.slots.values()) slots[slot.id - 1] = slot.session.attempt;
+    return {
+      role: role.kind,
+      isEstablished: role.kind === "leading" && role.phase === "broadcast",
+      leader: role.kind === "learning" ? role.leader - 1 : -1,
+      attempt: role.kind === "learning" ? role.session.attempt : 0,
+      slots,
+      promises: disk.promises,
+      history: disk.history,
+      delivered: this.#histories.through(disk.history, peer.delivered) ?? EMPTY,
+      deliveredEver: delivered,
+      acked,
+      canCheckpoint: compareZxid(disk.applied, peer.delivered) < 0,
+      canCompact: compareZxid(disk.base, peer.delivered) < 0,
+    };
+  }
+
+  #boot(index: number, disk: Disk, delivered: number, acked: readonly number[]): Member {
+    const reader = new LocalReader(this.#histories);
+    const { options, config } = this.#identity(index);
+    const outline = this.#histories.outline(disk.history, disk.base);
+    const peer = createPeer(
+      { promises: disk.promises, config, outline, applied: disk.applied },
+      options,
+      reader,
+    );
+    const member = { peer, disk, delivered, acked };
+    reader.readFrom(member);
+    return member;
+  }
+
+  #restart(from: Member, checkpointed: boolean, sends: number[]): Member {
+    const applied = checkpointed ? from.peer.delivered : from.disk.applied;
+    const member = this.#boot(from.peer.id - 1, { ...from.disk, applied }, from.delivered, from.acked);
+    this.#step(member, { kind: "booted" }, sends);
+    return member;
+  }
+
+  #do(member: Member, happening: Happening, sends: number[]): void {
+    const { peer } = member;
+    const { role } = peer;
+    switch (happening.kind) {
+      case "receive":
+        this.#receive(member, happening.from, happening.packet, sends);
+        return;
+      case "lead":
+      case "follow": {
+        if (role.kind !== "looking") throw new Error("only a looking member decides");
+        const leader = happening.kind === "lead" ? peer.id : makeServerId(happening.leader + 1);
+        role.vote = { leader, lastZxid: ZERO_ZXID, currentEpoch: 0 };
+        role.decideAt = 0;
+        this.#step(member, { kind: "ticked" }, sends);
+        return;
+      }
+      case "giveUp":
+        if (role.kind === "learning") {
+          role.lastHeard = longAgo;
+          role.leaderKnown = true;
+          role.epochBy = 0;
+        } else if (role.kind === "leading") {
+          role.since = longAgo;
+        }
+        this.#step(member, { kind: "ticked" }, sends);
+        return;
+      case "expel":
+      case "ping": {
+        if (role.kind !== "leading") throw new Error("only a leader has learners");
+        // Nobody else has been silent.
+        for (const id of peer.others) role.contact.set(id, 0);
+        const slot =
+          happening.kind === "expel" ? role.slots.get(makeServerId(happening.learner + 1)) : undefined;
+        if (slot !== undefined) slot.lastHeard = longAgo;
+        if (happening.kind === "ping") role.pingedAt = longAgo;
+        this.#step(member, { kind: "ticked" }, sends);
+        return;
+      }
+      case "propose":
+        this.#step(member, { kind: "submitted", payloads: [Uint8Array.of(happening.payload)] }, sends);
+        return;
+      case "compact": {
+        const { delivered } = peer;
+        this.#step(member, { kind: "checkpointed", applied: delivered }, sends);
+        member.disk.applied = delivered;
+        this.#step(member, { kind: "compacted", base: delivered }, sends);
+        member.disk.base = delivered;
+        return;
+      }
+      case "crash":
+        return;
+    }
+  }
+
+  #receive(member: Member, index: number, number: number, sends: number[]): void {
+    const { peer } = member;
+    const from = makeServerId(index + 1);
+    const packet = this.#channels.packetAt(number);
+    if (packet === undefined) {
+      const reason = number === RESTARTED ? "restarted" : "lost";
+      this.#step(member, { kind: "linkDown", peer: from, reason }, sends);
+      return;
+    }
+    const owner = packet.session.incarnation === SENDER ? from : peer.id;
+    const session = { incarnation: owner, attempt: packet.session.attempt };
+    this.#step(member, { kind: "received", from, packet: { ...packet, session }, fresh: true }, sends);
+  }
+
+  #step(member: Member, event: PeerEvent, sends: number[]): void {
+    const { peer } = member;
+    peer.attempts = attemptMax - 1;
+    const delivered = peer.delivered;
+    const duties = step(peer, event);
+    if (duties.halt !== undefined) violate("halt", duties.halt);
+    for (const op of duties.store) this.#write(member, op);
+    this.#deliver(member, delivered, duties);
+    const { acceptedEpoch, currentEpoch } = member.disk.promises;
+    const last = this.#histories.zxid(member.disk.history);
+    if (acceptedEpoch === currentEpoch && last.epoch === currentEpoch && last.counter > 0) {
+      const acked = Array.from(
+        { length: Math.max(member.acked.length, last.epoch + 1) },
+        (_, i) => member.acked[i] ?? 0,
+      );
+      acked[last.epoch] = Math.max(acked[last.epoch] ?? 0, last.counter);
+      member.acked = acked;
+    }
+    for (const { to, packet } of duties.send) {
+      if (packet.kind === "notify" || (packet.kind === "received" && !this.#ensemble.flow)) continue;
+      const { incarnation, attempt } = packet.session;
+      const session = { incarnation: incarnation === peer.id ? SENDER : RECEIVER, attempt };
+      sends.push(to - 1, this.#channels.packet({ ...packet, session }));
+    }
+  }
+
+  #write({ disk }: Member, op: StoreOp): void {
+    switch (op.kind) {
+      case "promises":
+        disk.promises = op.promises;
+        return;
+      case "append":
+        if (!equalZxid(op.prev, this.#histories.zxid(disk.history)))
+          violate("I6", "an append behind another txn");
+        disk.history = this.#histories.appendBatch(disk.history, op.batch);
+        return;
+      case "truncate":
+        disk.history =
+          this.#histories.through(disk.history, op.after) ?? violate("I8", "a truncation to nowhere");
+        return;
+      case "discardStaging":
+        disk.staged = [];
+        return;
+      case "stagePage":
+        if (op.page !== disk.staged.length) violate("I9", "a page out of order");
+        disk.staged = [...disk.staged, op.bytes];
+        return;
+      case "installSnapshot":
+        this.#install(disk, op.zxid, op.pages);
+        return;
+      case "fence":
+        return;
+    }
+  }
+
+  #install(disk: Disk, zxid: Zxid, pages: number): void {
+    const [history, ...rest] = disk.staged.map((bytes) => this.#histories.readPage(bytes));
+    if (history === undefined || disk.staged.length !== pages)
+      violate("I9", "a snapshot without all its pages");
+    if (rest.some((other) => other !== history)) violate("I9", "pages of two snapshots");
+    if (!equalZxid(this.#histories.zxid(history), zxid)) violate("I9", "a snapshot under another label");
+    disk.history = history;
+    disk.base = zxid;
+    disk.applied = zxid;
+    disk.staged = [];
+  }
+
+  #deliver(member: Member, before: Zxid, duties: Duties): void {
+    const start = duties.reloaded ?? before;
+    const end = duties.deliver?.through ?? start;
+    if (duties.deliver !== undefined && !equalZxid(duties.deliver.after, start))
+      violate("B3", "a gap in what is delivered");
+    if (!equalZxid(end, member.peer.delivered))
+      violate("B3", "the peer delivers something else than it says");
+    const delivered = this.#histories.through(member.disk.history, end);
+    if (delivered === undefined) violate("B3", `${format(end)} is delivered and not in the log`);
+    if (this.#histories.depth(delivered) > this.#histories.depth(member.delivered))
+      member.delivered = delivered;
+  }
+
+  /** What holds of any member, whatever it was told. */
+  #check(before: Member, after: Member): void {
+    const { peer, disk } = after;
+    const { acceptedEpoch, acceptedLeader, currentEpoch, establishedEpoch } = disk.promises;
+    const old = before.disk.promises;
+    const who = `member ${peer.id}`;
+    if (acceptedEpoch < old.acceptedEpoch) violate("I2", `${who}: acceptedEpoch went back`);
+    if (currentEpoch < old.currentEpoch) violate("I2", `${who}: currentEpoch went back`);
+    if (establishedEpoch < old.establishedEpoch) violate("I2", `${who}: establishedEpoch went back`);
+    if (currentEpoch > acceptedEpoch) violate("I2", `${who}: currentEpoch above acceptedEpoch`);
+    if (establishedEpoch > currentEpoch) violate("I2", `${who}: establishedEpoch above currentEpoch`);
+    // The epoch never goes back, so a promise of it to two can only be one after the other.
+    if (acceptedEpoch === old.acceptedEpoch && acceptedLeader !== old.acceptedLeader)
+      violate(
+        "I1",
+        `${who} promises epoch ${acceptedEpoch} to ${old.acceptedLeader} and to ${acceptedLeader}`,
+      );
+    const last = this.#histories.zxid(disk.history);
+    if (last.epoch > acceptedEpoch) violate("I2", `${who} has stored beyond its promises`);
+    if (compareZxid(disk.base, disk.applied) > 0) violate("5.4", `${who}: logBase above applied`);
+    if (compareZxid(disk.applied, last) > 0) violate("5.4", `${who}: applied above the log`);
+    if (!this.#histories.isPrefix(after.delivered, disk.history))
+      violate("I8", `${who} no longer has what it delivered: ${this.#histories.describe(after.delivered)}`);
+    const { promises } = peer;
+    if (promises.acceptedEpoch !== acceptedEpoch || promises.acceptedLeader !== acceptedLeader)
+      violate("5.4", `${who} remembers another promise than it stores`);
+    if (promises.currentEpoch !== currentEpoch || promises.establishedEpoch !== establishedEpoch)
+      violate("5.4", `${who} remembers other epochs than it stores`);
+    const stored = outlineName(this.#histories.outline(disk.history, disk.base));
+    if (stored !== outlineName(peer.history.outline))
+      violate("5.4", `${who} reports another history than it stores`);
+  }
+}
+
+/** The number of the mark that a local loss looks like. */
+export const linkLost = LOST;

@@ -1,0 +1,182 @@
+/**
+ * Breadth first through every state within the bounds.
+ *
+ * The first violation found has a shortest history, up to symmetry: nothing shorter breaks anything.
+ *
+ * @module
+ */
+
+import { Violation } from "../sim/violation.ts";
+import { type Bound, boundNames } from "./bounds.ts";
+import { Fingerprints, Ints } from "./tables.ts";
+import { type Action, type Setup, World } from "./world.ts";
+
+export interface Limits {
+  readonly statesMax: number;
+  readonly secondsMax: number;
+  /** Told now and then how far the search is. */
+  readonly progress?: ((line: string) => void) | undefined;
+}
+
+export interface Report {
+  readonly states: number;
+  readonly transitions: number;
+  /** Transitions to a state seen before. */
+  readonly duplicates: number;
+  /** Steps of the longest shortest history. */
+  readonly depth: number;
+  readonly seconds: number;
+  /** Whether every state within the bounds was visited. */
+  readonly complete: boolean;
+  /** The bounds that kept something from happening. */
+  readonly cut: readonly Bound[];
+  /** States of single members, and steps of the real core that were carried out (others were looked up). */
+  readonly memberStates: number;
+  readonly coreSteps: number;
+  readonly packets: number;
+  readonly channels: number;
+  readonly ghosts: number;
+  /** Expected number of pairs of states taken for one. */
+  readonly collisions: number;
+  readonly violation: Found | undefined;
+}
+
+export interface Found {
+  readonly invariant: string;
+  readonly message: string;
+  /** The shortest history, one command a line, and the state it leads to. */
+  readonly scenario: readonly string[];
+}
+
+/** Everything that led to a state: its parent, and which of the parent's actions. */
+class Ancestry {
+  readonly parents = new Ints();
+  readonly choices = new Ints();
+}
+
+export function search(setup: Setup, limits: Limits): Report {
+  const world = new World(setup);
+  const seen = new Fingerprints();
+  const ancestry = new Ancestry();
+  const started = performance.now();
+  let transitions = 0;
+  let depth = 0;
+  let violation: Found | undefined;
+  let complete = true;
+  let level = new Ints();
+  let firstOfLevel = 0;
+
+  const found = (failure: unknown, state: number, choice: number): Found => {
+    if (!(failure instanceof Violation)) throw failure;
+    const scenario = retell(setup, ancestry, state, choice);
+    return { invariant: failure.invariant, message: failure.message, scenario };
+  };
+
+  const add = (state: Int32Array, parent: number, choice: number, next: Ints): void => {
+    if (!seen.add(state)) return;
+    ancestry.parents.push(parent);
+    ancestry.choices.push(choice);
+    next.pushAll(state);
+  };
+
+  add(world.first(), -1, 0, level);
+  const state = new Int32Array(world.width);
+  levels: while (level.length > 0) {
+    const next = new Ints();
+    const size = level.length / world.width;
+    for (let i = 0; i < size; i++) {
+      level.copy(i * world.width, state);
+      const actions = world.actions(state);
+      for (const [choice, action] of actions.entries()) {
+        transitions += 1;
+        try {
+          add(world.after(state, action), firstOfLevel + i, choice, next);
+        } catch (failure) {
+          violation = found(failure, firstOfLevel + i, choice);
+          break levels;
+        }
+      }
+      if ((i & 1023) === 0 && isOver()) {
+        complete = false;
+        break levels;
+      }
+    }
+    firstOfLevel += size;
+    level = next;
+    if (level.length > 0) depth += 1;
+    limits.progress?.(
+      `depth ${depth}: ${level.length / world.width} states, ${seen.size} in all, ${elapsed().toFixed(1)} s`,
+    );
+  }
+
+  function elapsed(): number {
+    return (performance.now() - started) / 1000;
+  }
+
+  function isOver(): boolean {
+    return seen.size > limits.statesMax || elapsed() > limits.secondsMax;
+  }
+
+  const states = seen.size;
+  return {
+    states,
+    transitions,
+    duplicates: transitions - states + 1,
+    depth,
+    seconds: elapsed(),
+    complete: complete && violation === undefined,
+    cut: boundNames.filter((bound) => world.cut.has(bound)),
+    memberStates: world.members.states,
+    coreSteps: world.members.steps,
+    packets: world.channels.packets,
+    channels: world.channels.lists,
+    ghosts: world.ghosts.size,
+    collisions: states ** 2 / 2 ** 65,
+    violation,
+  };
+}
+
+/** The history that leads to a state and one action further, under the names the servers began with. */
+function retell(setup: Setup, ancestry: Ancestry, last: number, choice: number): string[] {
+  const choices = [choice];
+  for (let state = last; state > 0; state = ancestry.parents.at(state))
+    choices.unshift(ancestry.choices.at(state));
+  const world = new World(setup);
+  // Canonical index to the index it had in the beginning.
+  let names = Array.from({ length: world.count }, (_, i) => i);
+  let state = world.first();
+  names = renamed(names, world.permutation(world.renaming));
+  const lines: string[] = [];
+  for (const taken of choices) {
+    const action: Action | undefined = world.actions(state)[taken];
+    if (action === undefined) throw new Error("a history repeats itself");
+    lines.push(world.describe(action, state, (index) => (names[index] ?? 0) + 1));
+    try {
+      state = Int32Array.from(world.after(state, action));
+      names = renamed(names, world.permutation(world.renaming));
+    } catch (failure) {
+      if (!(failure instanceof Violation)) throw failure;
+      lines.push("----", ...describeState(world, state, names), `broken: ${failure.message}`);
+    }
+  }
+  return lines;
+}
+
+/** The members as they were before the last command, named as they are in the present state. */
+function describeState(world: World, state: Int32Array, names: readonly number[]): string[] {
+  const lines = names.map((name, index) => {
+    const { role, promises, history } = world.facts(state, index);
+    const { acceptedEpoch, acceptedLeader, currentEpoch, establishedEpoch } = promises;
+    const to = acceptedLeader === 0 ? "nobody" : `${(names[acceptedLeader - 1] ?? 0) + 1}`;
+    const epochs = `accepted=${acceptedEpoch} of ${to} current=${currentEpoch} established=${establishedEpoch}`;
+    return `${name + 1} ${role} ${epochs} log: ${world.histories.describe(history)}`;
+  });
+  return [...lines.sort(), "(before the last command)"];
+}
+
+/** `names[i]`: what member `i` was called in the beginning. */
+function renamed(names: readonly number[], indices: readonly number[]): number[] {
+  const next = [...names];
+  for (const [old, now] of indices.entries()) next[now] = names[old] ?? 0;
+  return next;
+}

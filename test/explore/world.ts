@@ -1,0 +1,476 @@
+/**
+ * The world of the search: members, the channels between them, and everything that may happen next.
+ *
+ * A state is a short vector of numbers: each member, each channel, what the checkers remember, and how
+ * often each bounded thing has happened.
+ *
+ * What the channels allow, as the links' guarantees L1 to L3 have it: packets of one association arrive in
+ * order and without gaps; an end gives the association up at any time and sees it at once, the other end
+ * sees it later, or never. What was under way to it may still arrive before that, or any part of it; what
+ * it sends meanwhile is lost. A crash is the same with a new incarnation. It is one event with the
+ * restart: a member that is down does nothing that one that looks and is not heard could not do.
+ *
+ * A step is persisted and sent in one: a crash before it was persisted is a crash before the step, one
+ * after it was persisted and before it was sent is a crash of which nothing sent arrives. All three are
+ * therefore in the search, and so is every part of a step's packets.
+ *
+ * Symmetry: a state is replaced by the least of all renamings of its servers, voters among voters and
+ * observers among observers. That is sound here because the core compares server ids for equality only,
+ * with two exceptions that cannot be met: the order of votes (no votes are sent), and the spreading of
+ * waiting times (time is free). Sessions are renamed too: only equality of attempts is ever asked.
+ *
+ * @module
+ */
+
+import { violate } from "../sim/violation.ts";
+import { type Bound, type Bounds, boundNames, use, used } from "./bounds.ts";
+import { Channels, EMPTY_LIST, isRanked, LOST, RESTARTED } from "./channels.ts";
+import { Ghosts } from "./ghosts.ts";
+import { Histories } from "./histories.ts";
+import { type Ensemble, type Facts, type Happening, linkLost, Members } from "./members.ts";
+import { PairMap } from "./tables.ts";
+
+export interface Setup extends Ensemble {
+  readonly bounds: Bounds;
+  /** Keeps packets that nobody will take in their channels, so that the code that drops them is run. */
+  readonly keepDead: boolean;
+  readonly symmetry: boolean;
+}
+
+/** Something that may happen in the world. Numbers below are indices of members. */
+export type Action =
+  /** The first thing in the channel. */
+  | { readonly kind: "deliver"; readonly from: number; readonly to: number }
+  /** The end of the association, before what was under way. */
+  | { readonly kind: "lose"; readonly from: number; readonly to: number }
+  | { readonly kind: "linkdown"; readonly at: number; readonly peer: number }
+  | { readonly kind: "crash"; readonly at: number; readonly checkpointed: boolean }
+  | { readonly kind: "lead"; readonly at: number }
+  | { readonly kind: "follow"; readonly at: number; readonly leader: number }
+  | { readonly kind: "giveUp"; readonly at: number }
+  | { readonly kind: "expel"; readonly at: number; readonly learner: number }
+  | { readonly kind: "propose"; readonly at: number }
+  | { readonly kind: "ping"; readonly at: number }
+  | { readonly kind: "compact"; readonly at: number };
+
+const proposals = boundNames.indexOf("proposals");
+
+function permutations(of: readonly number[]): number[][] {
+  if (of.length === 0) return [[]];
+  return of.flatMap((first) =>
+    permutations(of.filter((other) => other !== first)).map((rest) => [first, ...rest]),
+  );
+}
+
+export class World {
+  readonly setup: Setup;
+  readonly count: number;
+  readonly width: number;
+  readonly histories = new Histories();
+  readonly channels = new Channels();
+  readonly members: Members;
+  readonly ghosts: Ghosts;
+  /** Which bound kept something from happening. */
+  readonly cut = new Set<Bound>();
+  /** Old index to new; the first changes nothing. */
+  readonly #permutations: readonly (readonly number[])[];
+  readonly #receiving = new PairMap();
+  /** The state under construction, and the renaming tried against the best so far. */
+  readonly #next: Int32Array;
+  #best: Int32Array;
+  #tried: Int32Array;
+  #state: Int32Array;
+  /** The permutation that made the last canonical state. */
+  renaming = 0;
+
+  constructor(setup: Setup) {
+    this.setup = setup;
+    this.members = new Members(setup, this.histories, this.channels);
+    this.ghosts = new Ghosts(this.histories);
+    this.count = this.members.count;
+    this.width = this.count + this.count * this.count + 2;
+    this.#next = new Int32Array(this.width);
+    this.#best = new Int32Array(this.width);
+    this.#tried = new Int32Array(this.width);
+    this.#state = new Int32Array(this.width);
+    const voters = Array.from({ length: setup.voters }, (_, i) => i);
+    const observers = Array.from({ length: setup.observers }, (_, i) => setup.voters + i);
+    const all = permutations(voters).flatMap((some) =>
+      permutations(observers).map((rest) => [...some, ...rest]),
+    );
+    this.#permutations = setup.symmetry ? all : all.slice(0, 1);
+  }
+
+  /** Everybody has just started, with nothing stored. */
+  first(): Int32Array {
+    this.#next.fill(0);
+    this.#next[this.#ghostAt] = this.ghosts.first();
+    for (let i = 0; i < this.count; i++) this.#next[i] = this.members.first(i);
+    // A lone voter leads at once.
+    for (let i = 0; i < this.count; i++)
+      this.#observe(i, this.members.facts(this.#blank(i)), this.facts(this.#next, i));
+    return Int32Array.from(this.#canonical());
+  }
+
+  /** The state after an action; valid until the next call. Canonical, unless `raw`. */
+  after(state: Int32Array, action: Action, raw = false): Int32Array {
+    this.#next.set(state);
+    this.#do(action);
+    this.#tidy();
+    return raw ? this.#next : this.#canonical();
+  }
+
+  /** The old-to-new indices of a renaming. */
+  permutation(renaming: number): readonly number[] {
+    return this.#permutations[renaming] ?? [];
+  }
+
+  get permutations(): number {
+    return this.#permutations.length;
+  }
+
+  facts(state: Int32Array, index: number): Facts {
+    return this.members.facts(state[index] ?? 0);
+  }
+
+  channel(state: Int32Array, from: number, to: number): number {
+    return state[this.#channelAt(from, to)] ?? 0;
+  }
+
+  ghost(state: Int32Array): number {
+    return state[this.#ghostAt] ?? 0;
+  }
+
+  /** Everything that may happen in a state, within the bounds. */
+  actions(state: Int32Array): Action[] {
+    const actions: Action[] = [];
+    this.#state = state;
+    for (let at = 0; at < this.count; at++) {
+      this.#deliveries(actions, at);
+      this.#decisions(actions, at);
+      this.#failures(actions, at);
+    }
+    return actions;
+  }
+
+  #deliveries(actions: Action[], to: number): void {
+    for (let from = 0; from < this.count; from++) {
+      if (from === to) continue;
+      const list = this.channel(this.#state, from, to);
+      if (list === EMPTY_LIST) continue;
+      actions.push({ kind: "deliver", from, to });
+      if (this.channels.fromMark(list) !== list && this.channels.mark(list) >= 0)
+        actions.push({ kind: "lose", from, to });
+    }
+  }
+
+  #decisions(actions: Action[], at: number): void {
+    const facts = this.facts(this.#state, at);
+    if (facts.role === "leading") {
+      if (facts.isEstablished) this.#offer(actions, "proposals", { kind: "propose", at });
+      if (facts.isEstablished && this.count > 1) this.#offer(actions, "pings", { kind: "ping", at });
+    } else if (facts.role === "looking") {
+      // Following one that does not lead yet is following it later: nothing else happens to the follower.
+      for (let leader = 0; leader < this.setup.voters; leader++) {
+        if (leader !== at && this.facts(this.#state, leader).role === "leading")
+          this.#offer(actions, "follows", { kind: "follow", at, leader });
+      }
+      if (at < this.setup.voters) this.#offer(actions, "epochs", { kind: "lead", at });
+    }
+    if (facts.canCompact) this.#offer(actions, "compactions", { kind: "compact", at });
+  }
+
+  #failures(actions: Action[], at: number): void {
+    const facts = this.facts(this.#state, at);
+    const canGiveUp = facts.role === "learning" || (facts.role === "leading" && this.setup.voters > 1);
+    if (canGiveUp) this.#offer(actions, "timeouts", { kind: "giveUp", at });
+    for (let peer = 0; peer < this.count; peer++) {
+      if (peer === at) continue;
+      if ((facts.slots[peer] ?? 0) > 0)
+        this.#offer(actions, "timeouts", { kind: "expel", at, learner: peer });
+      const isIdle =
+        this.channel(this.#state, at, peer) === EMPTY_LIST &&
+        this.channel(this.#state, peer, at) === EMPTY_LIST;
+      if (!isIdle || this.#concerns(facts, peer))
+        this.#offer(actions, "linkdowns", { kind: "linkdown", at, peer });
+    }
+    this.#offer(actions, "crashes", { kind: "crash", at, checkpointed: false });
+    if (facts.canCheckpoint) this.#offer(actions, "crashes", { kind: "crash", at, checkpointed: true });
+  }
+
+  #offer(actions: Action[], bound: Bound, action: Action): void {
+    const place = boundNames.indexOf(bound);
+    if (used(this.#state[this.#countsAt] ?? 0, place) < this.setup.bounds[bound]) actions.push(action);
+    else this.cut.add(bound);
+  }
+
+  /** Whether the end of the link to `peer` means anything to a member. */
+  #concerns(facts: Facts, peer: number): boolean {
+    return facts.leader === peer || (facts.slots[peer] ?? 0) > 0;
+  }
+
+  get #ghostAt(): number {
+    return this.width - 2;
+  }
+
+  get #countsAt(): number {
+    return this.width - 1;
+  }
+
+  #channelAt(from: number, to: number): number {
+    return this.count + from * this.count + to;
+  }
+
+  #blank(index: number): number {
+    return this.members.first(index);
+  }
+
+  #do(action: Action): void {
+    switch (action.kind) {
+      case "deliver":
+        this.#deliver(action.from, action.to);
+        return;
+      case "lose": {
+        const at = this.#channelAt(action.from, action.to);
+        this.#next[at] = this.channels.fromMark(this.#next[at] ?? 0);
+        this.#deliver(action.from, action.to);
+        return;
+      }
+      case "linkdown":
+        this.#use("linkdowns");
+        this.#linkDown(action.at, action.peer);
+        return;
+      case "crash":
+        this.#use("crashes");
+        this.#crash(action.at, action.checkpointed);
+        return;
+      case "lead":
+        this.#use("epochs");
+        this.#happen(action.at, { kind: "lead" });
+        return;
+      case "follow":
+        this.#use("follows");
+        this.#happen(action.at, { kind: "follow", leader: action.leader });
+        return;
+      case "giveUp":
+        this.#use("timeouts");
+        this.#happen(action.at, { kind: "giveUp" });
+        return;
+      case "expel":
+        this.#use("timeouts");
+        this.#happen(action.at, { kind: "expel", learner: action.learner });
+        return;
+      case "propose": {
+        // No two proposals of a history have the same payload.
+        const payload = used(this.#next[this.#countsAt] ?? 0, proposals) + 1;
+        this.#use("proposals");
+        this.#happen(action.at, { kind: "propose", payload });
+        return;
+      }
+      case "ping":
+        this.#use("pings");
+        this.#happen(action.at, { kind: "ping" });
+        return;
+      case "compact":
+        this.#use("compactions");
+        this.#happen(action.at, { kind: "compact" });
+        return;
+    }
+  }
+
+  #use(bound: Bound): void {
+    this.#next[this.#countsAt] = use(this.#next[this.#countsAt] ?? 0, boundNames.indexOf(bound));
+  }
+
+  #happen(at: number, happening: Happening): void {
+    this.#carryOut(at, this.members.happening(happening));
+  }
+
+  #carryOut(at: number, happening: number): void {
+    const before = this.facts(this.#next, at);
+    const { member, sends, broken } = this.members.outcome(this.#next[at] ?? 0, happening);
+    if (broken !== undefined) throw broken;
+    this.#next[at] = member;
+    for (let i = 0; i < sends.length; i += 2) this.#send(at, sends[i] ?? 0, sends[i + 1] ?? 0);
+    this.#observe(at, before, this.members.facts(member));
+  }
+
+  #send(from: number, to: number, packet: number): void {
+    // The other end has ended this association and takes nothing of it.
+    if (this.channels.mark(this.channel(this.#next, to, from)) >= 0) return;
+    const at = this.#channelAt(from, to);
+    this.#next[at] = this.channels.append(this.#next[at] ?? 0, packet);
+  }
+
+  #observe(index: number, before: Facts, after: Facts): void {
+    if (before === after) return;
+    const voters: Facts[] = [];
+    for (let i = 0; i < this.setup.voters; i++) voters.push(this.facts(this.#next, i));
+    const ghost = this.#next[this.#ghostAt] ?? 0;
+    this.#next[this.#ghostAt] = this.ghosts.observe(ghost, { index, before, after, voters });
+  }
+
+  #deliver(from: number, to: number): void {
+    const at = this.#channelAt(from, to);
+    const list = this.#next[at] ?? 0;
+    const [packet = LOST] = this.channels.entries(list);
+    this.#next[at] = this.channels.drop(list, 1);
+    this.#carryOut(to, this.#receiptOf(from, packet));
+  }
+
+  #receiptOf(from: number, packet: number): number {
+    const known = this.#receiving.get(from, packet);
+    if (known >= 0) return known;
+    const made = this.members.happening({ kind: "receive", from, packet });
+    this.#receiving.set(from, packet, made);
+    return made;
+  }
+
+  /** The end at `at` gives up, with whatever the other end has already given up. */
+  #linkDown(at: number, peer: number): void {
+    const incoming = this.#channelAt(peer, at);
+    const list = this.#next[incoming] ?? 0;
+    const mark = this.channels.mark(list);
+    if (mark === RESTARTED) {
+      // The news of the restart is still to come.
+      this.#next[incoming] = this.channels.fromMark(list);
+    } else if (mark === LOST) {
+      // Both ends give the same association up, and meet in the next.
+      this.#next[incoming] = this.channels.drop(this.channels.fromMark(list), 1);
+    } else {
+      this.#next[incoming] = EMPTY_LIST;
+      const outgoing = this.#channelAt(at, peer);
+      this.#next[outgoing] = this.channels.appendMark(this.#next[outgoing] ?? 0, LOST);
+    }
+    this.#carryOut(at, this.#receiptOf(peer, linkLost));
+  }
+
+  #crash(at: number, checkpointed: boolean): void {
+    for (let peer = 0; peer < this.count; peer++) {
+      if (peer === at) continue;
+      this.#next[this.#channelAt(peer, at)] = EMPTY_LIST;
+      const outgoing = this.#channelAt(at, peer);
+      this.#next[outgoing] = this.channels.appendMark(this.#next[outgoing] ?? 0, RESTARTED);
+    }
+    this.#happen(at, { kind: "crash", checkpointed });
+  }
+
+  /** Takes out what has no influence on the future. */
+  #tidy(): void {
+    for (let from = 0; from < this.count; from++)
+      for (let to = 0; to < this.count; to++) if (from !== to) this.#tidyChannel(from, to);
+    for (let learner = 0; learner < this.count; learner++) this.#tidyAttempts(learner);
+  }
+
+  #tidyChannel(from: number, to: number): void {
+    const at = this.#channelAt(from, to);
+    const before = this.#next[at] ?? 0;
+    if (before === EMPTY_LIST) return;
+    const receiver = this.facts(this.#next, to);
+    let list = before;
+    if (!this.setup.keepDead) {
+      list = this.channels.filter(list, receiver.attempt, receiver.slots[from] ?? 0);
+      if (list !== before) this.#isHygienic(from, to, before, list);
+    }
+    // The end of a link that means nothing to its receiver might as well have been heard.
+    while (!this.#concerns(receiver, from) && (this.channels.entries(list)[0] ?? LOST + 2) <= RESTARTED)
+      list = this.channels.drop(list, 1);
+    this.#next[at] = list;
+  }
+
+  /** I10: a packet of an ended session changes nothing. Checked when it is taken out of its channel. */
+  #isHygienic(from: number, to: number, before: number, after: number): void {
+    const kept = this.channels.entries(after);
+    for (const packet of this.channels.entries(before)) {
+      if (kept.includes(packet)) continue;
+      const member = this.#next[to] ?? 0;
+      const outcome = this.members.outcome(member, this.#receiptOf(from, packet));
+      if (outcome.member === member && outcome.sends.length === 0 && outcome.broken === undefined) continue;
+      violate(
+        "I10",
+        `member ${to + 1} acts on ${this.channels.name(packet)} of an ended session with ${from + 1}`,
+      );
+    }
+  }
+
+  #tidyAttempts(learner: number): void {
+    let alive = 1 << this.facts(this.#next, learner).attempt;
+    for (let other = 0; other < this.count; other++) {
+      if (other === learner) continue;
+      alive |= 1 << (this.facts(this.#next, other).slots[learner] ?? 0);
+      alive |= this.channels.senders(this.channel(this.#next, learner, other));
+      alive |= this.channels.receivers(this.channel(this.#next, other, learner));
+    }
+    // Attempt 0 is none.
+    alive &= ~1;
+    if (isRanked(alive)) return;
+    for (let other = 0; other < this.count; other++) {
+      this.#next[other] = this.members.rankAttempts(this.#next[other] ?? 0, learner, alive);
+      if (other === learner) continue;
+      const outgoing = this.#channelAt(learner, other);
+      this.#next[outgoing] = this.channels.renameAttempts(this.#next[outgoing] ?? 0, alive, -1 & 0xffff);
+      const incoming = this.#channelAt(other, learner);
+      this.#next[incoming] = this.channels.renameAttempts(this.#next[incoming] ?? 0, -1 & 0xffff, alive);
+    }
+  }
+
+  /** The least of all renamings. */
+  #canonical(): Int32Array {
+    this.renaming = 0;
+    this.#best.set(this.#next);
+    for (let p = 1; p < this.#permutations.length; p++) {
+      this.#rename(p);
+      if (!isLess(this.#tried, this.#best)) continue;
+      const swapped = this.#best;
+      this.#best = this.#tried;
+      this.#tried = swapped;
+      this.renaming = p;
+    }
+    return this.#best;
+  }
+
+  #rename(p: number): void {
+    const indices = this.#permutations[p] ?? [];
+    const tried = this.#tried;
+    for (let i = 0; i < this.count; i++) {
+      const to = indices[i] ?? 0;
+      tried[to] = this.members.rename(this.#next[i] ?? 0, p, indices);
+      for (let j = 0; j < this.count; j++)
+        tried[this.#channelAt(to, indices[j] ?? 0)] = this.#next[this.#channelAt(i, j)] ?? 0;
+    }
+    tried[this.#ghostAt] = this.ghosts.rename(this.#next[this.#ghostAt] ?? 0, p, indices);
+    tried[this.#countsAt] = this.#next[this.#countsAt] ?? 0;
+  }
+
+  describe(action: Action, state: Int32Array, name: (index: number) => number): string {
+    switch (action.kind) {
+      case "deliver":
+      case "lose": {
+        const list = this.channel(state, action.from, action.to);
+        const from = action.kind === "lose" ? this.channels.fromMark(list) : list;
+        const [packet = LOST] = this.channels.entries(from);
+        const lost = action.kind === "lose" ? " before what was under way" : "";
+        return `deliver ${name(action.from)}->${name(action.to)} ${this.channels.name(packet)}${lost}`;
+      }
+      case "linkdown":
+        return `linkdown ${name(action.at)}: the link to ${name(action.peer)}`;
+      case "crash":
+        return `crash ${name(action.at)}${action.checkpointed ? " with a checkpoint of what it delivered" : ""}`;
+      case "follow":
+        return `follow ${name(action.at)}->${name(action.leader)}`;
+      case "expel":
+        return `expel ${name(action.at)}: learner ${name(action.learner)}`;
+      default:
+        return `${action.kind} ${name(action.at)}`;
+    }
+  }
+}
+
+function isLess(a: Int32Array, b: Int32Array): boolean {
+  for (let i = 0; i < a.length; i++) {
+    const x = a[i] ?? 0;
+    const y = b[i] ?? 0;
+    if (x !== y) return x < y;
+  }
+  return false;
+}
