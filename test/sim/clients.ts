@@ -38,6 +38,9 @@ export type OpKind =
   | "remove"
   | "ephemeral"
   | "sequential"
+  /** Set and delete of what may be somebody's ephemeral. */
+  | "touch"
+  | "drop"
   | "multi"
   | "open"
   | "close"
@@ -190,7 +193,7 @@ export class Clients {
   writeReply(op: Op, zxid: Zxid, outcome: TxnOutcome): Reply {
     const { err, body } = respond(op.request, outcome);
     const failed = err !== ZkErrorCode.Ok;
-    if (failed || op.kind === "remove") return { zxid, err, value: 0, version: -1 };
+    if (failed || op.kind === "remove" || op.kind === "drop") return { zxid, err, value: 0, version: -1 };
     return { zxid, err, value: op.id, version: body?.kind === "stat" ? body.stat.version : 0 };
   }
 
@@ -294,7 +297,7 @@ function valueIn(data: Uint8Array | null): number {
 }
 
 function pathOf({ kind, path }: Wish): string {
-  if (kind === "ephemeral") return `/e${path}`;
+  if (kind === "ephemeral" || kind === "touch" || kind === "drop") return `/e${path}`;
   if (kind === "sequential") return "/s-";
   if (kind === "multi") return "/m0";
   return `/r${path}`;
@@ -310,8 +313,10 @@ function requestOf(kind: OpKind, path: string, version: number, data: Uint8Array
     case "sequential":
       return { type: OpCode.Create2, path, flags: CreateMode.PersistentSequential, ...create };
     case "set":
+    case "touch":
       return { type: OpCode.SetData, path, data, version };
     case "remove":
+    case "drop":
       return { type: OpCode.Delete, path, version };
     case "open":
       return { type: OpCode.CreateSession, timeoutMs: 10_000 };
@@ -324,7 +329,8 @@ function requestOf(kind: OpKind, path: string, version: number, data: Uint8Array
           { type: OpCode.Create, path: "/m0", flags: CreateMode.Persistent, ...create },
           { type: OpCode.SetData, path: "/m0", data, version: -1 },
           { type: OpCode.Delete, path: "/m0", version: 1 },
-          { type: OpCode.Check, path: "/", version: -1 },
+          // Fails as often as the znode is missing: then nothing of the multi may stay.
+          { type: OpCode.Check, path: "/r0", version: -1 },
         ],
       };
   }

@@ -70,8 +70,8 @@ export const mutants: readonly Mutant[] = [
     id: "M6",
     file: zab("discovery"),
     mistake: "does not compare histories on ACKEPOCH",
-    find: "if (slot.counts && compareRecency(theirs, mine) > 0)",
-    replace: "if (false)",
+    find: "if (!slot.counts || compareRecency(theirs, mine) <= 0) return;",
+    replace: "return;",
   },
   {
     id: "M7",
@@ -263,14 +263,6 @@ export const mutants: readonly Mutant[] = [
     replace: "",
   },
   {
-    id: "M38",
-    file: zab("peer"),
-    mistake: "a step that ends a role still writes for it",
-    find: '    case "submitted":\n      propose(peer, event.payloads);',
-    replace:
-      '    case "submitted":\n      if (peer.role.kind === "learning" && peer.role.stage !== "attaching") append(peer, { epoch: last(peer).epoch, first: last(peer).counter + 1, payloads: event.payloads });\n      else propose(peer, event.payloads);',
-  },
-  {
     id: "M39",
     file: zab("learner"),
     mistake: "a learner does not check the session",
@@ -377,13 +369,6 @@ export const mutants: readonly Mutant[] = [
     replace: "",
   },
   {
-    id: "M58",
-    file: shell,
-    mistake: "a reply goes to whoever waits, not to the txn's author",
-    find: "const op = this.writes.get(txn.cxid);\n    if (op === undefined || op.sessionId !== txn.sessionId) return;",
-    replace: "const op = this.writes.values().next().value;\n    if (op === undefined) return;",
-  },
-  {
     id: "M67",
     file: zab("peer-state"),
     mistake: "no penalty for a candidate that cannot be followed",
@@ -418,6 +403,7 @@ export const mutants: readonly Mutant[] = [
     mistake: "a commit bound beyond the log is forgotten",
     find: "learning.bound = maxZxid(learning.bound, bound);",
     replace: "learning.bound = maxZxid(learning.bound, minZxid(bound, last(peer)));",
+    benign: true,
   },
   {
     id: "Z1",

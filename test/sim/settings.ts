@@ -65,6 +65,8 @@ export interface Settings {
   readonly thinkMs: number;
   readonly paths: number;
   readonly reads: number;
+  /** Mostly sessions and their ephemerals, instead of registers. */
+  readonly favoursSessions: boolean;
   readonly clientTimeoutMs: number;
   readonly dataBytes: number;
 
@@ -174,6 +176,7 @@ export function drawSettings(chooser: Chooser): Settings {
     thinkMs: draw([50, 10, 200, 3]),
     paths: draw([3, 1, 8]),
     reads: draw([400_000, 100_000, 800_000]),
+    favoursSessions: draw([false, false, true]),
     clientTimeoutMs: draw([1_000, 3_000]),
     dataBytes: draw([4, 4, 40]),
 

@@ -535,6 +535,14 @@ export class Sim implements Timing {
       return this.#choose(3, Stream.Work) === 2 ? "look" : "read";
     }
     const draw = this.#choose(32, Stream.Work);
+    if (this.settings.favoursSessions) {
+      if (draw < 10) return "ephemeral";
+      if (draw < 16) return "open";
+      if (draw < 21) return "close";
+      if (draw < 24) return "touch";
+      if (draw < 27) return "drop";
+      return draw < 29 ? "set" : "multi";
+    }
     if (draw < 16) return "set";
     if (draw < 23) return "create";
     if (draw < 25) return "remove";
