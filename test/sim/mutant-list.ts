@@ -14,7 +14,8 @@ export interface Mutant {
   readonly mistake: string;
   readonly find: string;
   readonly replace: string;
-  readonly benign?: true;
+  /** Why nothing goes wrong. */
+  readonly benign?: string;
 }
 
 const zab = (name: string): string => `src/zab/${name}.ts`;
@@ -58,6 +59,7 @@ export const mutants: readonly Mutant[] = [
     mistake: "counts answers of an ended session",
     find: "if (slot === undefined || !sameSession(slot.session, packet.session)) return;",
     replace: "if (slot === undefined) return;",
+    benign: "a learner's packets of an ended session stand before its new CEPOCH in the same queue",
   },
   {
     id: "M5b",
@@ -65,6 +67,7 @@ export const mutants: readonly Mutant[] = [
     mistake: "counts answers for another epoch",
     find: "if (packet.epoch !== leading.epoch) return;",
     replace: "",
+    benign: "a new attempt of a leader has no session on record until a CEPOCH comes, behind the old answers",
   },
   {
     id: "M6",
@@ -152,6 +155,7 @@ export const mutants: readonly Mutant[] = [
     find: 'send(peer, slot.id, { kind: "newLeader", session, epoch: leading.epoch, syncEnd: stream.syncEnd });',
     replace:
       'send(peer, slot.id, { kind: "newLeader", session, epoch: leading.epoch, syncEnd: last(peer) });',
+    benign: "learner and leader both refuse another end than the one synchronized, and try again",
   },
   {
     id: "M19",
@@ -338,7 +342,7 @@ export const mutants: readonly Mutant[] = [
     mistake: "a read's index is what was delivered when it is answered, minus one",
     find: "index: peer.delivered,",
     replace: "index: peer.applied,",
-    benign: true,
+    benign: "reads wait until the index is applied, and the leader's tree stands at what it delivered",
   },
   {
     id: "M49",
@@ -381,6 +385,7 @@ export const mutants: readonly Mutant[] = [
     mistake: "election rounds go backwards",
     find: "peer.round = Math.max(peer.round, claim.round);",
     replace: "peer.round = claim.round;",
+    benign: "rounds are hints: only members that look compare them, and they agree on the highest",
   },
   {
     id: "M69",
@@ -403,7 +408,7 @@ export const mutants: readonly Mutant[] = [
     mistake: "a commit bound beyond the log is forgotten",
     find: "learning.bound = maxZxid(learning.bound, bound);",
     replace: "learning.bound = maxZxid(learning.bound, minZxid(bound, last(peer)));",
-    benign: true,
+    benign: "every later ping and proposal repeats the bound",
   },
   {
     id: "Z1",
@@ -425,13 +430,15 @@ export const mutants: readonly Mutant[] = [
     mistake: "a leader's own promise is not written",
     find: "promise(peer, { acceptedEpoch: leading.epoch, acceptedLeader: peer.id });",
     replace: "peer.promises = { ...peer.promises, acceptedEpoch: leading.epoch, acceptedLeader: peer.id };",
+    benign: "the promise is written with currentEpoch, just before the leader counts its own answer",
   },
   {
     id: "Z4",
     file: zab("learner-sync"),
-    mistake: "acks a proposal it does not store",
-    find: "      append(peer, batch);\n      return true;",
-    replace: "      return true;",
+    mistake: "acks one txn more than it has stored",
+    find: 'send(peer, learning.leader, { kind: "ack", session, epoch, through: last(peer) });',
+    replace:
+      'send(peer, learning.leader, { kind: "ack", session, epoch, through: { epoch, counter: last(peer).counter + 1 } });',
   },
   {
     id: "Z5",
@@ -439,7 +446,7 @@ export const mutants: readonly Mutant[] = [
     mistake: "joins the epoch although the synchronization is incomplete",
     find: "const isComplete = learning.staging === undefined && equalZxid(last(peer), packet.syncEnd);",
     replace: "const isComplete = true;",
-    benign: true,
+    benign: "links lose nothing in the middle, so what is in order is complete",
   },
   {
     id: "Z6",

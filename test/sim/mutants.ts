@@ -121,22 +121,22 @@ function hunt(mutant: Mutant, simulate: Simulate, budget: number, holds: (seed: 
 
 function line({ mutant, seeds, invariant, ms }: Verdict): string {
   const fate = invariant === undefined ? "SURVIVED" : `killed by ${invariant}`;
-  const control = mutant.benign === true ? " (control)" : "";
+  const control = mutant.benign !== undefined ? " (control)" : "";
   return `${mutant.id.padEnd(5)}${fate.padEnd(28)}${String(seeds).padStart(5)} seeds ${(ms / 1000).toFixed(1).padStart(6)} s  ${mutant.mistake}${control}`;
 }
 
 function report(verdicts: readonly Verdict[], unsound: number, json: boolean): number {
-  const real = verdicts.filter(({ mutant }) => mutant.benign !== true);
+  const real = verdicts.filter(({ mutant }) => mutant.benign === undefined);
   const killed = real.filter(({ invariant }) => invariant !== undefined);
   const alarms = verdicts.filter(
-    ({ mutant, invariant }) => mutant.benign === true && invariant !== undefined,
+    ({ mutant, invariant }) => mutant.benign !== undefined && invariant !== undefined,
   );
   if (json) {
     const rows = verdicts.map(({ mutant, seeds, invariant, steps, ms }) => ({
       id: mutant.id,
       file: mutant.file,
       mistake: mutant.mistake,
-      benign: mutant.benign ?? false,
+      benign: mutant.benign ?? null,
       killedBy: invariant ?? null,
       seeds,
       steps,

@@ -38,6 +38,9 @@ export interface Settings {
   readonly duplicate: number;
   readonly late: number;
   readonly callTimeoutMs: number;
+  /** Share of answers kept under way for long: they arrive when their time is over, cut or not. */
+  readonly hold: number;
+  readonly holdMs: number;
 
   readonly flushMs: number;
   readonly hang: number;
@@ -47,6 +50,8 @@ export interface Settings {
   readonly secondCrash: number;
   readonly replaceMs: number;
   readonly zombieMs: number;
+  /** Share of replacements at which the leader is cut off: it hears the zombie, not the new instance. */
+  readonly replacedApart: number;
   readonly everybodyMs: number;
 
   readonly partitionMs: number;
@@ -74,7 +79,7 @@ export interface Settings {
   readonly events: number;
   readonly phases: boolean;
   /** How the run ends: who is healed first. */
-  readonly ending: "everybody" | "quorum" | "restart";
+  readonly ending: "everybody" | "quorum" | "restart" | "bridge";
   /** Ties at one moment are drawn instead of first come, first served. */
   readonly drawTies: boolean;
 }
@@ -151,7 +156,9 @@ export function drawSettings(chooser: Chooser): Settings {
     refusal: maybe(0, rates),
     duplicate: maybe(0, rates),
     late: maybe(0, rates),
-    callTimeoutMs: draw([500, 1_000, 300]),
+    callTimeoutMs: draw([500, 1_000, 300, 6_000]),
+    hold: maybe(0, [20_000, 100_000]),
+    holdMs: draw([1_000, 3_000]),
 
     flushMs: draw([1, 0, 5, 20, 60]),
     hang: maybe(0, [100, 1_000]),
@@ -161,6 +168,7 @@ export function drawSettings(chooser: Chooser): Settings {
     secondCrash: maybe(0, [200_000]),
     replaceMs: maybe(0, [1_000, 3_000, 10_000]),
     zombieMs: draw([500, 3_000, 10_000]),
+    replacedApart: maybe(0, [500_000]),
     everybodyMs: maybe(0, [5_000, 20_000]),
 
     partitionMs: maybe(0, [1_000, 4_000, 15_000]),
@@ -182,7 +190,7 @@ export function drawSettings(chooser: Chooser): Settings {
 
     events: draw([3_000, 1_500, 6_000]),
     phases: draw([false, true]),
-    ending: draw(["everybody", "quorum", "restart"]),
+    ending: draw(["everybody", "quorum", "restart", "bridge"]),
     drawTies: draw([false, true]),
   };
 }

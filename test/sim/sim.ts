@@ -22,7 +22,13 @@ type Happening =
   | { readonly kind: "boot"; readonly member: Member }
   | { readonly kind: "tick"; readonly instance: Instance }
   | { readonly kind: "request"; readonly call: Call; readonly isCopy: boolean }
-  | { readonly kind: "answer"; readonly call: Call; readonly by: Instance; readonly carrier: Carrier }
+  | {
+      readonly kind: "answer";
+      readonly call: Call;
+      readonly by: Instance;
+      readonly carrier: Carrier;
+      readonly isHeld: boolean;
+    }
   | { readonly kind: "failure"; readonly call: Call }
   | { readonly kind: "confirm"; readonly member: Member; readonly upTo: number }
   | { readonly kind: "pump"; readonly instance: Instance; readonly peer: ServerId }
@@ -115,6 +121,8 @@ export class Sim implements Timing {
   #isCalm = false;
   /** Members that are not healed yet when the calm begins. */
   readonly #outside = new Set<ServerId>();
+  /** While two voters cannot talk, one of them may stay behind. */
+  #isBridged = false;
   /** What waits for a stalled member. */
   readonly #parked = new Map<Member, Entry[]>();
   readonly #tickEveryMs = new Map<Member, number>();
@@ -176,7 +184,10 @@ export class Sim implements Timing {
 
   answerLeft(call: Call, by: Instance, carrier: Carrier): void {
     const delay = this.#around(this.#delayMs, Stream.Net) * this.#slowness(by.member);
-    this.#after(delay, { kind: "answer", call, by, carrier });
+    const isHeld = this.#strikes(this.settings.hold, Stream.Net);
+    if (isHeld) this.world.count("fault answer held");
+    const held = isHeld ? this.#choose(2 * this.settings.holdMs, Stream.Net) : 0;
+    this.#after(delay + held, { kind: "answer", call, by, carrier, isHeld });
   }
 
   unitWritten(member: Member): void {
@@ -286,7 +297,7 @@ export class Sim implements Timing {
       case "request":
         return this.#request(what.call, what.isCopy);
       case "answer":
-        return this.#answer(what.call, what.by, what.carrier);
+        return this.#answer(what.call, what.by, what.carrier, what.isHeld);
       case "failure":
         return world.failed(what.call);
       case "confirm": {
@@ -335,7 +346,8 @@ export class Sim implements Timing {
   #request(call: Call, isCopy: boolean): void {
     const { world, settings } = this;
     const path = call.from.member.id * 16 + call.to;
-    if (world.cut[path] !== 0 || world.deaf[path] !== 0) return;
+    // A zombie runs somewhere else than what replaced it; partitions are about the live one.
+    if (call.from.isLive && (world.cut[path] !== 0 || world.deaf[path] !== 0)) return;
     if (!isCopy && this.#strikes(settings.loss, Stream.Net)) {
       world.count("fault request lost");
       return;
@@ -347,9 +359,10 @@ export class Sim implements Timing {
     if (!world.deliver(call)) this.#after(this.#around(this.#delayMs, Stream.Net), { kind: "failure", call });
   }
 
-  #answer(call: Call, by: Instance, carrier: Carrier): void {
+  #answer(call: Call, by: Instance, carrier: Carrier, isHeld: boolean): void {
     const { world } = this;
-    if (world.cut[by.member.id * 16 + call.from.member.id] !== 0) return;
+    const isCut = world.cut[by.member.id * 16 + call.from.member.id] !== 0;
+    if (isCut && !isHeld && call.from.isLive) return;
     if (this.#strikes(this.settings.answerLoss, Stream.Net)) {
       world.count("fault answer lost");
       return;
@@ -438,6 +451,10 @@ export class Sim implements Timing {
     const old = member.live;
     if (old === undefined) return;
     this.world.replace(member);
+    const leader = this.#leader();
+    if (leader !== undefined && leader !== old && this.#strikes(this.settings.replacedApart, Stream.Life)) {
+      this.#isolate(leader.member, 3);
+    }
     this.#after(this.#around(this.settings.zombieMs, Stream.Life), { kind: "endZombie", instance: old });
   }
 
@@ -587,6 +604,7 @@ export class Sim implements Timing {
     for (const op of world.clients.ops) world.clients.forgotten(op);
     for (const { zombie } of world.members) zombie?.end();
     if (settings.ending === "quorum") this.#leaveMinorityOut();
+    if (settings.ending === "bridge") this.#cutOnePair();
     if (settings.ending === "restart") {
       for (const member of world.members) {
         if (member.live !== undefined)
@@ -599,6 +617,11 @@ export class Sim implements Timing {
     this.#bootAll();
     const startedAt = this.now;
     const epochBefore = this.#highestEpoch();
+    if (this.#isBridged) {
+      this.#untilAgreed("LV6");
+      this.#isBridged = false;
+      world.cut.fill(0);
+    }
     this.#untilAgreed(settings.ending === "restart" ? "LV8" : "LV1");
     if (this.#outside.size > 0) {
       this.#outside.clear();
@@ -637,6 +660,17 @@ export class Sim implements Timing {
     }
   }
 
+  /** Two voters do not reach each other, or only one way; everybody else reaches everybody. */
+  #cutOnePair(): void {
+    const { world, settings } = this;
+    if (settings.voters < 3) return;
+    this.#isBridged = true;
+    const a = 1 + this.#choose(settings.voters, Stream.Life);
+    const b = 1 + ((a + this.#choose(settings.voters - 1, Stream.Life)) % settings.voters);
+    world.cut[a * 16 + b] = 1;
+    if (this.#choose(3, Stream.Life) > 0) world.cut[b * 16 + a] = 1;
+  }
+
   #untilAgreed(invariant: string): void {
     const { settings } = this;
     const { initLimitTicks, syncLimitTicks, notifyEveryTicksMax } = settings.peer;
@@ -668,6 +702,12 @@ export class Sim implements Timing {
     const leader = this.#leader();
     if (leader === undefined) return "nobody leads";
     const { epoch } = leader.status;
+    if (this.#isBridged) {
+      const serving = world.members.filter(
+        ({ live, isVoter }) => isVoter && live?.serving.kind !== "none" && live?.status.epoch === epoch,
+      );
+      return serving.length * 2 > this.settings.voters ? "" : "the leader has no quorum that serves";
+    }
     for (const member of world.members) {
       if (this.#outside.has(member.id)) continue;
       const { live, id } = member;
