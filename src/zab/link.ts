@@ -12,10 +12,10 @@
  * - L2: after `linkDown` nothing of the old association is delivered any more.
  * - L3 (a warning): the two ends see `linkDown` at different times, or only one of them does.
  *
- * An end that has not heard its peer yet cannot name the peer's incarnation; such an unbound carrier may
- * be a late copy meant for an earlier one. Hence: an end never uses an association number twice, whatever
- * the peer's incarnation was, and takes unbound packets only under the number by which the peer
- * introduced itself.
+ * Every packet travels in a carrier that names both incarnations, so an association belongs to one pair of
+ * them. An end that has not heard its peer yet cannot name it: its first request is empty, and only asks.
+ * With a packet in it, a late copy could be taken in by a later incarnation of the peer, as the beginning
+ * of an association it is no part of.
  *
  * @module
  */
@@ -44,10 +44,8 @@ export interface Link {
   readonly incarnation: number;
   /** Highest incarnation heard; 0: none yet. */
   peerIncarnation: number;
-  /** Never decreases, never used for two associations. */
+  /** Number of the association between this pair of incarnations; grows, and begins with 1. */
   linkNo: number;
-  /** The number an unbound peer used before it learnt `linkNo`; 0: none. */
-  alias: number;
   /** Not yet acknowledged. */
   queue: Queued[];
   /** Sequence number of `queue[0]`. */
@@ -80,7 +78,6 @@ export function createLink(ends: {
     ...ends,
     peerIncarnation: 0,
     linkNo: 1,
-    alias: 0,
     queue: [],
     firstSeq: 1,
     travelled: 0,
@@ -172,7 +169,7 @@ export function remind(link: Link): void {
 export function takeRequest(link: Link): Carrier | undefined {
   if (link.inFlight || link.queue.length === 0) return undefined;
   link.inFlight = true;
-  return carry(link, "ok", link.queue.length);
+  return carry(link, "ok", link.peerIncarnation === 0 ? 0 : link.queue.length);
 }
 
 /**
@@ -182,7 +179,7 @@ export function takeRequest(link: Link): Carrier | undefined {
 export function takeResponse(link: Link): Carrier {
   const { status } = link;
   link.status = "ok";
-  const expected = link.inFlight && link.failures === 0;
+  const expected = link.inFlight && link.failures === 0 && link.offered > 0;
   return carry(link, status, status === "ok" && !expected ? link.queue.length : 0);
 }
 
@@ -247,13 +244,13 @@ export function requestFailed(link: Link): void {
 
 /** Drops everything queued and starts a new association. The caller reports the loss as `linkDown`. */
 export function giveUp(link: Link): LinkLoss {
-  startAnew(link, link.linkNo + 1);
+  // Before the peer was heard nothing has travelled that could be mistaken.
+  startAnew(link, link.peerIncarnation === 0 ? link.linkNo : link.linkNo + 1);
   return "lost";
 }
 
 function startAnew(link: Link, linkNo: number): void {
   link.linkNo = linkNo;
-  link.alias = 0;
   link.queue = [];
   link.firstSeq = 1;
   link.travelled = 0;
@@ -262,61 +259,39 @@ function startAnew(link: Link, linkNo: number): void {
 }
 
 function receive(link: Link, carrier: Carrier): Received {
-  if (carrier.toIncarnation !== 0 && carrier.toIncarnation !== link.incarnation) return reset(link, carrier);
-  if (carrier.fromIncarnation < link.peerIncarnation) return refuse(link, "stale");
-  const linkDown = meet(link, carrier);
-  if (carrier.linkNo !== link.linkNo && !isUnderAlias(link, carrier)) {
-    return { ...refuse(link, "stale"), linkDown };
-  }
   link.status = "ok";
+  if (carrier.fromIncarnation < link.peerIncarnation) return refuse(link, "stale", undefined);
+  const linkDown = meet(link, carrier);
+  const { toIncarnation } = carrier;
+  if (toIncarnation === 0) return { packets: [], linkDown };
+  if (toIncarnation !== link.incarnation) return refuse(link, "reset", linkDown);
+  if (carrier.linkNo !== link.linkNo) return refuse(link, "stale", linkDown);
   if (carrier.status === "gap") return { packets: [], linkDown: linkDown ?? giveUp(link) };
   if (carrier.status !== "ok") return { packets: [], linkDown };
   return accept(link, carrier, linkDown);
 }
 
-/**
- * A carrier for an earlier incarnation of mine delivers nothing. That its sender lives is the truth all the
- * same: two ends that each had heard an earlier incarnation of the other would otherwise reset each other
- * for ever.
- */
-function reset(link: Link, carrier: Carrier): Received {
-  const isNews = link.peerIncarnation !== 0 && carrier.fromIncarnation > link.peerIncarnation;
-  const linkDown = isNews ? meet(link, carrier) : undefined;
-  return { ...refuse(link, "reset"), linkDown };
-}
-
-function refuse(link: Link, status: "reset" | "stale"): Received {
+function refuse(link: Link, status: "reset" | "stale", linkDown: LinkLoss | undefined): Received {
   link.status = status;
-  return { packets: [], linkDown: undefined };
+  return { packets: [], linkDown };
 }
 
-/** An unbound peer that has not read our number yet: its packets belong to the present association. */
-function isUnderAlias(link: Link, carrier: Carrier): boolean {
-  return carrier.toIncarnation === 0 && link.alias !== 0 && carrier.linkNo === link.alias;
-}
-
-/** Agrees on the association: adopts the higher number, and notices a restarted peer. */
+/** Learns the peer's incarnation, and agrees on the association of the pair: the higher number counts. */
 function meet(link: Link, carrier: Carrier): LinkLoss | undefined {
-  const unbound = carrier.toIncarnation === 0;
+  const isOfThisPair = carrier.toIncarnation === link.incarnation;
   if (link.peerIncarnation === 0) {
-    // Nothing was heard, so nothing was acknowledged: the whole queue is still here and only its label
-    // changes.
     link.peerIncarnation = carrier.fromIncarnation;
-    link.linkNo = Math.max(link.linkNo, carrier.linkNo);
-    link.alias = unbound ? carrier.linkNo : 0;
+    if (isOfThisPair) link.linkNo = carrier.linkNo;
     return undefined;
   }
   if (carrier.fromIncarnation > link.peerIncarnation) {
     link.peerIncarnation = carrier.fromIncarnation;
-    startAnew(link, Math.max(link.linkNo + 1, carrier.linkNo));
-    link.alias = unbound ? carrier.linkNo : 0;
+    startAnew(link, isOfThisPair ? carrier.linkNo : 1);
     return "restarted";
   }
-  if (carrier.linkNo > link.linkNo) {
-    startAnew(link, carrier.linkNo);
-    return "lost";
-  }
-  return undefined;
+  if (!isOfThisPair || carrier.linkNo <= link.linkNo) return undefined;
+  startAnew(link, carrier.linkNo);
+  return "lost";
 }
 
 function accept(link: Link, carrier: Carrier, linkDown: LinkLoss | undefined): Received {

@@ -25,12 +25,17 @@ function drawOptions(dice: Dice): WorldOptions {
     stall: some(6),
     oracle: some(12),
   };
+  // A quarter of the runs is about reads, another about attaching again and again.
+  const profile = dice.below(4);
+  if (profile === 0) Object.assign(weights, { read: 60, stall: 4, block: 6, unblock: 2, submit: 40 });
+  if (profile === 1)
+    Object.assign(weights, { sever: 10, oracle: 15, crash: 6, restart: 20, submit: 30, tick: 40 });
   const initLimitTicks = 6 + dice.below(30);
   return {
     voters: dice.pick([1, 3, 3, 3, 3, 5, 5]),
     observers: dice.pick([0, 0, 1]),
     asynchronous: dice.chance(50),
-    zombies: dice.chance(35),
+    zombies: dice.chance(profile === 0 ? 80 : 35),
     snapshotPages: 1 + dice.below(4),
     peer: {
       initLimitTicks,

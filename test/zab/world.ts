@@ -527,7 +527,8 @@ export class World {
     const isHeld = this.#faults && this.#dice.chance(90) ? this.#held : "";
     for (const a of this.members) {
       for (const b of this.members) {
-        if (a === b || this.#blocked.has(`${a.id}-${b.id}`) || isHeld === `${a.id}-${b.id}`) continue;
+        if (a === b || isHeld === `${a.id}-${b.id}`) continue;
+        if (this.#blocked.has(`${a.id}-${b.id}`) && !this.#isZombies(this.#channel(a.id, b.id)[0])) continue;
         if (this.#channel(a.id, b.id).length > 0) waiting.push([a.id, b.id]);
       }
     }
@@ -536,6 +537,14 @@ export class World {
     const message = this.#channel(from, to).shift();
     if (message !== undefined) this.#arrive(this.#memberOf(to), message);
     return true;
+  }
+
+  /** A zombie sits elsewhere: it has paths of its own. */
+  #isZombies(message: Message | undefined): boolean {
+    if (message === undefined || this.#zombies.length === 0) return false;
+    return (
+      message.sender.zombie || this.#zombies.some(({ incarnation }) => incarnation === message.toIncarnation)
+    );
   }
 
   #arrive(member: Member, message: Message): void {
@@ -621,7 +630,8 @@ export class World {
   #read(): void {
     const zombie =
       this.#zombies.length > 0 && this.#dice.chance(30) ? this.#dice.pick(this.#zombies) : undefined;
-    const instance = zombie ?? this.#dice.pick(this.members).instance;
+    const leader = this.#dice.chance(60) ? this.#leader() : undefined;
+    const instance = zombie ?? (leader ?? this.#dice.pick(this.members)).instance;
     if (instance === undefined) return;
     this.#readIds += 1;
     instance.reads.set(this.#readIds, this.ghost.frontier);
