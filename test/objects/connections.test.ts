@@ -1,0 +1,566 @@
+/**
+ * Proves what sockets carry: one message a turn, attachments that outlive the memory, one socket a session.
+ *
+ * A leader with a real tree and pipeline, fake sockets, and a turn that ends when the test says so. A new
+ * `Connections` over the same sockets is a member that has lost its memory.
+ *
+ * @module
+ */
+
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import {
+  AddWatchMode,
+  type AuthId,
+  type ClientRequest,
+  makeSessionId,
+  NO_SESSION,
+  OpCode,
+  type SessionId,
+  type WriteRequest,
+} from "../../src/base/index.ts";
+import type { Connection, ConnectionHost } from "../../src/objects/connection.ts";
+import { CloseCode, Connections } from "../../src/objects/connections.ts";
+import { identityUnitsMax } from "../../src/objects/identities.ts";
+import { bobOnly, create, remove, setData } from "../tree/support.ts";
+import { Leader } from "./support/leader.ts";
+import { TestSocket } from "./support/socket.ts";
+import { authFrame, connectFrame, Heard, join, pingFrame, requestFrame } from "./support/stream.ts";
+
+/** A member that leads, alone, from one loss of memory to the next. */
+class World {
+  readonly leader: Leader = new Leader({
+    isLone: true,
+    applied: (zxid, _, { triggers, closedSession }) => {
+      for (const trigger of triggers) {
+        const canRead = (watcher: number) => this.connections.canRead(watcher, trigger);
+        for (const { watcher, event } of this.leader.tree.watches.fire(trigger, canRead))
+          this.connections.notify(watcher, event, zxid);
+      }
+      if (closedSession !== undefined) this.#closedSessions.push(closedSession);
+    },
+  });
+  readonly later: (() => void)[] = [];
+  readonly #closedSessions: SessionId[] = [];
+  #lastWatcher = 0;
+  #lastSession = 0;
+  connections = this.#begin();
+
+  /** Memory is gone; sockets and storage are not. */
+  forget(sockets: readonly TestSocket[]): void {
+    for (let watcher = 1; watcher <= this.#lastWatcher; watcher++) this.leader.tree.watches.drop(watcher);
+    this.later.length = 0;
+    this.connections = this.#begin();
+    this.connections.adopt(sockets.map(({ socket }) => socket));
+  }
+
+  turn(run: () => void): void {
+    run();
+    this.leader.writes.flush();
+    for (const session of this.#closedSessions.splice(0)) this.connections.endSession(session);
+    this.connections.flush();
+  }
+
+  open(identities: readonly AuthId[] = []): TestSocket {
+    const socket = new TestSocket();
+    this.turn(() => this.connections.open(socket.socket, identities));
+    return socket;
+  }
+
+  send(socket: TestSocket, ...frames: readonly Uint8Array[]): void {
+    const { buffer } = join(...frames);
+    this.turn(() => this.connections.receive(socket.socket, buffer as ArrayBuffer));
+  }
+
+  connect(sessionId = 0n): TestSocket {
+    const socket = this.open();
+    this.send(socket, connectFrame({ sessionId }));
+    socket.take();
+    return socket;
+  }
+
+  ask(socket: TestSocket, request: ClientRequest, xid = 1): void {
+    this.send(socket, requestFrame(xid, request));
+  }
+
+  write(request: WriteRequest): void {
+    this.turn(() => this.leader.submit(request));
+  }
+
+  #begin(): Connections {
+    const { leader } = this;
+    const host: ConnectionHost = {
+      get applied() {
+        return leader.tree.applied;
+      },
+      superDigest: undefined,
+      openSession: (connection, { sessionId, timeoutMs }, done) => {
+        const id = sessionId === 0n ? this.#newSession(timeoutMs) : makeSessionId(sessionId);
+        if (!leader.tree.hasSession(id)) return done(undefined);
+        this.connections.bind(connection, id);
+        done({ id, timeoutMs, password: new Uint8Array(16) });
+      },
+      touch: () => undefined,
+      write: (request, requester, cxid, settle) => {
+        leader.writes.submit(request, { requester, cxid, settle });
+        return true;
+      },
+      read: (request, requester, watcher) => {
+        this.connections.watchesChanged(watcher);
+        return leader.tree.answer(request, { requester, watcher });
+      },
+      confirm: (_, done) => this.confirms.push(done),
+      changed: (connection: Connection) => this.connections.touch(connection),
+    };
+    return new Connections({
+      tree: leader.tree,
+      host,
+      later: (run) => this.later.push(run),
+      nextWatcher: () => {
+        this.#lastWatcher += 1;
+        return this.#lastWatcher;
+      },
+    });
+  }
+
+  readonly confirms: ((confirmed: boolean) => void)[] = [];
+
+  #newSession(timeoutMs: number): SessionId {
+    this.#lastSession += 1;
+    const sessionId = makeSessionId(BigInt(this.#lastSession));
+    this.leader.submit(
+      { type: OpCode.CreateSession, timeoutMs },
+      { requester: { sessionId, identities: [] } },
+    );
+    this.leader.writes.flush();
+    return sessionId;
+  }
+}
+
+interface Stored {
+  readonly identities: readonly AuthId[];
+  readonly sessionId: bigint;
+  readonly zxid: string;
+  readonly watches: unknown;
+  readonly isBound: boolean;
+}
+
+function attachmentOf(socket: TestSocket): Stored {
+  return socket.deserializeAttachment() as Stored;
+}
+
+/** What a client that is connected hears of messages. */
+function said(socket: TestSocket): string[] {
+  const heard = new Heard(true);
+  return socket.take().flatMap((message) => heard.read(message));
+}
+
+function xids(socket: TestSocket): string[] {
+  return said(socket).map((line) => line.replace(/ -?\d+ -?\d+$/, ""));
+}
+
+const exists = (path: string) => ({ type: OpCode.Exists, path, watch: true }) as const;
+const children = (path: string) => ({ type: OpCode.GetChildren, path, watch: true }) as const;
+const sync = { type: OpCode.Sync, path: "/" } as const;
+const goodbye = { type: OpCode.CloseSession } as const;
+
+describe("a turn", () => {
+  test("sends each socket one message, whatever happened in it", () => {
+    const world = new World();
+    const [a, b] = [world.connect(), world.connect()];
+    world.turn(() => {
+      for (const socket of [a, b, a])
+        world.connections.receive(socket.socket, join(pingFrame(), pingFrame()).buffer as ArrayBuffer);
+    });
+    expect([a.messages.length, b.messages.length]).toEqual([1, 1]);
+    expect([said(a).length, said(b).length]).toEqual([4, 2]);
+  });
+
+  test("that has nothing to say to a socket sends nothing and stores nothing", () => {
+    const world = new World();
+    const socket = world.connect();
+    const { attached } = socket;
+    world.send(socket, pingFrame());
+    expect([said(socket).length, socket.attached]).toEqual([1, attached]);
+    world.turn(() => undefined);
+    expect(socket.take()).toEqual([]);
+  });
+
+  test("cuts what is long into messages of 1 MiB, and the stream is the same", () => {
+    const world = new World();
+    world.write(create("/a", { data: new Uint8Array(900_000) }));
+    const socket = world.connect();
+    const get = { type: OpCode.GetData, path: "/a", watch: false } as const;
+    world.send(socket, requestFrame(1, get), requestFrame(2, get), requestFrame(3, get));
+    const messages = socket.take();
+    expect(messages.map(({ length }) => length).slice(0, 2)).toEqual([1024 * 1024, 1024 * 1024]);
+    expect(new Heard(true).read(join(...messages)).map((line) => line.split(" ")[0])).toEqual([
+      "1",
+      "2",
+      "3",
+    ]);
+  });
+
+  test("answers a stalled client on in later turns, and others at once", () => {
+    const world = new World();
+    world.write(create("/a", { data: new Uint8Array(1_000_000) }));
+    const [greedy, other] = [world.connect(), world.connect()];
+    const get = { type: OpCode.GetData, path: "/a", watch: false } as const;
+    world.send(greedy, ...Array.from({ length: 12 }, (_, i) => requestFrame(i + 1, get)));
+    world.send(other, pingFrame());
+    expect(said(other)).toHaveLength(1);
+    const bytes = [total(greedy)];
+    for (let run = world.later.shift(); run !== undefined; run = world.later.shift()) {
+      expect(world.later).toEqual([]);
+      world.turn(run);
+      bytes.push(total(greedy));
+    }
+    expect(bytes.map((each) => Math.round(each / 1_000_000))).toEqual([5, 5, 2]);
+    expect(attachmentOf(greedy).isBound).toBe(false);
+  });
+
+  test("drops a socket that takes no more", () => {
+    const world = new World();
+    const socket = world.connect();
+    socket.isBroken = true;
+    world.send(socket, pingFrame());
+    expect([socket.closed?.code, world.connections.size]).toEqual([CloseCode.Dropped, 0]);
+  });
+});
+
+function total(socket: TestSocket): number {
+  return socket.take().reduce((sum, { length }) => sum + length, 0);
+}
+
+describe("an attachment", () => {
+  test("is bound to the memory before the handshake, and says who it is after", () => {
+    const world = new World();
+    const address = { scheme: "ip", id: "::1" };
+    const socket = world.open([address]);
+    expect(attachmentOf(socket)).toMatchObject({ isBound: true, sessionId: NO_SESSION });
+    world.send(socket, connectFrame());
+    expect(attachmentOf(socket)).toMatchObject({
+      isBound: false,
+      sessionId: 1n,
+      identities: [address],
+      watches: undefined,
+    });
+    world.send(socket, authFrame(1, "digest", "bob:pw"));
+    expect(attachmentOf(socket).identities).toHaveLength(2);
+  });
+
+  test("is bound while an answer is due or half a frame is there", () => {
+    const world = new World();
+    const socket = world.connect();
+    world.ask(socket, sync);
+    expect(attachmentOf(socket).isBound).toBe(true);
+    world.turn(() => world.confirms[0]?.(true));
+    expect(attachmentOf(socket).isBound).toBe(false);
+    world.send(socket, pingFrame().slice(0, 3));
+    expect(attachmentOf(socket).isBound).toBe(true);
+    world.send(socket, pingFrame().slice(3));
+    expect(attachmentOf(socket).isBound).toBe(false);
+  });
+
+  test("holds the watches as setWatches wants them, as of what was applied then", () => {
+    const world = new World();
+    world.write(create("/a"));
+    const socket = world.connect();
+    for (const request of [exists("/a"), exists("/none"), children("/")]) world.ask(socket, request);
+    const zxid = `0x${((1n << 32n) | BigInt(world.leader.tree.applied.counter)).toString(16)}`;
+    const watches = { data: ["/a"], exist: ["/none"], child: ["/"] };
+    expect(attachmentOf(socket)).toMatchObject({ isBound: false, zxid, watches });
+    world.write(setData("/a"));
+    expect(attachmentOf(socket).watches).toEqual({ ...watches, data: [] });
+    world.write(create("/none"));
+    expect(attachmentOf(socket).watches).toBeUndefined();
+  });
+
+  test("is bound once there are watches whose missed events nobody could tell", () => {
+    const world = new World();
+    const socket = world.connect();
+    world.ask(socket, { type: OpCode.AddWatch, path: "/a", mode: AddWatchMode.PersistentRecursive });
+    expect(attachmentOf(socket).isBound).toBe(true);
+    world.ask(socket, { type: OpCode.RemoveWatches, path: "/a", watcherType: 3 });
+    expect(attachmentOf(socket).isBound).toBe(false);
+  });
+
+  test("always fits, whatever the paths and identities; what does not fit costs the connection (property)", () => {
+    const unit = fc.constantFrom("a", "é", "漢", "\u00ff");
+    const path = fc.array(unit, { minLength: 1, maxLength: 400 }).map((units) => `/${units.join("")}`);
+    const user = fc.array(unit, { maxLength: 900 }).map((units) => units.join(""));
+    fc.assert(
+      fc.property(fc.array(path, { maxLength: 60 }), fc.array(user, { maxLength: 3 }), (paths, users) => {
+        const world = new World();
+        const socket = world.connect();
+        world.send(socket, ...users.map((name, i) => authFrame(i, "digest", `${name}:`)));
+        if (socket.closed !== undefined) return;
+        for (const each of paths) world.ask(socket, exists(each));
+        const { isBound, watches } = attachmentOf(socket);
+        expect(isBound).toBe(watches === undefined && paths.length > 0);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test("fits with as many identities as there may be, of any text", () => {
+    const world = new World();
+    const socket = world.connect();
+    const user = "漢".repeat(identityUnitsMax - 6 - 29);
+    world.send(socket, authFrame(1, "digest", user));
+    expect([socket.closed, attachmentOf(socket).identities.length]).toEqual([undefined, 1]);
+  });
+});
+
+describe("a socket that outlived the memory", () => {
+  test("goes on with its session, its identities and the requests it sent meanwhile", () => {
+    const world = new World();
+    const socket = world.connect();
+    world.send(socket, authFrame(1, "digest", "bob:pw"));
+    socket.take();
+    world.forget([socket]);
+    world.send(socket, pingFrame());
+    world.send(socket, requestFrame(7, { type: OpCode.WhoAmI }));
+    expect([said(socket), socket.closed]).toEqual([[], undefined]);
+    world.turn(() => world.connections.wake());
+    expect(xids(socket)).toEqual(["-2", "7"]);
+    world.ask(socket, exists("/"), 8);
+    expect([xids(socket), world.connections.size]).toEqual([["8"], 1]);
+  });
+
+  test("hears the events it missed first, with zxid -1, and keeps the other watches", () => {
+    const world = new World();
+    for (const path of ["/set", "/gone", "/same", "/parent"]) world.write(create(path));
+    const socket = world.connect();
+    for (const path of ["/set", "/gone", "/same", "/new", "/later"]) world.ask(socket, exists(path));
+    world.ask(socket, children("/parent"));
+    socket.take();
+    world.forget([socket]);
+    for (const request of [setData("/set"), remove("/gone"), create("/new"), create("/parent/x")])
+      world.write(request);
+    world.send(socket, pingFrame());
+    world.turn(() => world.connections.wake());
+    const heard = said(socket);
+    expect(heard.slice(0, -1).toSorted()).toEqual([
+      "event 1 /new -1",
+      "event 2 /gone -1",
+      "event 3 /set -1",
+      "event 4 /parent -1",
+    ]);
+    expect(heard.at(-1)).toMatch(/^-2 /);
+    expect(attachmentOf(socket).watches).toEqual({ data: ["/same"], exist: ["/later"], child: [] });
+    world.write(setData("/same"));
+    world.write(create("/later"));
+    expect(xids(socket).map((line) => line.split(" ").slice(0, 3).join(" "))).toEqual([
+      "event 3 /same",
+      "event 1 /later",
+    ]);
+  });
+
+  test.each<[string, (world: World, socket: TestSocket) => void]>([
+    ["before its handshake", () => undefined],
+    [
+      "with a write under way",
+      (world, socket) => {
+        world.send(socket, connectFrame());
+        world.ask(socket, sync);
+      },
+    ],
+    [
+      "with a persistent watch",
+      (world, socket) => {
+        world.send(socket, connectFrame());
+        world.ask(socket, { type: OpCode.AddWatch, path: "/", mode: AddWatchMode.Persistent });
+      },
+    ],
+    [
+      "of another version",
+      (world, socket) => {
+        world.send(socket, connectFrame());
+        socket.serializeAttachment({ ...attachmentOf(socket), version: 2 });
+      },
+    ],
+    ["without an attachment of ours", (_, socket) => socket.serializeAttachment("x")],
+  ])("%s is closed: its client comes back with its session", (_, prepare) => {
+    const world = new World();
+    const socket = world.open();
+    prepare(world, socket);
+    world.forget([socket]);
+    expect(socket.closed?.code).toBe(CloseCode.NotLeading);
+    world.turn(() => world.connections.wake());
+    expect(world.connections.size).toBe(0);
+  });
+
+  test("whose session has ended is closed", () => {
+    const world = new World();
+    const socket = world.connect();
+    const sessionId = makeSessionId(1n);
+    world.forget([socket]);
+    world.turn(() => world.leader.submit(goodbye, { requester: { sessionId, identities: [] } }));
+    world.turn(() => world.connections.wake());
+    expect([socket.closed?.code, said(socket)]).toEqual([CloseCode.Normal, []]);
+  });
+
+  test("is closed when nobody was found to lead, or another does", () => {
+    for (const end of ["closeSleepers", "closeAll"] as const) {
+      const world = new World();
+      const socket = world.connect();
+      world.forget([socket]);
+      world.connections[end]("no leader");
+      expect(socket.closed).toEqual({ code: CloseCode.NotLeading, reason: "no leader" });
+      world.turn(() => world.connections.wake());
+      expect(world.connections.size).toBe(0);
+    }
+  });
+
+  test("may send 1 MiB while it waits, and not a byte more", () => {
+    const world = new World();
+    const socket = world.connect();
+    world.forget([socket]);
+    world.send(socket, new Uint8Array(1024 * 1024));
+    expect(socket.closed).toBeUndefined();
+    world.send(socket, new Uint8Array(1));
+    expect(socket.closed?.code).toBe(CloseCode.NotLeading);
+  });
+
+  test("that its client closed does not wake", () => {
+    const world = new World();
+    const socket = world.connect();
+    world.forget([socket]);
+    world.turn(() => world.connections.closed(socket.socket, 1000));
+    world.turn(() => world.connections.wake());
+    expect(world.connections.size).toBe(0);
+  });
+
+  test("and shares its session with another gives way to the later one", () => {
+    const world = new World();
+    const first = world.connect();
+    const second = new TestSocket();
+    second.serializeAttachment(attachmentOf(first));
+    world.forget([first, second]);
+    world.turn(() => world.connections.wake());
+    expect([first.closed?.code, second.closed]).toEqual([CloseCode.Normal, undefined]);
+  });
+});
+
+describe("a session", () => {
+  test("connected again closes the older socket, and is not closed with it", () => {
+    const world = new World();
+    const first = world.connect();
+    const second = world.connect(1n);
+    expect([first.closed?.code, second.closed, world.connections.size]).toEqual([
+      CloseCode.Normal,
+      undefined,
+      1,
+    ]);
+    world.turn(() => world.connections.closed(first.socket, 1000));
+    world.turn(() => world.connections.endSession(makeSessionId(1n)));
+    expect(second.closed?.code).toBe(CloseCode.Normal);
+  });
+
+  test("that ends sends what was answered, then closes", () => {
+    const world = new World();
+    const socket = world.connect();
+    world.turn(() => {
+      world.connections.receive(socket.socket, join(pingFrame()).buffer as ArrayBuffer);
+      world.connections.endSession(makeSessionId(1n));
+    });
+    expect([said(socket).length, socket.closed?.code]).toEqual([1, CloseCode.Normal]);
+  });
+
+  test("that said goodbye is answered first, even behind an answer still due", () => {
+    const world = new World();
+    const socket = world.connect();
+    world.send(socket, requestFrame(1, sync), requestFrame(2, goodbye));
+    expect([world.leader.tree.hasSession(makeSessionId(1n)), socket.closed]).toEqual([false, undefined]);
+    world.turn(() => world.confirms[0]?.(true));
+    expect([xids(socket), socket.closed?.code]).toEqual([["1", "2"], CloseCode.Normal]);
+  });
+
+  test("that nobody is connected to ends silently", () => {
+    const world = new World();
+    expect(() => world.turn(() => world.connections.endSession(makeSessionId(9n)))).not.toThrow();
+  });
+});
+
+describe("events", () => {
+  test("are told to whoever may read, before the writer's answer", () => {
+    const world = new World();
+    const socket = world.connect();
+    world.ask(socket, exists("/b"));
+    socket.take();
+    world.send(socket, requestFrame(3, create("/b")));
+    expect(xids(socket).map((line) => line.split(" ").slice(0, 3).join(" "))).toEqual(["event 1 /b", "3"]);
+  });
+
+  test("are kept from whoever may not", () => {
+    const world = new World();
+    const socket = world.connect();
+    world.ask(socket, exists("/secret"));
+    socket.take();
+    world.write(create("/secret", { acl: bobOnly }));
+    expect(said(socket)).toEqual([]);
+  });
+});
+
+describe("a socket", () => {
+  test("that sends text is dropped", () => {
+    const world = new World();
+    const socket = world.connect();
+    world.turn(() => world.connections.receive(socket.socket, "hello"));
+    expect([socket.closed?.code, world.connections.size]).toEqual([CloseCode.Dropped, 0]);
+  });
+
+  test("nobody knows is closed", () => {
+    const world = new World();
+    const socket = new TestSocket();
+    world.send(socket, pingFrame());
+    expect(socket.closed?.code).toBe(CloseCode.NotLeading);
+  });
+
+  test.each([
+    [1000, 1000],
+    [4321, 4321],
+    [1001, 1000],
+    [1005, 1000],
+    [1006, 1000],
+  ])(
+    "closed by its client with %d is closed here with %d; its session and nothing else stays",
+    (code, answer) => {
+      const world = new World();
+      const socket = world.connect();
+      world.ask(socket, exists("/a"));
+      world.turn(() => world.connections.closed(socket.socket, code));
+      expect([socket.closed?.code, world.connections.size]).toEqual([answer, 0]);
+      expect(world.leader.tree.watches.watcherCount).toBe(0);
+      expect(world.leader.tree.hasSession(makeSessionId(1n))).toBe(true);
+    },
+  );
+
+  test("that breaks the protocol is dropped without an answer", () => {
+    const world = new World();
+    const socket = world.connect();
+    world.send(socket, pingFrame(), Uint8Array.of(255, 255, 255, 255));
+    expect([said(socket), socket.closed?.code]).toEqual([[], CloseCode.Dropped]);
+  });
+
+  test("of a member that leads no more is closed, unanswered and forgotten", () => {
+    const world = new World();
+    const sockets = [world.connect(), world.connect(), world.open()];
+    const [first] = sockets;
+    if (first !== undefined) world.ask(first, exists("/a"));
+    for (const socket of sockets) socket.take();
+    world.turn(() => {
+      if (first !== undefined)
+        world.connections.receive(first.socket, join(pingFrame()).buffer as ArrayBuffer);
+      world.connections.closeAll("leadership lost");
+    });
+    for (const socket of sockets) {
+      expect([socket.closed, said(socket)]).toEqual([
+        { code: CloseCode.NotLeading, reason: "leadership lost" },
+        [],
+      ]);
+    }
+    expect([world.connections.size, world.leader.tree.watches.watcherCount]).toEqual([0, 0]);
+  });
+});
