@@ -21,7 +21,7 @@ const defaults: Bounds = {
 };
 
 type Parsed =
-  | { ok: true; setup: Setup; limits: Limits; json: boolean; quiet: boolean }
+  | { ok: true; setup: Setup; limits: Limits; json: boolean; quiet: boolean; mutants: boolean }
   | { ok: false; help: string };
 
 const help = `usage: node test/explore/run.ts [--voters 3] [--observers 0] [--BOUND n ...] [flags]
@@ -30,6 +30,7 @@ flags: --snapshots   every synchronization is a snapshot where one is possible
        --flow        one txn under way to a learner at a time, and its receipts
        --keep-dead   packets of ended sessions stay in their channels
        --no-symmetry states that differ in the names of servers count as different
+       --mutants     searches a core with a known mistake instead, for each of them
        --states-max n, --seconds-max n, --json, --quiet`;
 
 export function parseArguments(args: readonly string[]): Parsed {
@@ -68,8 +69,9 @@ export function parseArguments(args: readonly string[]): Parsed {
     },
     json: flags.has("json"),
     quiet: flags.has("quiet"),
+    mutants: flags.has("mutants"),
   };
 }
 
-const switches = ["snapshots", "flow", "keep-dead", "no-symmetry", "json", "quiet"];
+const switches = ["snapshots", "flow", "keep-dead", "no-symmetry", "mutants", "json", "quiet"];
 const counted: readonly string[] = ["voters", "observers", "states-max", "seconds-max", ...boundNames];

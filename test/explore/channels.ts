@@ -65,6 +65,16 @@ export class Channels {
     return this.#lists.size;
   }
 
+  /** Which packets were ever sent, by kind, mode and reason. */
+  kinds(): string[] {
+    const kinds = this.#packets.values.map(({ packet }) => {
+      if (packet === undefined) return "";
+      if (packet.kind === "sync") return `sync ${packet.mode}`;
+      return packet.kind === "refuse" ? `refuse ${packet.reason}` : packet.kind;
+    });
+    return [...new Set(kinds)].filter((kind) => kind !== "").sort();
+  }
+
   /** The number of a packet whose session names its end. */
   packet(packet: Exclude<Packet, { kind: "notify" }>): number {
     const name = describe(packet);

@@ -72,10 +72,10 @@ export class Ghosts {
     return made;
   }
 
-  describe(ghost: number): string {
-    const { committed, reigns } = this.#known.at(ghost);
-    const names = reigns.map(({ epoch, leader }) => `e${epoch}=${leader + 1}`);
-    return `committed: ${this.#histories.describe(committed)}; established: ${names.join(" ") || "none"}`;
+  /** Every history that was committed in some run. */
+  committed(): string[] {
+    const all = this.#known.values.map(({ committed }) => this.#histories.describe(committed));
+    return [...new Set(all)].sort();
   }
 
   /** @throws Violation when a member's step broke what holds of the ensemble. */

@@ -111,8 +111,12 @@ export interface Outcome {
 export interface Ensemble {
   readonly voters: number;
   readonly observers: number;
+  /** One txn under way to a learner at a time, and its receipts. */
   readonly flow: boolean;
+  /** Every synchronization is a snapshot where one is possible. */
   readonly snapshots: boolean;
+  /** Told of two peers whose encodings are equal. */
+  readonly onEqual?: ((known: Peer, again: Peer) => void) | undefined;
 }
 
 /** So long ago that every limit is passed. */
@@ -206,14 +210,13 @@ export class Members {
     return this.#outcomes.length;
   }
 
-  /** A member without history, that has just started. */
-  first(index: number): number {
+  /** A member without history, before it starts for the first time. */
+  blank(index: number): number {
     const promises = { acceptedEpoch: 0, acceptedLeader: 0, currentEpoch: 0, establishedEpoch: 0 } as const;
     const disk: Disk = { promises, history: EMPTY, base: ZERO_ZXID, applied: ZERO_ZXID, staged: [] };
     const member = this.#boot(index, disk, EMPTY, []);
     checkFields(member.peer);
-    const before = this.#intern(member);
-    return this.happen(before, { kind: "crash", checkpointed: false }).member;
+    return this.#intern(member);
   }
 
   facts(member: number): Facts {
@@ -281,30 +284,6 @@ export class Members {
     return made;
   }
 
-  describe(id: number): string {
-    const { peer, disk } = this.#known.at(id);
-    const { role } = peer;
-    const { acceptedEpoch, acceptedLeader, currentEpoch, establishedEpoch } = disk.promises;
-    const what =
-      role.kind === "leading"
-        ? `leading e${role.epoch} ${role.phase}`
-        : role.kind === "learning"
-          ? `learning from ${role.leader} ${role.stage}`
-          : "looking";
-    const promises = `accepted=${acceptedEpoch}${acceptedEpoch > 0 ? `@${acceptedLeader}` : ""} current=${currentEpoch}`;
-    const log = `log=${this.#histories.describe(disk.history)} delivered=${format(peer.delivered)}`;
-    return `${peer.id} ${what} ${promises} established=${establishedEpoch} ${log}`;
-  }
-
-  /** For the tests: the live object behind a number, and the number of what equals it. */
-  peerOf(id: number): Peer {
-    return this.#known.at(id).peer;
-  }
-
-  copyOf(id: number): Peer {
-    return this.#copy(this.#known.at(id)).peer;
-  }
-
   #identity(index: number): Identity {
     const identity = this.#identities[index];
     if (identity === undefined) throw new Error(`no server ${index}`);
@@ -337,6 +316,7 @@ export class Members {
     for (const page of disk.staged) code.push(page.length, ...page);
     code.push(...acked);
     const id = this.#known.id(code.join(), () => this.#copy(member));
+    this.#ensemble.onEqual?.(this.#known.at(id).peer, this.#copy(member).peer);
     if (id === this.#facts.length) this.#facts.push(this.#factsOf(this.#known.at(id)));
     return id;
   }

@@ -1,14 +1,17 @@
 /**
  * `npm run explore`: visits every state of a small ensemble within stated bounds.
  *
- * `node test/explore/run.ts --proposals 2 --crashes 1 --linkdowns 1 --epochs 2 --json`. Exits 1 on a
- * violation, after its shortest history; 2 on a flag it does not know.
+ * `npm run explore -- --proposals 2 --crashes 1 --linkdowns 1 --epochs 2 --json`. Exits 1 on a violation,
+ * after its shortest history, and 2 on a flag it does not know. With `--mutants` it exits 1 unless every
+ * mistake is found.
  *
  * @module
  */
 
 import { parseArguments } from "./arguments.ts";
-import { search } from "./search.ts";
+import { mutants, searchMutant, setupOf } from "./mutants.ts";
+import { type Limits, type Report, search } from "./search.ts";
+import type { Setup } from "./world.ts";
 
 const parsed = parseArguments(process.argv.slice(2));
 if (!parsed.ok) {
@@ -16,37 +19,61 @@ if (!parsed.ok) {
   process.exit(2);
 }
 const { setup, limits, json, quiet } = parsed;
-const { bounds } = setup;
-console.log(
-  `${setup.voters} voters, ${setup.observers} observers;`,
-  Object.entries(bounds)
-    .map(([name, bound]) => `${name} ${bound}`)
-    .join(", "),
-);
-const report = search(setup, { ...limits, progress: quiet ? undefined : (line) => console.error(line) });
-for (const line of report.violation?.scenario ?? []) console.log(line);
-const rate = (count: number): string => `${Math.round(count / report.seconds).toLocaleString("en")}/s`;
-const n = (count: number): string => count.toLocaleString("en");
-console.log(
-  [
-    `${n(report.states)} states up to symmetry (${rate(report.states)}), ${report.complete ? "all within the bounds" : "not all"}`,
-    `${n(report.transitions)} transitions (${rate(report.transitions)}), ${n(report.duplicates)} to states seen before`,
-    `depth ${report.depth}; ${report.seconds.toFixed(1)} s`,
-    `bounds that cut something: ${report.cut.join(", ") || "none"}`,
-    `${n(report.coreSteps)} steps of the core, ${n(report.memberStates)} states of a member, ${n(report.packets)} packets, ${n(report.channels)} channels`,
-    `states taken for another one: ${report.collisions.toExponential(1)} expected`,
-    report.violation === undefined ? "no violation" : `VIOLATION ${report.violation.message}`,
-  ].join("\n"),
-);
-if (json) {
-  const memoryMb = Math.round(process.memoryUsage().rss / 2 ** 20);
-  console.log(
-    JSON.stringify({
-      ...setup,
-      ...report,
-      statesPerSecond: Math.round(report.states / report.seconds),
-      memoryMb,
-    }),
-  );
+const progress = quiet ? undefined : (line: string) => console.error(line);
+const isSound = parsed.mutants ? await huntMutants(limits) : explore();
+process.exit(isSound ? 0 : 1);
+
+function explore(): boolean {
+  console.log(describeSetup(setup));
+  const report = search(setup, { ...limits, progress });
+  for (const line of report.violation?.scenario ?? []) console.log(line);
+  for (const line of describeReport(report)) console.log(line);
+  if (json) {
+    const statesPerSecond = Math.round(report.states / report.seconds);
+    const memoryMb = Math.round(process.memoryUsage().rss / 2 ** 20);
+    console.log(JSON.stringify({ ...setup, ...report, statesPerSecond, memoryMb }));
+  }
+  return report.violation === undefined;
 }
-process.exit(report.violation === undefined ? 0 : 1);
+
+async function huntMutants(limits: Limits): Promise<boolean> {
+  let killed = 0;
+  for (const mutant of mutants) {
+    const { violation, states, depth, seconds } = await searchMutant(mutant, setupOf(mutant), limits);
+    const isExpected = violation !== undefined && mutant.breaks.includes(violation.invariant);
+    if (isExpected) killed += 1;
+    const verdict = isExpected ? "killed" : violation === undefined ? "SURVIVED" : "KILLED BY ANOTHER";
+    const figures = `${count(states)} states, ${depth + 1} steps, ${seconds.toFixed(1)} s`;
+    console.log(`${verdict}: ${mutant.name}\n    ${violation?.message ?? "no violation"}\n    ${figures}`);
+  }
+  console.log(`${killed} of ${mutants.length} mutants killed`);
+  if (json) console.log(JSON.stringify({ mutants: mutants.length, killed }));
+  return killed === mutants.length;
+}
+
+function describeSetup({ voters, observers, bounds, ...options }: Setup): string {
+  const limits = Object.entries(bounds).map(([name, bound]) => `${name} ${bound}`);
+  const switches = Object.entries(options).filter(([, on]) => on === true);
+  const names = switches.map(([name]) => name).join(", ");
+  return `${voters} voters, ${observers} observers; at most ${limits.join(", ")}; ${names}`;
+}
+
+function describeReport(report: Report): string[] {
+  const { states, transitions, seconds, duplicates, collisions, violation } = report;
+  const extent = report.complete ? "every state within the bounds" : "not every state within the bounds";
+  return [
+    `${count(states)} states up to symmetry, ${extent}; ${count(states / seconds)}/s`,
+    `${count(transitions)} transitions, ${count(duplicates)} of them to a state seen before; ${count(transitions / seconds)}/s`,
+    `depth ${report.depth}; ${seconds.toFixed(1)} s`,
+    `bounds that cut something off: ${report.cut.join(", ") || "none"}`,
+    `${count(report.coreSteps)} steps of the core, ${count(report.memberStates)} states of a member`,
+    `${count(report.packets)} packets, ${count(report.channels)} states of a channel; sent: ${report.sent.join(", ")}`,
+    `${count(report.committed.length)} histories were committed`,
+    `pairs of states taken for one: ${collisions.toExponential(1)} expected`,
+    violation === undefined ? "no violation" : `violation: ${violation.message}`,
+  ];
+}
+
+function count(value: number): string {
+  return Math.round(value).toLocaleString("en");
+}

@@ -36,6 +36,9 @@ export interface Report {
   readonly packets: number;
   readonly channels: number;
   readonly ghosts: number;
+  /** Packets that were sent, by kind, mode and reason; and the histories that were committed. */
+  readonly sent: readonly string[];
+  readonly committed: readonly string[];
   /** Expected number of pairs of states taken for one. */
   readonly collisions: number;
   readonly violation: Found | undefined;
@@ -68,8 +71,8 @@ export function search(setup: Setup, limits: Limits): Report {
 
   const found = (failure: unknown, state: number, choice: number): Found => {
     if (!(failure instanceof Violation)) throw failure;
-    const scenario = retell(setup, ancestry, state, choice);
-    return { invariant: failure.invariant, message: failure.message, scenario };
+    const scenario = retell(world, ancestry, state, choice);
+    return { invariant: failure.invariant, message: scenario.at(-1) ?? failure.message, scenario };
   };
 
   const add = (state: Int32Array, parent: number, choice: number, next: Ints): void => {
@@ -131,17 +134,18 @@ export function search(setup: Setup, limits: Limits): Report {
     packets: world.channels.packets,
     channels: world.channels.lists,
     ghosts: world.ghosts.size,
+    sent: world.channels.kinds(),
+    committed: world.ghosts.committed(),
     collisions: states ** 2 / 2 ** 65,
     violation,
   };
 }
 
 /** The history that leads to a state and one action further, under the names the servers began with. */
-function retell(setup: Setup, ancestry: Ancestry, last: number, choice: number): string[] {
+function retell(world: World, ancestry: Ancestry, last: number, choice: number): string[] {
   const choices = [choice];
   for (let state = last; state > 0; state = ancestry.parents.at(state))
     choices.unshift(ancestry.choices.at(state));
-  const world = new World(setup);
   // Canonical index to the index it had in the beginning.
   let names = Array.from({ length: world.count }, (_, i) => i);
   let state = world.first();
@@ -156,7 +160,11 @@ function retell(setup: Setup, ancestry: Ancestry, last: number, choice: number):
       names = renamed(names, world.permutation(world.renaming));
     } catch (failure) {
       if (!(failure instanceof Violation)) throw failure;
-      lines.push("----", ...describeState(world, state, names), `broken: ${failure.message}`);
+      const message = failure.message.replaceAll(
+        /(?<=members? (?:\d and )?)\d/g,
+        (digit) => `${(names[Number(digit) - 1] ?? 0) + 1}`,
+      );
+      lines.push("----", ...describeState(world, state, names), message);
     }
   }
   return lines;

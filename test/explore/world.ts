@@ -105,10 +105,9 @@ export class World {
   first(): Int32Array {
     this.#next.fill(0);
     this.#next[this.#ghostAt] = this.ghosts.first();
-    for (let i = 0; i < this.count; i++) this.#next[i] = this.members.first(i);
-    // A lone voter leads at once.
-    for (let i = 0; i < this.count; i++)
-      this.#observe(i, this.members.facts(this.#blank(i)), this.facts(this.#next, i));
+    for (let i = 0; i < this.count; i++) this.#next[i] = this.members.blank(i);
+    // The first start is like any other. A lone voter leads at once.
+    for (let i = 0; i < this.count; i++) this.#happen(i, { kind: "crash", checkpointed: false });
     return Int32Array.from(this.#canonical());
   }
 
@@ -219,10 +218,6 @@ export class World {
 
   #channelAt(from: number, to: number): number {
     return this.count + from * this.count + to;
-  }
-
-  #blank(index: number): number {
-    return this.members.first(index);
   }
 
   #do(action: Action): void {

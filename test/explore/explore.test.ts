@@ -1,0 +1,121 @@
+/**
+ * The exhaustive search, at bounds that take a moment, and proof that it can fail.
+ *
+ * `npm run explore` goes further; `npm run explore -- --mutants` includes the mistakes that take longer.
+ *
+ * @module
+ */
+
+import { isDeepStrictEqual } from "node:util";
+import { describe, expect, test, vi } from "vitest";
+import type { Peer } from "../../src/zab/index.ts";
+import type { Bounds } from "./bounds.ts";
+import { mutants, searchMutant, setupOf } from "./mutants.ts";
+import { type Limits, type Report, search } from "./search.ts";
+import type { Setup } from "./world.ts";
+
+// Hundreds of milliseconds each, on an idle machine.
+vi.setConfig({ testTimeout: 60_000 });
+
+const limits: Limits = { statesMax: 400_000, secondsMax: 60 };
+
+function explore(bounds: Partial<Bounds>, setup: Partial<Setup> = {}): Report {
+  const report = search(setupOf({ bounds, setup }), limits);
+  expect(report.violation?.scenario).toBeUndefined();
+  expect(report.complete).toBe(true);
+  return report;
+}
+
+describe("every state within bounds", () => {
+  test("three voters: two epochs, a proposal, a crash", () => {
+    const report = explore({ epochs: 2, follows: 4, proposals: 1, crashes: 1 });
+    expect(report.states).toBeGreaterThan(10_000);
+    expect(report.committed).toContain("(1,1)#1");
+    expect(report.committed).toContain("(2,1)#1");
+    expect(report.sent).toContain("sync trunc");
+  });
+
+  test("three voters: two epochs, two proposals, a member that gives up", () => {
+    const report = explore({ epochs: 2, follows: 4, proposals: 2, timeouts: 1 });
+    expect(report.committed).toContain("(1,1)#1 (2,1)#2");
+  });
+
+  test("three voters: links end, at one end first", () => {
+    const report = explore({ epochs: 1, follows: 2, proposals: 1, linkdowns: 1 });
+    expect(report.sent).toContain("refuse outOfOrder");
+  });
+
+  test("three voters: snapshots and compaction", () => {
+    const report = explore(
+      { epochs: 2, follows: 4, proposals: 1, crashes: 1, compactions: 1 },
+      { snapshots: true },
+    );
+    expect(report.sent).toContain("sync snap");
+  });
+
+  test("three voters: one txn under way at a time", () => {
+    expect(explore({ epochs: 1, follows: 3, proposals: 2, timeouts: 1 }, { flow: true }).sent).toContain(
+      "received",
+    );
+  });
+
+  test("two voters and an observer", () => {
+    const report = explore({ epochs: 1, follows: 3, proposals: 2, crashes: 1 }, { voters: 2, observers: 1 });
+    expect(report.sent).toContain("inform");
+  });
+
+  test("one voter and an observer", () => {
+    const report = explore({ follows: 3, proposals: 2, crashes: 2 }, { voters: 1, observers: 1 });
+    expect(report.committed).toContain("(1,1)#1 (2,1)#2");
+  });
+});
+
+describe("the search itself", () => {
+  const small = { epochs: 2, follows: 3, proposals: 1, timeouts: 1 };
+
+  test("names of servers make no difference", () => {
+    const up = explore(small);
+    const all = explore(small, { symmetry: false });
+    expect(all.states).toBeGreaterThan(4 * up.states);
+    expect(all.states).toBeLessThanOrEqual(6 * up.states);
+    expect([all.depth, all.packets, all.committed]).toEqual([up.depth, up.packets, up.committed]);
+  });
+
+  test("packets of ended sessions make no difference", () => {
+    const bounds = { epochs: 1, follows: 3, proposals: 1, timeouts: 1 };
+    const without = explore(bounds);
+    const all = explore(bounds, { keepDead: true });
+    expect(all.states).toBeGreaterThan(without.states);
+    expect(all.committed).toEqual(without.committed);
+  });
+
+  test("equal encodings are equal peers", () => {
+    let compared = 0;
+    const onEqual = (known: Peer, again: Peer): void => {
+      compared += 1;
+      // The reader is the member's disk, which is encoded beside the peer.
+      if (!isDeepStrictEqual({ ...known, reader: 0 }, { ...again, reader: 0 }))
+        expect({ ...again, reader: 0 }).toEqual({ ...known, reader: 0 });
+    };
+    explore(small, { onEqual });
+    explore({ epochs: 1, follows: 3, proposals: 1, crashes: 1 }, { onEqual, snapshots: true, flow: true });
+    expect(compared).toBeGreaterThan(3_000);
+  });
+
+  test("without a mistake nothing is found, also with the core's assertions off", async () => {
+    const setup = setupOf({ bounds: { epochs: 2, follows: 4, proposals: 1, crashes: 1 } });
+    const report = await searchMutant(undefined, setup, limits);
+    expect(report.violation).toBeUndefined();
+    expect(report.complete).toBe(true);
+  });
+});
+
+describe("a mistake is found", () => {
+  for (const mutant of mutants.filter(({ isSlow }) => isSlow !== true)) {
+    test(mutant.name, async () => {
+      const { violation } = await searchMutant(mutant, setupOf(mutant), limits);
+      expect(violation?.scenario.length).toBeGreaterThan(0);
+      expect(mutant.breaks).toContain(violation?.invariant);
+    });
+  }
+});
