@@ -22,3 +22,5 @@ try {
   await local.dispose();
 }
 process.exitCode = report.finish();
+// What the server had to say is only of interest beside a failure.
+if (process.exitCode !== 0) console.error(local.stderr.slice(-20_000));

@@ -8,11 +8,10 @@
  * @module
  */
 
-import { once } from "node:events";
 import type { Event } from "node-zookeeper-client";
 import { afterEach, expect, test } from "vitest";
 import { type LocalProcess, startLocalProcess } from "../support/local-process.ts";
-import { CreateMode, connectNpmClient, type NpmClient } from "../support/npm-client.ts";
+import { CreateMode, connectNpmClient, type NpmClient, reconnected } from "../support/npm-client.ts";
 import { WriteLoad } from "../support/write-load.ts";
 
 const cleanups: (() => unknown)[] = [];
@@ -50,11 +49,6 @@ const deaths: Readonly<Record<string, (local: LocalProcess) => Promise<void>>> =
 
 async function until(claim: () => boolean): Promise<void> {
   while (!claim()) await new Promise((resolve) => setTimeout(resolve, 1));
-}
-
-/** Resolves in the client's session, which it may have lost the connection of. */
-async function reconnected({ client }: NpmClient): Promise<void> {
-  if (client.getState().name !== "SYNC_CONNECTED") await once(client, "connected");
 }
 
 test.each([

@@ -42,6 +42,7 @@ export default {
   fetch(request: Request, env: Env): Response | Promise<Response> {
     const { pathname } = new URL(request.url);
     if (pathname === "/v1/main/znodes/") return new Response();
+    if (pathname === "/log") console.log("told to log");
     return env.MEMBER.getByName("main/1").fetch(request);
   },
 };

@@ -57,6 +57,11 @@ export async function connectNpmClient(port: number, sessionTimeout = 40_000): P
   };
 }
 
+/** Resolves in the client's session, whose connection it may have lost. */
+export async function reconnected({ client }: NpmClient): Promise<void> {
+  if (client.getState().name !== "SYNC_CONNECTED") await once(client, "connected");
+}
+
 type Failure = Error | Exception | null;
 
 function promise<Value>(call: (done: (error: Failure, value: Value) => void) => void): Promise<Value> {

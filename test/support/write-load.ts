@@ -37,7 +37,7 @@ export class WriteLoad {
   #nextNumber = 1;
   #isStopped = false;
   /** Whether some writer of this round has been cut off already. */
-  #isCutOff = false;
+  isCutOff = false;
   /** Writes acknowledged so far. */
   acknowledgedCount = 0;
 
@@ -60,7 +60,7 @@ export class WriteLoad {
   /** Writes until stopped or cut off. `zk` pipelines; HTTP has one request under way per writer. */
   async run(zk: NpmClient): Promise<void> {
     this.#isStopped = false;
-    this.#isCutOff = false;
+    this.isCutOff = false;
     const [first, second, third] = this.#counters;
     const [httpSequence, zkSequence] = this.#sequences;
     if (!first || !second || !third || !httpSequence || !zkSequence) throw new Error("prepare() comes first");
@@ -157,8 +157,8 @@ export class WriteLoad {
       await work;
     } catch (error) {
       // What the client still sends when it is back finds another version than it thought.
-      if (!isCutOff(error) && !(this.#isCutOff && hasName(error, "BAD_VERSION"))) throw error;
-      this.#isCutOff = true;
+      if (!isCutOff(error) && !(this.isCutOff && hasName(error, "BAD_VERSION"))) throw error;
+      this.isCutOff = true;
     }
   }
 
