@@ -2,7 +2,7 @@
  * `npm start`: flags in, a local ensemble, one line on stdout when it serves.
  *
  * stdout carries only that line, for whoever started us; everything else goes to stderr. Exit codes: 0
- * after SIGTERM or SIGINT, 1 when it cannot start or go on, 2 for bad flags.
+ * after SIGTERM, SIGINT or SIGHUP, 1 when it cannot start or go on, 2 for bad flags.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { StartRefusal } from "./data-directory.ts";
 import { parseFlags, type StartOptions } from "./flags.ts";
 import { inUrl, type LocalEnsemble, startLocal } from "./local.ts";
 
-const stopSignals = ["SIGTERM", "SIGINT"] as const;
+const stopSignals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
 
 async function main(): Promise<void> {
   const parsed = parseFlags(process.argv.slice(2), process.env);

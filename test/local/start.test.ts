@@ -68,18 +68,21 @@ test("one line on stdout, and both ports serve when it is there", async () => {
   expect(local.stdout.split("\n").length).toBe(2);
 });
 
-test.each(["SIGTERM", "SIGINT"] as const)("%s: exit code 0, ports free, state kept", async (signal) => {
-  const local = await start();
-  expect(await put(local, "/a", "kept")).toBe(201);
-  const session = await openSession(local.zkPort);
-  const ended = once(session.socket, "close");
-  expect(await local.stop(signal)).toBe(0);
-  await ended;
-  expect(await isFree(local.port)).toBe(true);
-  expect(await isFree(local.zkPort)).toBe(true);
-  await local.restart();
-  expect(await get(local, "/a")).toBe("kept");
-});
+test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)(
+  "%s: exit code 0, ports free, state kept",
+  async (signal) => {
+    const local = await start();
+    expect(await put(local, "/a", "kept")).toBe(201);
+    const session = await openSession(local.zkPort);
+    const ended = once(session.socket, "close");
+    expect(await local.stop(signal)).toBe(0);
+    await ended;
+    expect(await isFree(local.port)).toBe(true);
+    expect(await isFree(local.zkPort)).toBe(true);
+    await local.restart();
+    expect(await get(local, "/a")).toBe("kept");
+  },
+);
 
 test("port 0 picks free ports", async () => {
   const local = await start(["--port", "0", "--zk-port", "0"]);

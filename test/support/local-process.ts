@@ -20,6 +20,8 @@ const startPath = join(import.meta.dirname, "..", "..", "src", "local", "start.t
 /** Past this a start counts as hung. Ten seconds are promised for an idle machine. */
 const readyTimeoutMs = 60_000;
 
+export type StopSignal = "SIGTERM" | "SIGINT" | "SIGHUP";
+
 export interface LocalProcess {
   readonly directory: string;
   /** The same from one start to the next. */
@@ -38,8 +40,8 @@ export interface LocalProcess {
   kill9(): Promise<void>;
   /** SIGKILL to the process alone, as the system does that runs out of memory. */
   kill9Parent(): Promise<void>;
-  /** SIGTERM, or another signal to the whole group as a terminal sends it; answers the exit code. */
-  stop(signal?: "SIGTERM" | "SIGINT"): Promise<number | null>;
+  /** SIGTERM, or what a terminal sends to the whole group; answers the exit code. */
+  stop(signal?: StopSignal): Promise<number | null>;
   /** Starts again with the same flags, ports and directory. */
   restart(): Promise<void>;
   /** Kills what runs and removes the directory. */
@@ -157,8 +159,8 @@ class Started {
     while (pids.some(isAlive)) await delay(1);
   }
 
-  async stop(signal: "SIGTERM" | "SIGINT" = "SIGTERM"): Promise<number | null> {
-    if (signal === "SIGINT") this.#signalGroup(signal);
+  async stop(signal: StopSignal = "SIGTERM"): Promise<number | null> {
+    if (signal !== "SIGTERM") this.#signalGroup(signal);
     else this.#child?.kill(signal);
     return await this.#exit;
   }
@@ -169,7 +171,7 @@ class Started {
     if (data !== undefined) rmSync(data, { recursive: true, force: true, maxRetries: 3 });
   }
 
-  #signalGroup(signal: "SIGKILL" | "SIGINT"): void {
+  #signalGroup(signal: "SIGKILL" | StopSignal): void {
     const pid = this.#child?.pid;
     if (pid === undefined) return;
     try {
