@@ -168,7 +168,8 @@ export interface MemberApi {
   /**
    * Opens a client connection: a WebSocket of subprotocol `zookeeper` carrying the ZooKeeper byte stream.
    *
-   * 101 with the socket; 421 with `Ek-Leader` when another member leads (0: unknown), nothing happened; 503.
+   * 101 with the socket; otherwise nothing happened: 421 with `Ek-Leader` when another member leads (0:
+   * unknown), 429 when it has too many connections, 503.
    * The Worker sets `Ek-Remote-Address` to the client's address.
    */
   fetch(request: Request): Promise<Response>;

@@ -41,6 +41,9 @@ export const CloseCode = {
   NotLeading: 4001,
 } as const;
 
+/** Sockets of one member. The platform takes 32,768; asking for more would throw. */
+export const connectionsMax = 32_000;
+
 /** Identities and watches that do not fit cost their connection, should the member lose its memory. */
 const attachmentBytesMax = 15_000;
 
@@ -117,6 +120,11 @@ export class Connections {
 
   get size(): number {
     return this.#bySocket.size;
+  }
+
+  /** Whether another socket may be accepted. */
+  get hasRoom(): boolean {
+    return this.#bySocket.size + this.#sleepers.size < connectionsMax;
   }
 
   /** Sockets that outlived the member's memory. They wait for `wake` or `closeAll`. */

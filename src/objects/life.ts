@@ -308,8 +308,9 @@ export class Life {
       },
       superDigest: this.#parts.settings.superDigest,
       openSession: (connection, request, settle) => {
-        if (!this.#writes.isOpen || !this.#writes.hasRoom) {
-          return connection.end({ kind: "drop", reason: "not serving" });
+        const isNew = request.sessionId === 0n;
+        if (!this.#writes.isOpen || !this.#writes.hasRoom || (isNew && !this.#sessions.hasRoom)) {
+          return connection.end({ kind: "drop", reason: "no room for a session" });
         }
         const opening = this.#sessions.open(request, connection.requester, (opened) => {
           this.connections.touch(connection);
@@ -341,7 +342,7 @@ export class Life {
     return new Locks({
       tree,
       now: () => Date.now(),
-      hasRoom: () => this.#writes.hasRoom,
+      hasRoom: () => this.#writes.hasRoom && this.#sessions.hasRoom,
       isLeading: () => this.#writes.isOpen,
       newSessionId: () => this.#sessions.newId(),
       write: (request, requester) => this.#write(request, requester),

@@ -157,6 +157,7 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
       if (this.#life === undefined) return refuseConnection({ kind: "blank" });
       const refusal = this.#life.refusal();
       if (refusal !== undefined) return refuseConnection(refusal);
+      if (!this.#life.connections.hasRoom) return refuseConnection({ kind: "overloaded" });
       const { 0: client, 1: server } = new WebSocketPair();
       this.ctx.acceptWebSocket(server);
       const address = request.headers.get("Ek-Remote-Address") ?? "";
@@ -264,6 +265,7 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
 
 /** 421: ask another member. Nothing has happened. */
 function refuseConnection(refusal: NotServed): Response {
+  if (refusal.kind === "overloaded") return new Response("too many connections\n", { status: 429 });
   if (refusal.kind !== "notLeader") return new Response(`${refusal.kind}\n`, { status: 503 });
   return new Response("not leading\n", { status: 421, headers: { "Ek-Leader": String(refusal.leader) } });
 }

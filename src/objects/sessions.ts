@@ -31,6 +31,9 @@ import type { Settle } from "./writes.ts";
 const timeoutTicksMin = 2;
 const timeoutTicksMax = 20;
 
+/** Open sessions of an ensemble; every member keeps all of them in memory. */
+export const sessionsMax = 100_000;
+
 export interface SessionsParts {
   readonly id: ServerId;
   readonly config: EnsembleConfig;
@@ -73,6 +76,11 @@ export class Sessions {
   /** An id no session has had; `undefined` when this member does not lead. */
   newId(): SessionId | undefined {
     return this.#ids?.next((id) => this.#parts.tree.hasSession(id));
+  }
+
+  /** Whether another session may be opened. */
+  get hasRoom(): boolean {
+    return this.#parts.tree.sessionCount < sessionsMax;
   }
 
   /** Any sign of life. False: the session is no longer tracked. */
