@@ -254,7 +254,7 @@ const root = join(import.meta.dirname, "..");
 
 /** Text of ours: what is written by hand, in the folders and at the top. */
 function repositoryFiles(): SourceFile[] {
-  const folders = ["src", "test", "scripts", "docs", ".ci"];
+  const folders = ["src", "test", "scripts", "bench", "docs", ".ci"];
   const paths = readdirSync(root, { withFileTypes: true })
     .filter((entry) => entry.isFile() && /\.(?:ts|md|json|toml)$/.test(entry.name))
     .map((entry) => join(root, entry.name));
