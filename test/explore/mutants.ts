@@ -92,6 +92,7 @@ export const mutants: readonly Mutant[] = [
       },
     ],
     bounds: { epochs: 2, follows: 4, proposals: 1, timeouts: 2 },
+    isSlow: true,
     breaks: ["I3", "I7", "I8"],
   },
   {
@@ -141,6 +142,7 @@ export const mutants: readonly Mutant[] = [
       },
     ],
     bounds: { epochs: 2, follows: 4, proposals: 1, timeouts: 1 },
+    isSlow: true,
     breaks: ["I3", "I7", "I8"],
   },
   {

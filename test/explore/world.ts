@@ -414,8 +414,7 @@ export class World {
     this.renaming = 0;
     this.#best.set(this.#next);
     for (let p = 1; p < this.#permutations.length; p++) {
-      this.#rename(p);
-      if (!isLess(this.#tried, this.#best)) continue;
+      if (!this.#isLeast(p)) continue;
       const swapped = this.#best;
       this.#best = this.#tried;
       this.#tried = swapped;
@@ -424,17 +423,20 @@ export class World {
     return this.#best;
   }
 
-  #rename(p: number): void {
+  /** Renames; says whether the result is less than the best so far. Members come first and mostly decide. */
+  #isLeast(p: number): boolean {
     const indices = this.#permutations[p] ?? [];
     const tried = this.#tried;
+    for (let i = 0; i < this.count; i++)
+      tried[indices[i] ?? 0] = this.members.rename(this.#next[i] ?? 0, p, indices);
+    if (compare(tried, this.#best, this.count) > 0) return false;
     for (let i = 0; i < this.count; i++) {
-      const to = indices[i] ?? 0;
-      tried[to] = this.members.rename(this.#next[i] ?? 0, p, indices);
       for (let j = 0; j < this.count; j++)
-        tried[this.#channelAt(to, indices[j] ?? 0)] = this.#next[this.#channelAt(i, j)] ?? 0;
+        tried[this.#channelAt(indices[i] ?? 0, indices[j] ?? 0)] = this.#next[this.#channelAt(i, j)] ?? 0;
     }
     tried[this.#ghostAt] = this.ghosts.rename(this.#next[this.#ghostAt] ?? 0, p, indices);
     tried[this.#countsAt] = this.#next[this.#countsAt] ?? 0;
+    return compare(tried, this.#best, this.width) < 0;
   }
 
   describe(action: Action, state: Int32Array, name: (index: number) => number): string {
@@ -461,11 +463,11 @@ export class World {
   }
 }
 
-function isLess(a: Int32Array, b: Int32Array): boolean {
-  for (let i = 0; i < a.length; i++) {
-    const x = a[i] ?? 0;
-    const y = b[i] ?? 0;
-    if (x !== y) return x < y;
+/** Of the first `length` numbers. */
+function compare(a: Int32Array, b: Int32Array, length: number): number {
+  for (let i = 0; i < length; i++) {
+    const difference = (a[i] ?? 0) - (b[i] ?? 0);
+    if (difference !== 0) return difference;
   }
-  return false;
+  return 0;
 }
