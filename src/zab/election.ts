@@ -170,7 +170,11 @@ function adopt(peer: Peer, looking: Looking, vote: Vote): boolean {
 
 /** Decides at once when every voter says the same, after a short wait when only a quorum does. */
 function evaluate(peer: Peer, looking: Looking): void {
-  if (looking.vote.leader === 0) return;
+  if (looking.vote.leader === 0) {
+    // A moment to decide that was set in an earlier round would come again and again, and decide nothing.
+    looking.decideAt = undefined;
+    return;
+  }
   const agrees = (id: ServerId): boolean => {
     if (id === peer.id) return true;
     const vote = looking.seen.get(id);

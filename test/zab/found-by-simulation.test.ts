@@ -22,6 +22,7 @@ import {
   step,
   takeRequest,
   takeResponse,
+  type Vote,
 } from "../../src/zab/index.ts";
 
 const one = makeServerId(1);
@@ -133,4 +134,54 @@ test.each([
   hear({ kind: "cepoch", session, acceptedEpoch: 0, currentEpoch: 0, outline, observer: true });
   hear({ kind: "ackEpoch", session, epoch: 1, currentEpoch: 0, outline, delivered: ZERO_ZXID });
   expect(sent.filter((kind) => kind !== "notify")).toEqual(["newEpoch", "diff", "entries", "newLeader"]);
+});
+
+// An observer saw a quorum agree in round 1 and set the moment to decide; then it heard of round 2 and had no
+// vote any more. The moment stayed, came with every tick, decided nothing, and kept it from ever asking again.
+test("zab: election: a looking observer that hears of a later round goes on asking", () => {
+  const three = makeServerId(3);
+  const self = makeServerId(4);
+  const config: Config = {
+    version: ZERO_ZXID,
+    members: [
+      { id: one, role: "voter" },
+      { id: two, role: "voter" },
+      { id: three, role: "voter" },
+      { id: self, role: "observer" },
+    ],
+  };
+  const options: PeerOptions = {
+    id: self,
+    initLimitTicks: 10,
+    syncLimitTicks: 5,
+    pingEveryTicks: 1,
+    finalizeWaitTicks: 3,
+    notifyEveryTicksMin: 2,
+    notifyEveryTicksMax: 8,
+    inFlightBytesMax: 1_000,
+    packetBytesMax: 1_000,
+    counterMax: 1_000,
+    incarnation: 1,
+  };
+  const promises = { acceptedEpoch: 0, acceptedLeader: 0, currentEpoch: 0, establishedEpoch: 0 } as const;
+  const outline = { base: ZERO_ZXID, runs: [] };
+  const reader: HistoryReader = {
+    readAfter: () => undefined,
+    openSnapshot: () => ({ id: 1, zxid: ZERO_ZXID }),
+    readSnapshotPage: () => undefined,
+    closeSnapshot: () => {},
+  };
+  const observer = createPeer({ promises, config, outline, applied: ZERO_ZXID }, options, reader);
+  step(observer, { kind: "booted" });
+  const vote = { leader: two, lastZxid: ZERO_ZXID, currentEpoch: 0 };
+  const hear = (from: typeof one, round: number, leader: Vote["leader"]): void => {
+    const packet: Packet = { ...word, round, vote: { ...vote, leader } };
+    step(observer, { kind: "received", from, packet, fresh: true });
+  };
+  hear(one, 1, two);
+  hear(two, 1, two);
+  hear(three, 2, 0);
+  let asked = 0;
+  for (let tick = 0; tick < 40; tick++) asked += step(observer, { kind: "ticked" }).send.length;
+  expect(asked).toBeGreaterThan(0);
 });
