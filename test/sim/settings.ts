@@ -50,12 +50,14 @@ export interface Settings {
   readonly secondCrash: number;
   readonly replaceMs: number;
   readonly zombieMs: number;
-  /** Share of replacements at which the leader is cut off: it hears the zombie, not the new instance. */
-  readonly replacedApart: number;
+  /** Mean time between replacements of a learner that cut the leader off: it hears the zombie, and nobody else. */
+  readonly apartMs: number;
   readonly everybodyMs: number;
 
   readonly partitionMs: number;
   readonly partitionLifeMs: number;
+  /** Calls over a cut path fail at once, instead of never. */
+  readonly cutFails: boolean;
   readonly stallMs: number;
   readonly stallLifeMs: number;
   /** Factor on everything one member does; 1: nobody is slow. */
@@ -168,11 +170,12 @@ export function drawSettings(chooser: Chooser): Settings {
     secondCrash: maybe(0, [200_000]),
     replaceMs: maybe(0, [1_000, 3_000, 10_000]),
     zombieMs: draw([500, 3_000, 10_000]),
-    replacedApart: maybe(0, [500_000]),
+    apartMs: maybe(0, [3_000, 10_000]),
     everybodyMs: maybe(0, [5_000, 20_000]),
 
     partitionMs: maybe(0, [1_000, 4_000, 15_000]),
     partitionLifeMs: draw([500, 2_000, 8_000]),
+    cutFails: draw([false, true]),
     stallMs: maybe(0, [2_000, 10_000]),
     stallLifeMs: draw([300, 1_500, 5_000]),
     slowness: maybe(1, [3, 10, 30]),

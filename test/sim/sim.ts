@@ -43,7 +43,7 @@ type Happening =
   | { readonly kind: "reply"; readonly op: Op; readonly reply: Reply | "nothing" | "lost" }
   | { readonly kind: "giveUp"; readonly op: Op };
 
-type Fault = "crash" | "everybody" | "replace" | "partition" | "stall";
+type Fault = "crash" | "everybody" | "replace" | "apart" | "partition" | "stall";
 
 type Entry = Timed & { readonly what: Happening };
 
@@ -353,7 +353,10 @@ export class Sim implements Timing {
     const { world, settings } = this;
     const path = call.from.member.id * 16 + call.to;
     // A zombie runs somewhere else than what replaced it; partitions are about the live one.
-    if (call.from.isLive && (world.cut[path] !== 0 || world.deaf[path] !== 0)) return;
+    if (call.from.isLive && (world.cut[path] !== 0 || world.deaf[path] !== 0)) {
+      if (settings.cutFails) this.#after(this.#around(this.#delayMs, Stream.Net), { kind: "failure", call });
+      return;
+    }
     if (!isCopy && this.#strikes(settings.loss, Stream.Net)) {
       world.count("fault request lost");
       return;
@@ -398,6 +401,7 @@ export class Sim implements Timing {
     this.#later("crash", settings.crashMs, Stream.Life, { kind: "fault", fault: "crash" });
     this.#later("everybody", settings.everybodyMs, Stream.Life, { kind: "fault", fault: "everybody" });
     this.#later("replace", settings.replaceMs, Stream.Life, { kind: "fault", fault: "replace" });
+    this.#later("apart", settings.apartMs, Stream.Life, { kind: "fault", fault: "apart" });
     this.#later("partition", settings.partitionMs, Stream.Net, { kind: "fault", fault: "partition" });
     this.#later("stall", settings.stallMs, Stream.Clock, { kind: "fault", fault: "stall" });
   }
@@ -424,6 +428,9 @@ export class Sim implements Timing {
       case "replace":
         this.#later("", settings.replaceMs, Stream.Life, again);
         if (!isQuiet) this.#replace(member);
+        return;
+      case "apart":
+        this.#later("", this.#replaceApart() ? settings.apartMs : retryMs, Stream.Life, again);
         return;
       case "partition":
         this.#later("", settings.partitionMs, Stream.Net, again);
@@ -457,11 +464,20 @@ export class Sim implements Timing {
     const old = member.live;
     if (old === undefined) return;
     this.world.replace(member);
-    const leader = this.#leader();
-    if (leader !== undefined && leader !== old && this.#strikes(this.settings.replacedApart, Stream.Life)) {
-      this.#isolate(leader.member, 3);
-    }
     this.#after(this.#around(this.settings.zombieMs, Stream.Life), { kind: "endZombie", instance: old });
+  }
+
+  /** Waits for a learner that is calling its leader; the zombie's calls go on, the new instance hears others. */
+  #replaceApart(): boolean {
+    const leader = this.#leader();
+    if (leader === undefined) return false;
+    const isCalling = ({ live }: Member): boolean => live?.links.get(leader.member.id)?.call !== undefined;
+    const learner = this.world.members.find((member) => member !== leader.member && isCalling(member));
+    if (learner === undefined) return false;
+    this.world.count("fault replaced apart");
+    this.#replace(learner);
+    this.#isolate(leader.member, 3);
+    return true;
   }
 
   #stall(member: Member): void {
@@ -796,6 +812,9 @@ export class Sim implements Timing {
     return Math.max(...this.world.members.map(({ disk }) => disk.promises.acceptedEpoch));
   }
 }
+
+/** How long to wait for the next chance of a fault that needs one. */
+const retryMs = 10;
 
 /** Bounds of the calm, in units of the longest waits configured; about five times what was observed. */
 const boundFactor = 8;
