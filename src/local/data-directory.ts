@@ -13,10 +13,15 @@
 
 import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { hasVariable, killAndWait, startOf } from "./processes.ts";
 
 /** Marks a runtime as ours, by its environment. */
 export const dataVariable = "EDGEKEEPER_LOCAL_DATA";
+
+/** How long a start waits for the process before it, which may be on its way out. */
+const lockWaitMs = 3_000;
+const lockPollMs = 20;
 
 /** For the person who typed the command. */
 export class StartRefusal extends Error {
@@ -39,7 +44,7 @@ export interface DataDirectory {
  */
 export async function claimDataDirectory(directory: string, members: number): Promise<DataDirectory> {
   const path = makeDirectory(directory);
-  const release = lock(directory, join(path, "lock.json"));
+  const release = await lock(directory, join(path, "lock.json"));
   try {
     checkMembers(directory, join(path, "ensemble.json"), members);
     const workerdPidPath = join(path, "workerd.pid");
@@ -61,25 +66,23 @@ function makeDirectory(directory: string): string {
 }
 
 /** Takes the lock; answers how to give it back. A lock whose holder is gone does not count. */
-function lock(directory: string, lockPath: string): () => void {
-  const holder = JSON.stringify({ pid: process.pid, start: startOf(process.pid) });
-  // Twice: a stale lock is removed once. Meeting another one then, somebody else was faster.
-  for (const attempt of [1, 2]) {
+async function lock(directory: string, lockPath: string): Promise<() => void> {
+  const content = JSON.stringify({ pid: process.pid, start: startOf(process.pid) });
+  for (let waitedMs = 0; ; waitedMs += lockPollMs) {
     try {
-      writeFileSync(lockPath, holder, { flag: "wx" });
+      writeFileSync(lockPath, content, { flag: "wx" });
       return () => rmSync(lockPath, { force: true });
     } catch (error) {
       if (!isExists(error)) throw new StartRefusal(`Cannot use --data ${directory}: ${reasonOf(error)}`);
     }
     const pid = livingHolder(lockPath);
-    if (pid !== undefined || attempt === 2) {
-      throw new StartRefusal(
-        `Cannot use --data ${directory}: process ${pid ?? "of another start"} is using it, stop it or name another directory`,
-      );
+    if (pid === undefined) rmSync(lockPath, { force: true });
+    else if (waitedMs < lockWaitMs) await delay(lockPollMs);
+    else {
+      const cure = "stop it or name another directory";
+      throw new StartRefusal(`Cannot use --data ${directory}: process ${pid} is using it, ${cure}`);
     }
-    rmSync(lockPath, { force: true });
   }
-  throw new Error("unreachable: the second attempt decides");
 }
 
 function livingHolder(lockPath: string): number | undefined {

@@ -13,7 +13,7 @@ import { parseSettings, type Settings } from "../base/index.ts";
 import { type Gateway, startGateway } from "../gateway/index.ts";
 import { bundleWorker, workerEntryPath } from "./bundle.ts";
 import { claimDataDirectory, type DataDirectory, StartRefusal } from "./data-directory.ts";
-import { findPort } from "./ports.ts";
+import { findPort, inUrl } from "./ports.ts";
 import { type Runtime, startRuntime } from "./runtime.ts";
 
 /** How long a leader may take to serve. A first election takes a tenth of a second. */
@@ -132,8 +132,4 @@ async function waitUntilServing(url: string, settings: Settings): Promise<void> 
 function reachable(host: string): string {
   if (host === "0.0.0.0") return "127.0.0.1";
   return host === "::" ? "::1" : host;
-}
-
-export function inUrl(host: string): string {
-  return host.includes(":") ? `[${host}]` : host;
 }

@@ -9,7 +9,11 @@
 
 import { StartRefusal } from "./data-directory.ts";
 import { parseFlags, type StartOptions } from "./flags.ts";
-import { inUrl, type LocalEnsemble, startLocal } from "./local.ts";
+import type { LocalEnsemble } from "./local.ts";
+import { inUrl } from "./ports.ts";
+
+/** How soon it is noticed that npm is gone. */
+const parentPollMs = 100;
 
 const stopSignals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
 
@@ -37,6 +41,7 @@ async function run(options: StartOptions): Promise<void> {
   } else {
     console.error("HTTP and WebSocket ask for the token. The ZooKeeper port asks for none: ACLs guard it.");
   }
+  stopWithoutNpm();
   const ensemble = await start(options);
   if (ensemble === undefined) return;
   stopOnSignal(ensemble);
@@ -46,12 +51,28 @@ async function run(options: StartOptions): Promise<void> {
 
 async function start(options: StartOptions): Promise<LocalEnsemble | undefined> {
   try {
+    // Not before the flags are known to be good: Miniflare and esbuild take longer to load than to refuse.
+    const { startLocal } = await import("./local.ts");
     return await startLocal({ ...options, log: (line) => console.error(line) });
   } catch (error) {
     console.error(error instanceof StartRefusal ? error.message : error);
     process.exitCode = 1;
     return undefined;
   }
+}
+
+/**
+ * Ends with npm when npm is killed, which it cannot pass on: who kills the command means what it started.
+ *
+ * Signals that npm can catch it passes on, to us and not to a shell, because the script begins with `exec`.
+ */
+function stopWithoutNpm(): void {
+  const { npm_lifecycle_event: script } = process.env;
+  if (script === undefined) return;
+  const parent = process.ppid;
+  setInterval(() => {
+    if (process.ppid !== parent) process.exit(1);
+  }, parentPollMs).unref();
 }
 
 /** Stops cleanly once; a second signal does not wait. */

@@ -11,7 +11,13 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
-import { freePort, type LocalProcess, runStart, startLocalProcess } from "../support/local-process.ts";
+import {
+  freePort,
+  type LocalProcess,
+  runStart,
+  startLocalProcess,
+  throughNpm,
+} from "../support/local-process.ts";
 import { openSession } from "../support/raw-session.ts";
 
 const cleanups: (() => unknown)[] = [];
@@ -96,6 +102,21 @@ test("killed alone, the process takes its runtime with it, and a start right aft
   const local = await start();
   expect(await put(local, "/a", "kept")).toBe(201);
   await local.kill9Parent();
+  await local.restart();
+  expect(await get(local, "/a")).toBe("kept");
+});
+
+test("npm passes SIGTERM on, waits, and answers with our exit code", async () => {
+  const local = await start([], {}, throughNpm);
+  expect(await put(local, "/a", "kept")).toBe(201);
+  expect(await local.stop()).toBe(0);
+  expect(await isFree(local.port)).toBe(true);
+});
+
+test("npm killed takes everything along, and a start right after waits for that", async () => {
+  const local = await start([], {}, throughNpm);
+  expect(await put(local, "/a", "kept")).toBe(201);
+  await local.killCommand();
   await local.restart();
   expect(await get(local, "/a")).toBe("kept");
 });

@@ -1,7 +1,7 @@
 /**
  * `npm start` as a child process: started, watched, stopped politely or not at all.
  *
- * It runs what the script of `package.json` runs, without npm in between. The child leads a process group
+ * It runs what the script of `package.json` runs, without npm in between unless told otherwise. The child leads a process group
  * of its own, so killing the group kills everything that belongs to it and nothing else.
  *
  * @module
@@ -15,7 +15,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
-const startPath = join(import.meta.dirname, "..", "..", "src", "local", "start.ts");
+const rootPath = join(import.meta.dirname, "..", "..");
+const startPath = join(rootPath, "src", "local", "start.ts");
 
 /** Past this a start counts as hung. Ten seconds are promised for an idle machine. */
 const readyTimeoutMs = 60_000;
@@ -40,6 +41,8 @@ export interface LocalProcess {
   kill9(): Promise<void>;
   /** SIGKILL to the process alone, as the system does that runs out of memory. */
   kill9Parent(): Promise<void>;
+  /** SIGKILL to what was started, npm as it may be, and waits for that alone. */
+  killCommand(): Promise<void>;
   /** SIGTERM, or what a terminal sends to the whole group; answers the exit code. */
   stop(signal?: StopSignal): Promise<number | null>;
   /** Starts again with the same flags, ports and directory. */
@@ -48,15 +51,23 @@ export interface LocalProcess {
   dispose(): Promise<void>;
 }
 
+type Command = readonly [program: string, ...args: string[]];
+
+const direct: Command = [process.execPath, startPath];
+
+/** As people do it; without its banner, so that stdout is the program's alone. */
+export const throughNpm: Command = ["npm", "--silent", "start", "--"];
+
 /** Starts and waits for the ready line. `flags` may override everything but ports and directory. */
 export async function startLocalProcess(
   flags: readonly string[] = [],
   environment: Readonly<Record<string, string>> = {},
+  command: Command = direct,
 ): Promise<LocalProcess> {
   const directory = mkdtempSync(join(tmpdir(), "edgekeeper-"));
   const [port, zkPort] = await Promise.all([freePort(), freePort()]);
   const args = ["--data", directory, "--port", String(port), "--zk-port", String(zkPort), ...flags];
-  const started = new Started(args, environment);
+  const started = new Started(args, environment, command);
   await started.start();
   return Object.assign(started, { directory, port, zkPort, url: `http://127.0.0.1:${port}` });
 }
@@ -75,22 +86,30 @@ export async function runStart(
 class Started {
   readonly #args: readonly string[];
   readonly #environment: Readonly<Record<string, string>>;
+  readonly #command: Command;
   #child: ChildProcess | undefined;
   #exit: Promise<number | null> = Promise.resolve(null);
   stdout = "";
   stderr = "";
   readyMs = 0;
 
-  constructor(args: readonly string[], environment: Readonly<Record<string, string>>) {
+  constructor(
+    args: readonly string[],
+    environment: Readonly<Record<string, string>>,
+    command: Command = direct,
+  ) {
     this.#args = args;
     this.#environment = environment;
+    this.#command = command;
   }
 
   spawn(): void {
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("EK_"));
-    const child = spawn(process.execPath, [startPath, ...this.#args], {
+    const [program, ...args] = this.#command;
+    const child = spawn(program, [...args, ...this.#args], {
       stdio: ["ignore", "pipe", "pipe"],
       detached: true,
+      cwd: rootPath,
       env: { ...Object.fromEntries(inherited), ...this.#environment },
     });
     this.stdout = "";
@@ -157,6 +176,14 @@ class Started {
     await this.#exit;
     // The pipes close only when the runtime, which shares them not, and the wrapper are gone too.
     while (pids.some(isAlive)) await delay(1);
+  }
+
+  async killCommand(): Promise<void> {
+    const child = this.#child;
+    if (child === undefined) return;
+    const exited = once(child, "exit");
+    child.kill("SIGKILL");
+    await exited;
   }
 
   async stop(signal: StopSignal = "SIGTERM"): Promise<number | null> {
