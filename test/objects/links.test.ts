@@ -39,6 +39,22 @@ function settled(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
+function carrierFrom(from: ServerId, given: Partial<Carrier> = {}): Uint8Array {
+  return encodeCarrier({
+    from,
+    to: me,
+    fromIncarnation: 4,
+    toIncarnation: 7,
+    linkNo: 1,
+    firstSeq: 1,
+    packets: [packet(1)],
+    ackSeq: 0,
+    status: "ok",
+    ...given,
+  });
+}
+
+/** Both peers have been heard: packets only travel to an end whose incarnation is known. */
 class World {
   readonly calls: Call[] = [];
   readonly answered: { peer: ServerId; received: LinkReceived }[] = [];
@@ -48,6 +64,13 @@ class World {
       this.answered.push({ peer: from, received });
     },
   });
+
+  constructor({ areStrangers = false } = {}) {
+    for (const from of areStrangers ? [] : [peer, other]) {
+      this.links.receive(carrierFrom(from, { packets: [] }), me);
+      this.links.answer(from);
+    }
+  }
 
   /** What the calls since the last question carried. */
   take(): number[][] {
@@ -125,6 +148,16 @@ describe("a call", () => {
       [other, [3]],
     ]);
     expect(world.calls[0]?.carrier).toMatchObject({ from: me, to: peer, fromIncarnation: 7 });
+  });
+
+  test("to a stranger only asks who it is; the packets follow at once", async () => {
+    const world = new World({ areStrangers: true });
+    world.post(1);
+    world.links.flush(false);
+    expect(world.lastCall().carrier).toMatchObject({ packets: [], toIncarnation: 0 });
+    await world.lastCall().answer({});
+    world.links.flush(false);
+    expect(world.take()).toEqual([[], [1]]);
   });
 
   test("is one at a time and peer; what gathers meanwhile goes with the next", async () => {
@@ -254,21 +287,6 @@ describe("a call", () => {
 });
 
 describe("a peer's call", () => {
-  function carrierFrom(from: ServerId, given: Partial<Carrier> = {}): Uint8Array {
-    return encodeCarrier({
-      from,
-      to: me,
-      fromIncarnation: 4,
-      toIncarnation: 7,
-      linkNo: 1,
-      firstSeq: 1,
-      packets: [packet(1)],
-      ackSeq: 0,
-      status: "ok",
-      ...given,
-    });
-  }
-
   test("is delivered, and answered with what is queued for it", () => {
     const world = new World();
     const { links } = world;
