@@ -81,6 +81,15 @@ export function commonPoint(a: Outline, b: Outline): Zxid | undefined {
   return common;
 }
 
+/** What stands directly behind `after`, which is not below the base; `undefined` at the end. */
+export function nextAfter({ base, runs }: Outline, after: Zxid): Zxid | undefined {
+  for (const { epoch, last } of runs) {
+    if (epoch === after.epoch && last > after.counter) return { epoch, counter: after.counter + 1 };
+    if (epoch > after.epoch) return { epoch, counter: epoch === base.epoch ? base.counter + 1 : 1 };
+  }
+  return undefined;
+}
+
 /** The history without what is above `through`, which it holds. */
 export function cutOutline(outline: Outline, through: Zxid): Outline {
   const runs: OutlineRun[] = [];

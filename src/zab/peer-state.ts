@@ -177,6 +177,7 @@ export interface Draft {
   readonly confirmed: { readonly id: number; readonly index: Zxid }[];
   readonly rejected: number[];
   serving: Serving | undefined;
+  halt: string | undefined;
 }
 
 export interface Peer {
@@ -187,6 +188,7 @@ export interface Peer {
   /** Voters of each active configuration. */
   readonly active: readonly Voters[];
   readonly isVoter: boolean;
+  readonly isMember: boolean;
   /** Everybody else in the active configurations. */
   readonly others: readonly ServerId[];
 
@@ -232,6 +234,7 @@ export function emptyDraft(): Draft {
     confirmed: [],
     rejected: [],
     serving: undefined,
+    halt: undefined,
   };
 }
 

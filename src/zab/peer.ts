@@ -56,6 +56,7 @@ export function createPeer(durable: DurableState, options: PeerOptions, history:
     config,
     active: [voters],
     isVoter: voters.includes(options.id),
+    isMember: config.members.some((member) => member.id === options.id),
     others: config.members.map((member) => member.id).filter((id) => id !== options.id),
     promises: durable.promises,
     history: openHistory(durable.outline),
@@ -110,12 +111,13 @@ export function step(peer: Peer, event: PeerEvent): Duties {
       peer.draft = emptyDraft();
     }
   }
-  return { ...peer.draft, halt: peer.halted };
+  peer.draft.halt = peer.halted;
+  return peer.draft;
 }
 
 function handle(peer: Peer, event: PeerEvent): void {
   peer.fresh = false;
-  if (!isMember(peer)) {
+  if (!peer.isMember) {
     // Without a place in the configuration it neither votes nor learns, and confirms nothing.
     if (event.kind === "readIndex") peer.draft.rejected.push(event.id);
     return;
@@ -154,10 +156,6 @@ function handle(peer: Peer, event: PeerEvent): void {
     default:
       unreachable(event);
   }
-}
-
-function isMember(peer: Peer): boolean {
-  return peer.config.members.some((member) => member.id === peer.id);
 }
 
 function tick(peer: Peer): void {

@@ -17,8 +17,8 @@
  */
 
 import { compareZxid, equalZxid, type Zxid } from "../base/index.ts";
-import { bytesOf, cutBatch, follows, lastOfBatch } from "./batch.ts";
-import { cutOutline } from "./outline.ts";
+import { bytesOf, cutBatch, lastOfBatch } from "./batch.ts";
+import { cutOutline, nextAfter } from "./outline.ts";
 import type { AckEpoch, Batch, Refuse } from "./packets.ts";
 import { type Leading, last, type Peer, type Slot, type Stream, send } from "./peer-state.ts";
 import { decideSync } from "./sync-decision.ts";
@@ -167,8 +167,8 @@ function sendPage(peer: Peer, leading: Leading, slot: Slot, stream: Stream): voi
 
 function sendBatch(peer: Peer, leading: Leading, slot: Slot, stream: Stream, end: Zxid): void {
   const batch = readLog(peer, stream.sentThrough, end);
-  if (batch === undefined || !follows(batch, stream.sentThrough)) {
-    // Compacted away meanwhile: a new session finds another way.
+  if (batch === undefined) {
+    // A new session finds another way.
     endSession(peer, leading, slot, "damaged");
     return;
   }
@@ -187,15 +187,23 @@ function sendBatch(peer: Peer, leading: Leading, slot: Slot, stream: Stream, end
   }
 }
 
-/** The log directly after `after`; what this step appends is in hand, for the reader does not show it yet. */
+/**
+ * The log directly after `after`; what this step appends is in hand, for the reader does not show it yet.
+ * `undefined` when what comes next was compacted away: what the log then shows would leave a hole that no
+ * zxid betrays.
+ */
 function readLog(peer: Peer, after: Zxid, through: Zxid): Batch | undefined {
   const bytesMax = peer.options.packetBytesMax;
   const { unwritten } = peer;
-  const batch =
-    unwritten !== undefined && compareZxid(after, unwritten.prev) >= 0
-      ? unwritten.batch
-      : peer.reader.readAfter(after, bytesMax);
-  return batch === undefined ? undefined : cutBatch(batch, { after, through, bytesMax });
+  if (unwritten !== undefined && compareZxid(after, unwritten.prev) >= 0) {
+    return cutBatch(unwritten.batch, { after, through, bytesMax });
+  }
+  const { outline } = peer.history;
+  if (compareZxid(after, outline.base) < 0) return undefined;
+  const next = nextAfter(outline, after);
+  const batch = peer.reader.readAfter(after, bytesMax);
+  if (batch === undefined || batch.epoch !== next?.epoch || batch.first !== next.counter) return undefined;
+  return cutBatch(batch, { after, through, bytesMax });
 }
 
 function track(peer: Peer, stream: Stream, page: number, bytes: number): void {

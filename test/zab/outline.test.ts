@@ -13,6 +13,7 @@ import {
   contains,
   cutOutline,
   lastOf,
+  nextAfter,
   openHistory,
   outlineFault,
   restart,
@@ -97,6 +98,19 @@ test.each([
   ["0.0 | 1x5", "1.0", false],
 ])("contains(): %s and %s", (text, at, expected) => {
   expect(contains(outline(text), zxid(at))).toBe(expected);
+});
+
+test.each([
+  ["0.0 | 1x5 3x3", "0.0", "1.1"],
+  ["0.0 | 1x5 3x3", "1.4", "1.5"],
+  ["0.0 | 1x5 3x3", "1.5", "3.1"],
+  ["0.0 | 1x5 3x3", "3.3", undefined],
+  ["1.3 | 1x5", "1.3", "1.4"],
+  ["1.5 | 3x1", "1.5", "3.1"],
+  ["1.5 |", "1.5", undefined],
+])("nextAfter(): %s after %s", (text, after, expected) => {
+  const next = nextAfter(outline(text), zxid(after));
+  expect(next === undefined ? undefined : print(next)).toBe(expected);
 });
 
 test.each([
