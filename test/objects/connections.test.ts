@@ -20,7 +20,7 @@ import {
   type WriteRequest,
 } from "../../src/base/index.ts";
 import type { Connection, ConnectionHost } from "../../src/objects/connection.ts";
-import { CloseCode, Connections } from "../../src/objects/connections.ts";
+import { CloseCode, Connections, connectionsMax } from "../../src/objects/connections.ts";
 import { identityUnitsMax } from "../../src/objects/identities.ts";
 import { bobOnly, create, remove, setData } from "../tree/support.ts";
 import { Leader } from "./support/leader.ts";
@@ -303,6 +303,21 @@ describe("an attachment", () => {
     );
   });
 
+  test.each([
+    ["Latin", "é"],
+    ["wider", "漢"],
+  ])("holds 66 watches of 100 %s characters, and not one more", (_, unit) => {
+    const world = new World();
+    const socket = world.connect();
+    const path = (i: number) => `/${unit.repeat(98)}${String(i).padStart(2, "0")}`;
+    for (let i = 0; i < 66; i++) world.ask(socket, exists(path(i)));
+    expect(attachmentOf(socket).isBound).toBe(false);
+    world.ask(socket, exists(path(66)));
+    expect(attachmentOf(socket).isBound).toBe(true);
+    world.write(create(path(0)));
+    expect(attachmentOf(socket).isBound).toBe(false);
+  });
+
   test("fits with as many identities as there may be, of any text", () => {
     const world = new World();
     const socket = world.connect();
@@ -562,5 +577,20 @@ describe("a socket", () => {
       ]);
     }
     expect([world.connections.size, world.leader.tree.watches.watcherCount]).toEqual([0, 0]);
+  });
+
+  test("finds room until there are connectionsMax, those that sleep counted", () => {
+    const world = new World();
+    const sleeper = world.connect();
+    world.forget([sleeper]);
+    const fill = (size: number) => {
+      while (world.connections.size < size) world.connections.open(new TestSocket().socket, []);
+    };
+    fill(connectionsMax - 2);
+    expect(world.connections.hasRoom).toBe(true);
+    fill(connectionsMax - 1);
+    expect([world.connections.hasRoom, world.connections.size]).toEqual([false, connectionsMax - 1]);
+    world.turn(() => world.connections.closed(sleeper.socket, 1000));
+    expect(world.connections.hasRoom).toBe(true);
   });
 });
