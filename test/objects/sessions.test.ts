@@ -21,7 +21,7 @@ import {
 } from "../../src/base/index.ts";
 import type { OpenedSession } from "../../src/objects/connection.ts";
 import { sessionPassword } from "../../src/objects/passwords.ts";
-import { type Opening, Sessions } from "../../src/objects/sessions.ts";
+import { type Opening, Sessions, sessionsMax } from "../../src/objects/sessions.ts";
 import { tickGapMs } from "../../src/objects/timing.ts";
 import type { Settle } from "../../src/objects/writes.ts";
 import { MemoryRows, Tree } from "../../src/tree/index.ts";
@@ -151,6 +151,15 @@ describe("a new session", () => {
     world.sessions.follow();
     expect(world.sessions.newId()).toBeUndefined();
     expect(world.ask({}).opening).toEqual({ kind: "gone" });
+  });
+
+  test.each([
+    [sessionsMax - 1, true],
+    [sessionsMax, false],
+  ])("beside %d others finds room: %s", (count, hasRoom) => {
+    const world = new World();
+    Object.defineProperty(world.tree, "sessionCount", { value: count });
+    expect(world.sessions.hasRoom).toBe(hasRoom);
   });
 
   test("may ask with any password", () => {
