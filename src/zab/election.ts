@@ -153,6 +153,11 @@ function hearLooking(peer: Peer, looking: Looking, from: ServerId, notify: Notif
 
 function hearSettled(peer: Peer, looking: Looking, from: ServerId, claim: Claim): void {
   looking.settled.set(from, claim);
+  if (claim.state === "leading" && claim.round === peer.round && equalVotes(claim.vote, looking.vote)) {
+    // My own choice says that it has won; who else voted for it may be out of my sight.
+    decide(peer, looking);
+    return;
+  }
   if (claim.round === peer.round) {
     looking.seen.set(from, claim.vote);
     if (adopt(peer, looking, claim.vote)) broadcast(peer, false);

@@ -227,6 +227,44 @@ export class World {
     }
   }
 
+  /** Writes a history of epoch 1, as if it had been proposed and stored that far, before anybody starts. */
+  seedHistory(id: ServerId, txns: number, longest: boolean): void {
+    const member = this.#memberOf(id);
+    const payloads = Array.from({ length: txns }, (_, i) => Uint8Array.of(i));
+    const promises = { acceptedEpoch: 1, acceptedLeader: id, currentEpoch: 1, establishedEpoch: 0 };
+    const append = { kind: "append", prev: ZERO_ZXID, batch: { epoch: 1, first: 1, payloads } } as const;
+    const ops = [{ kind: "promises", promises } as const, ...(txns > 0 ? [append] : [])];
+    this.ghost.storing(id, member.disk, ops, longest ? 1 : 0);
+    for (const disk of [member.disk, member.stable]) disk.write({ kind: "step", ops });
+  }
+
+  /**
+   * Starts everybody on a network where these directed paths (`1-2`) carry nothing, ever. Says how many
+   * ticks passed until some leader was established with a quorum and stayed so, and in how many epochs.
+   */
+  settleOn(
+    blocked: readonly string[],
+    ticks: number,
+  ): { readonly at: number; readonly epochs: number } | undefined {
+    this.#faults = false;
+    for (const path of blocked) this.#blocked.add(path);
+    for (const member of this.members) this.#start(member);
+    let leader: ServerId | undefined;
+    let since = 0;
+    for (let tick = 0; tick < ticks; tick++) {
+      this.#quiet();
+      const now = this.members.find(
+        ({ instance }) => instance && statusOf(instance.peer).serving.kind === "leading",
+      );
+      if (now?.id !== leader) since = tick;
+      leader = now?.id;
+      for (const { instance } of this.members)
+        if (instance !== undefined) this.#feed(instance, { kind: "ticked" });
+    }
+    const epochs = Math.max(...this.members.map((member) => member.disk.promises.acceptedEpoch));
+    return leader === undefined ? undefined : { at: since, epochs };
+  }
+
   #act(action: Action): void {
     let member = this.#dice.pick(this.members);
     if (action === "crash" && this.#dice.chance(30)) {
