@@ -1,0 +1,82 @@
+/**
+ * edgekeeper as `npm start` runs it, and the same runtime with another Worker in it.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import { pause } from "../load/drive.ts";
+import { makeTemporaryDirectory, ServerProcess } from "./process.ts";
+import type { System, SystemName } from "./system.ts";
+
+const startPath = join(import.meta.dirname, "..", "..", "src", "local", "start.ts");
+const hostPath = join(import.meta.dirname, "host.ts");
+const barePath = join(import.meta.dirname, "bare-worker.ts");
+const abortingPath = join(import.meta.dirname, "aborting-worker.ts");
+
+const readyTimeoutMs = 60_000;
+
+/** What the script `start` of package.json runs, without npm in between. */
+export function startEdgekeeper(members: number): Promise<System> {
+  return start("edgekeeper", startPath, ["--members", String(members)]);
+}
+
+/** Its leader can be killed. */
+export async function startAborting(members: number): Promise<System> {
+  const system = await start("edgekeeper", hostPath, [abortingPath, String(members)]);
+  return { ...system, killLeader: () => abortLeader(system.url ?? "") };
+}
+
+/** One object that stores every message as a row and sends it back. */
+export function startBareObject(): Promise<System> {
+  return start("bare object", hostPath, [barePath, "1"]);
+}
+
+async function start(name: SystemName, path: string, args: readonly string[]): Promise<System> {
+  const directory = makeTemporaryDirectory();
+  const beganMs = performance.now();
+  // Settings of the person who runs this are not what is measured.
+  const environment = Object.fromEntries(
+    Object.entries(process.env).filter(([key]) => !key.startsWith("EK_")),
+  );
+  const profile = process.env["BENCH_START_ARGS"]?.split(" ").filter((arg) => arg !== "") ?? [];
+  const server = new ServerProcess(
+    process.execPath,
+    [...profile, path, ...args, "--data", directory.path, "--port", "0", "--zk-port", "0"],
+    environment,
+  );
+  const stop = async (): Promise<void> => {
+    await server.stop();
+    directory.remove();
+  };
+  try {
+    const line = await readyLine(server);
+    const readyMs = performance.now() - beganMs;
+    const found = /^ready (http:\/\/127\.0\.0\.1:\d+) zookeeper:\/\/127\.0\.0\.1:(\d+)/m.exec(line);
+    if (found === null) throw new Error(`no ready line but: ${line}`);
+    const addresses = [{ host: "127.0.0.1", port: Number(found[2]) }];
+    return { name, addresses, url: found[1], readyMs, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function readyLine(server: ServerProcess): Promise<string> {
+  const deadlineMs = performance.now() + readyTimeoutMs;
+  while (!server.stdout.includes("\n")) {
+    if (server.hasExited) throw new Error(`the start ended before it was ready:\n${server.said}`);
+    if (performance.now() > deadlineMs) throw new Error(`not ready in time:\n${server.said}`);
+    await pause(2);
+  }
+  return server.stdout;
+}
+
+async function abortLeader(url: string): Promise<void> {
+  const answer = await fetch(`${url}/v1/main/members`);
+  const { leader }: { leader: number | null } = JSON.parse(await answer.text());
+  if (leader === null) throw new Error("there is no leader to kill");
+  const aborted = await fetch(`${url}/bench/abort/${leader}`);
+  await aborted.text();
+  if (aborted.status !== 204) throw new Error(`the leader was not killed: ${aborted.status}`);
+}

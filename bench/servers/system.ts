@@ -1,0 +1,24 @@
+/**
+ * What is measured: something that speaks ZooKeeper's protocol on some addresses.
+ *
+ * @module
+ */
+
+import type { Address } from "../load/connection.ts";
+
+export type SystemName = "edgekeeper" | "zookeeper" | "bare object";
+
+export interface System {
+  readonly name: SystemName;
+  /** Where clients connect. A single connection goes to the first: of ZooKeeper's servers, the leader. */
+  readonly addresses: readonly Address[];
+  /** Only edgekeeper and what stands in for it: `http://host:port`. */
+  readonly url?: string | undefined;
+  /** From the command to the first session, when we have started it. */
+  readonly readyMs?: number | undefined;
+  /** Kills the leader, without a word to anybody. Absent where it can't be done. */
+  readonly killLeader?: (() => Promise<void>) | undefined;
+  /** Brings back what was killed. */
+  readonly mend?: (() => Promise<void>) | undefined;
+  stop(): Promise<void>;
+}
