@@ -10,12 +10,12 @@ import type { Setup } from "./world.ts";
 
 /** About a minute on one core of a small machine. */
 const defaults: Bounds = {
-  proposals: 1,
+  proposals: 2,
   crashes: 1,
-  linkdowns: 0,
+  linkdowns: 2,
   timeouts: 0,
-  epochs: 2,
-  follows: 4,
+  epochs: 3,
+  follows: 5,
   pings: 0,
   compactions: 0,
 };

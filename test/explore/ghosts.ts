@@ -81,17 +81,17 @@ export class Ghosts {
   /** @throws Violation when a member's step broke what holds of the ensemble. */
   observe(ghost: number, change: Change): number {
     const { before, after } = change;
+    const acknowledges = !isEqual(before.acked, after.acked);
     const isSame =
       before.history === after.history &&
       before.delivered === after.delivered &&
-      before.acked === after.acked &&
       before.promises.establishedEpoch === after.promises.establishedEpoch;
-    if (isSame) return ghost;
+    if (isSame && !acknowledges) return ghost;
     let now = this.#known.at(ghost);
     if (before.promises.establishedEpoch !== after.promises.establishedEpoch)
       now = this.#establish(now, change);
     if (before.history !== after.history) now = this.#store(now, change);
-    now = this.#acknowledge(now, change);
+    if (acknowledges) now = this.#acknowledge(now, change);
     if (before.delivered !== after.delivered)
       now = this.#commit(now, after.delivered, `member ${change.index + 1} delivers`);
     this.#isDurable(now, change.voters);
@@ -182,4 +182,8 @@ export class Ghosts {
     ];
     return this.#known.id(key.join(), () => ghost);
   }
+}
+
+function isEqual(a: readonly number[], b: readonly number[]): boolean {
+  return a === b || (a.length === b.length && a.every((value, i) => value === b[i]));
 }

@@ -19,6 +19,7 @@ import {
   compareZxid,
   equalZxid,
   makeServerId,
+  maxZxid,
   type ServerId,
   ZERO_ZXID,
   type Zxid,
@@ -143,8 +144,8 @@ class LocalReader implements HistoryReader {
 
   readAfter(after: Zxid, bytesMax: number): ReturnType<HistoryReader["readAfter"]> {
     const { history, base } = this.#now.disk;
-    if (compareZxid(after, base) < 0) return undefined;
-    return this.#histories.batchAfter(history, after, bytesMax);
+    // What is below the base is gone, and nothing says so.
+    return this.#histories.batchAfter(history, maxZxid(after, base), bytesMax);
   }
 
   /** What was delivered never changes, so a cut is its zxid. */
@@ -198,6 +199,7 @@ export class Members {
       config,
       active: [voters],
       isVoter: voters.includes(id),
+      isMember: true,
       others: ids.filter((other) => other !== id),
     }));
   }

@@ -285,6 +285,25 @@ export const mutants: readonly Mutant[] = [
     breaks: ["I7"],
   },
   {
+    name: "go on behind what was compacted away",
+    edits: [
+      {
+        file: "stream.ts",
+        find: "  if (compareZxid(after, outline.base) < 0) return undefined;\n",
+        replace: "",
+      },
+      {
+        file: "stream.ts",
+        find: "if (batch === undefined || batch.epoch !== next?.epoch || batch.first !== next.counter) return undefined;",
+        replace: "if (batch === undefined || next === undefined) return undefined;",
+      },
+    ],
+    setup: { flow: true },
+    bounds: { epochs: 2, follows: 3, proposals: 3, timeouts: 1, compactions: 1 },
+    isSlow: true,
+    breaks: ["I5"],
+  },
+  {
     name: "replace a log by a snapshot that reaches less far",
     edits: [
       {

@@ -43,7 +43,7 @@ import { NOBODY } from "../../src/zab/vote.ts";
 type Whole<Value> = { [Field in keyof Required<Value>]: Value[Field] };
 
 /** What a server is, apart from its state. */
-export type Identity = Pick<Peer, "id" | "options" | "config" | "active" | "isVoter" | "others">;
+export type Identity = Pick<Peer, "id" | "options" | "config" | "active" | "isVoter" | "isMember" | "others">;
 
 export interface Copying {
   /** Of the copy. */
@@ -63,6 +63,7 @@ const peerFields: Record<keyof Peer, true> = {
   config: true,
   active: true,
   isVoter: true,
+  isMember: true,
   others: true,
   promises: true,
   history: true,

@@ -29,7 +29,7 @@ function explore(): boolean {
   for (const line of report.violation?.scenario ?? []) console.log(line);
   for (const line of describeReport(report)) console.log(line);
   if (json) {
-    const statesPerSecond = Math.round(report.states / report.seconds);
+    const statesPerSecond = Math.round(report.states / report.cpuSeconds);
     const memoryMb = Math.round(process.memoryUsage().rss / 2 ** 20);
     console.log(JSON.stringify({ ...setup, ...report, statesPerSecond, memoryMb }));
   }
@@ -59,12 +59,12 @@ function describeSetup({ voters, observers, bounds, ...options }: Setup): string
 }
 
 function describeReport(report: Report): string[] {
-  const { states, transitions, seconds, duplicates, collisions, violation } = report;
+  const { states, transitions, seconds, cpuSeconds, duplicates, collisions, violation } = report;
   const extent = report.complete ? "every state within the bounds" : "not every state within the bounds";
   return [
-    `${count(states)} states up to symmetry, ${extent}; ${count(states / seconds)}/s`,
-    `${count(transitions)} transitions, ${count(duplicates)} of them to a state seen before; ${count(transitions / seconds)}/s`,
-    `depth ${report.depth}; ${seconds.toFixed(1)} s`,
+    `${count(states)} states up to symmetry, ${extent}; ${count(states / cpuSeconds)}/s at work`,
+    `${count(transitions)} transitions, ${count(duplicates)} of them to a state seen before; ${count(transitions / cpuSeconds)}/s at work`,
+    `depth ${report.depth}; ${seconds.toFixed(1)} s, ${cpuSeconds.toFixed(1)} s of them at work`,
     `bounds that cut something off: ${report.cut.join(", ") || "none"}`,
     `${count(report.coreSteps)} steps of the core, ${count(report.memberStates)} states of a member`,
     `${count(report.packets)} packets, ${count(report.channels)} states of a channel; sent: ${report.sent.join(", ")}`,

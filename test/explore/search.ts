@@ -26,6 +26,8 @@ export interface Report {
   /** Steps of the longest shortest history. */
   readonly depth: number;
   readonly seconds: number;
+  /** Of this process, collecting garbage included: `seconds` of a busy machine say little. */
+  readonly cpuSeconds: number;
   /** Whether every state within the bounds was visited. */
   readonly complete: boolean;
   /** The bounds that kept something from happening. */
@@ -62,6 +64,7 @@ export function search(setup: Setup, limits: Limits): Report {
   const seen = new Fingerprints();
   const ancestry = new Ancestry();
   const started = performance.now();
+  const cpuBefore = process.cpuUsage();
   let transitions = 0;
   let depth = 0;
   let violation: Found | undefined;
@@ -121,12 +124,14 @@ export function search(setup: Setup, limits: Limits): Report {
   }
 
   const states = seen.size;
+  const { user, system } = process.cpuUsage(cpuBefore);
   return {
     states,
     transitions,
     duplicates: transitions - states + 1,
     depth,
     seconds: elapsed(),
+    cpuSeconds: (user + system) / 1e6,
     complete: complete && violation === undefined,
     cut: boundNames.filter((bound) => world.cut.has(bound)),
     memberStates: world.members.states,
