@@ -96,4 +96,7 @@ function stopOnSignal(ensemble: LocalEnsemble): void {
   }
 }
 
+// Whoever read our output may go; the ensemble stays.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+
 await main();

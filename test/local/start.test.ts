@@ -132,6 +132,25 @@ test("a runtime that is killed is started again, in its place", async () => {
   expect(await local.stop()).toBe(0);
 });
 
+test("a reader of its output that goes away takes nothing along", async () => {
+  const local = await start();
+  local.closeOutput();
+  local.killRuntime();
+  const session = async () => (await openSession(local.zkPort)).socket.destroy();
+  // Refused connections are logged, and so is the stop.
+  await expect
+    .poll(
+      () =>
+        session().then(
+          () => "in",
+          () => "out",
+        ),
+      { timeout: 30_000 },
+    )
+    .toBe("in");
+  expect(await local.stop()).toBe(0);
+});
+
 test("with a token HTTP asks for it and the ZooKeeper port does not", async () => {
   const local = await start([], { EK_TOKEN: "hush" });
   expect(local.stderr).not.toContain("hush");

@@ -41,6 +41,8 @@ export interface LocalProcess {
   kill9(): Promise<void>;
   /** SIGKILL to the process alone, as the system does that runs out of memory. */
   kill9Parent(): Promise<void>;
+  /** Stops reading stdout and stderr, whose pipes break. */
+  closeOutput(): void;
   /** SIGKILL to what was started, npm as it may be, and waits for that alone. */
   killCommand(): Promise<void>;
   /** SIGTERM, or what a terminal sends to the whole group; answers the exit code. */
@@ -176,6 +178,11 @@ class Started {
     await this.#exit;
     // The pipes close only when the runtime, which shares them not, and the wrapper are gone too.
     while (pids.some(isAlive)) await delay(1);
+  }
+
+  closeOutput(): void {
+    this.#child?.stdout?.destroy();
+    this.#child?.stderr?.destroy();
   }
 
   async killCommand(): Promise<void> {
