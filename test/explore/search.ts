@@ -165,10 +165,7 @@ function retell(world: World, ancestry: Ancestry, last: number, choice: number):
       names = renamed(names, world.permutation(world.renaming));
     } catch (failure) {
       if (!(failure instanceof Violation)) throw failure;
-      const message = failure.message.replaceAll(
-        /(?<=members? (?:\d and )?)\d/g,
-        (digit) => `${(names[Number(digit) - 1] ?? 0) + 1}`,
-      );
+      const message = underFirstNames(failure.message, names);
       lines.push("----", ...describeState(world, state, names), message);
     }
   }
@@ -192,4 +189,11 @@ function renamed(names: readonly number[], indices: readonly number[]): number[]
   const next = [...names];
   for (const [old, now] of indices.entries()) next[now] = names[old] ?? 0;
   return next;
+}
+
+/** Violations speak of "member 2", "members 1 and 3", "to 2" and "with 2". */
+function underFirstNames(message: string, names: readonly number[]): string {
+  return message.replaceAll(/(?<=\b(?:members?|and|to|with) )[1-9]\b/g, (digit) =>
+    String((names[Number(digit) - 1] ?? 0) + 1),
+  );
 }
