@@ -1,7 +1,7 @@
 /**
  * Replies counted by their headers: a byte stream in, one call per frame out, bodies skipped unread.
  *
- * A frame is a length and at least 16 bytes: `xid`, `zxid`, `err` (`spec`: ZooKeeper `ReplyHeader`). The
+ * A frame is a length and at least 16 bytes: `xid`, `zxid`, `err` (ZooKeeper `ReplyHeader`). The
  * connect response has no such header but is longer than one; its second word is the session's timeout,
  * which is 0 when the session was refused.
  *
