@@ -34,9 +34,3 @@ export function makeSessionId(value: bigint): SessionId {
 export function formatSessionId(id: SessionId): string {
   return `0x${BigInt.asUintN(64, id).toString(16)}`;
 }
-
-/** The inverse of {@link formatSessionId}; `undefined` for anything else, and for 0. */
-export function parseSessionId(text: string): SessionId | undefined {
-  if (!/^0x[1-9a-f][0-9a-f]{0,15}$/.test(text)) return undefined;
-  return makeSessionId(BigInt(text));
-}

@@ -51,7 +51,7 @@ import { digestIdentities, fitIdentities } from "./identities.ts";
 import type { Settlement } from "./writes.ts";
 
 /** Requests of one connection that wait for their answer; a client that sends more is cut off. */
-export const connectionQueueMax = 20_000;
+export const connectionQueueMax = 60_000;
 
 /** Bytes answered in one turn, the last answer not counted; the other answers wait for a later turn. */
 export const outputBytesMax = 4 * 1024 * 1024;
@@ -143,6 +143,11 @@ export class Connection {
     return this.#requester.sessionId;
   }
 
+  /** Bytes received and not handled: part of a frame, or what came ahead of the connect response. */
+  get heldBytes(): number {
+    return this.#ending === undefined ? this.#decoder.buffered : 0;
+  }
+
   /** Has received something that memory alone holds: part of a frame, or a request without its answer. */
   get isBusy(): boolean {
     return this.#state !== "open" || this.#head < this.#slots.length || this.#decoder.buffered > 0;
@@ -183,12 +188,12 @@ export class Connection {
     // Nothing behind a goodbye is handled.
     if (this.#ending !== undefined || this.#state === "closing") return;
     this.#decoder.push(chunk);
-    if (this.#state === "opening" && this.#decoder.buffered > heldBytesMax) {
-      return this.end({ kind: "drop", reason: "too much ahead of the connect response" });
-    }
     this.#isFresh = fresh;
     this.#handleFrames();
     this.#isFresh = false;
+    if (this.#state === "opening" && this.#decoder.buffered > heldBytesMax) {
+      this.end({ kind: "drop", reason: "too much ahead of the connect response" });
+    }
   }
 
   /** Events that a change has caused; written at once, ahead of every answer not yet written. */

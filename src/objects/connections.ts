@@ -50,6 +50,12 @@ const attachmentBytesMax = 15_000;
 /** A message's aim; receivers have limits, and one message holds up the others. */
 const messageBytes = 1024 * 1024;
 
+/** Bytes received and not handled, of all sockets together; past it the largest holder is dropped. */
+const heldBytesTotalMax = 32 * 1024 * 1024;
+
+/** How long a client may take over its handshake, in peer ticks (ZooKeeper: about 10 s). */
+const handshakeTicksMax = 100;
+
 /** What sockets that outlived the memory may send before they are heard. */
 const sleeperBytesMax = 1024 * 1024;
 
@@ -81,6 +87,8 @@ interface Entry {
   /** What the attachment says, in short, so that an unchanged one is not written again. */
   stored: string;
   watchesChanged: boolean;
+  /** As counted in the total. */
+  held: number;
   /** As of the last change: `tooMany` for watches that no attachment can hold. */
   watches: StoredWatches | "tooMany" | undefined;
 }
@@ -113,6 +121,12 @@ export class Connections {
   /** Entries with answers that the turn's output had no room for. */
   readonly #stalled = new Set<Entry>();
   #isResuming = false;
+  /** Entries without a session, and the tick at which they came. */
+  readonly #strangers = new Map<Entry, number>();
+  #ticks = 0;
+  #heldBytes = 0;
+  /** The same for sleepers; they never live long. */
+  #sleeperBytes = 0;
 
   constructor(parts: ConnectionsParts) {
     this.#parts = parts;
@@ -139,6 +153,16 @@ export class Connections {
     }
   }
 
+  /** A peer tick has passed: whoever has not shaken hands by now never will. */
+  tick(): void {
+    this.#ticks += 1;
+    for (const [entry, since] of this.#strangers) {
+      if (this.#ticks - since < handshakeTicksMax) return;
+      this.#strangers.delete(entry);
+      this.#finish(entry.socket, CloseCode.Dropped, "no connect request came");
+    }
+  }
+
   /** This member leads: connections that slept go on, with the events they missed. */
   wake(): void {
     const sleepers = [...this.#sleepers.values()];
@@ -148,7 +172,9 @@ export class Connections {
 
   /** A new socket, already accepted. */
   open(socket: WebSocket, identities: readonly AuthId[]): void {
-    this.#touched.add(this.#enter(socket, identities));
+    const entry = this.#enter(socket, identities);
+    this.#strangers.set(entry, this.#ticks);
+    this.#touched.add(entry);
   }
 
   /** Bytes from a socket. Text is no part of the protocol. */
@@ -162,7 +188,9 @@ export class Connections {
     if (sleeper !== undefined) {
       sleeper.chunks.push(bytes);
       sleeper.bytes += bytes.length;
-      if (sleeper.bytes <= sleeperBytesMax) return;
+      this.#sleeperBytes += bytes.length;
+      if (sleeper.bytes <= sleeperBytesMax && this.#sleeperBytes <= heldBytesTotalMax) return;
+      this.#sleeperBytes -= sleeper.bytes;
       this.#sleepers.delete(socket);
       return closeSocket(socket, CloseCode.NotLeading, "no leader was found");
     }
@@ -206,6 +234,7 @@ export class Connections {
       this.#finish(older.socket, CloseCode.Normal, "session connected again");
     }
     this.#bySession.set(sessionId, entry);
+    this.#strangers.delete(entry);
   }
 
   /** A session is over: what was answered so far still leaves. */
@@ -241,6 +270,7 @@ export class Connections {
   flush(): void {
     for (const entry of this.#touched) this.#flushOne(entry);
     this.#touched.clear();
+    while (this.#heldBytes > heldBytesTotalMax) this.#dropLargest();
     if (this.#stalled.size > 0 && !this.#isResuming) this.#resumeLater();
   }
 
@@ -255,7 +285,22 @@ export class Connections {
       return this.#finish(socket, kind === "close" ? CloseCode.Normal : CloseCode.Dropped, reason);
     }
     if (connection.isStalled) this.#stalled.add(entry);
+    this.#count(entry, connection.heldBytes);
     this.#store(entry);
+  }
+
+  #count(entry: Entry, held: number): void {
+    this.#heldBytes += held - entry.held;
+    entry.held = held;
+  }
+
+  #dropLargest(): void {
+    let largest: Entry | undefined;
+    for (const entry of this.#bySocket.values()) {
+      if (largest === undefined || entry.held > largest.held) largest = entry;
+    }
+    if (largest === undefined) return;
+    this.#finish(largest.socket, CloseCode.Dropped, "too much is held for unfinished frames");
   }
 
   /** In a turn of its own, so that one client's answers do not hold up everybody's. */
@@ -274,7 +319,14 @@ export class Connections {
 
   #enter(socket: WebSocket, identities: readonly AuthId[]): Entry {
     const connection = new Connection(this.#parts.host, this.#parts.nextWatcher(), identities);
-    const entry: Entry = { socket, connection, stored: "", watchesChanged: false, watches: undefined };
+    const entry: Entry = {
+      socket,
+      connection,
+      stored: "",
+      watchesChanged: false,
+      held: 0,
+      watches: undefined,
+    };
     this.#bySocket.set(socket, entry);
     this.#byWatcher.set(connection.watcher, entry);
     return entry;
@@ -315,6 +367,8 @@ export class Connections {
       this.#byWatcher.delete(connection.watcher);
       this.#touched.delete(entry);
       this.#stalled.delete(entry);
+      this.#strangers.delete(entry);
+      this.#count(entry, 0);
       if (this.#bySession.get(connection.sessionId) === entry) this.#bySession.delete(connection.sessionId);
     }
     closeSocket(socket, code, reason);

@@ -144,6 +144,7 @@ export class Life {
       if (this.#ticks === sleepersWaitTicks) this.connections.closeSleepers("no leader was found");
       return;
     }
+    this.connections.tick();
     this.locks.tick();
     this.#sessions.tick();
     if (this.#ticks % sweepTicks === 0) this.#sweep();
@@ -348,14 +349,14 @@ export class Life {
       write: (request, requester) => this.#write(request, requester),
       touch: (session) => {
         const nowMs = Date.now();
-        this.#sessions.touch(session, nowMs);
-        return nowMs;
+        // One whose end was proposed is lost, whatever its deadline said.
+        return tree.isOpen(session) && this.#sessions.touch(session, nowMs) ? nowMs : undefined;
       },
       confirm: (fresh) => this.#confirm(fresh),
-      watchChildren: (path, changed) => {
+      watchZnode: (path, changed) => {
         const watcher = this.#nextWatcher();
         this.#ownWatchers.set(watcher, changed);
-        tree.watches.addChild(watcher, path);
+        tree.watches.addData(watcher, path);
         return watcher;
       },
       unwatch: (watcher) => {

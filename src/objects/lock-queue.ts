@@ -57,3 +57,16 @@ export function queueOf(children: readonly string[]): readonly QueuedContender[]
     return { name, prefix, mode, holds };
   });
 }
+
+/**
+ * Whom a contender waits for: the last one ahead that excludes it. Waiting for that one alone wakes one
+ * contender per release, not the whole queue. `undefined` when nobody stands in its way.
+ */
+export function blockerOf(
+  queue: readonly QueuedContender[],
+  contender: QueuedContender,
+): QueuedContender | undefined {
+  const position = queue.findIndex(({ name }) => name === contender.name);
+  const ahead = queue.slice(0, Math.max(position, 0));
+  return contender.mode === "exclusive" ? ahead.at(-1) : ahead.findLast(({ mode }) => mode === "exclusive");
+}

@@ -29,12 +29,15 @@ import {
   ZkErrorCode,
 } from "../base/index.ts";
 import type { Tree, TxnOutcome, WatcherId } from "../tree/index.ts";
-import type { Contender, LockAnswer, LockMode, LockReference, LockRequest, LockView } from "./api.ts";
-import { ownContenderName, ownLockId, type QueuedContender, queueOf } from "./lock-queue.ts";
+import type { Contender, LockAnswer, LockReference, LockRequest, LockView } from "./api.ts";
+import { blockerOf, ownContenderName, ownLockId, type QueuedContender, queueOf } from "./lock-queue.ts";
 import type { Settlement } from "./writes.ts";
 
-/** Contenders of one lock that are looked at; far beyond any queue that works. */
-const contendersMax = 100_000;
+/** Children of one lock's znode; nobody joins a longer queue. Each joining lists all of them. */
+const contendersMax = 2_000;
+
+/** Callers that wait here, for all locks together. */
+const waitersMax = 10_000;
 
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
@@ -47,14 +50,14 @@ export interface LocksHost {
   newSessionId(): SessionId | undefined;
   /** Settles when the write has applied, or leadership is lost; at once when it is already. */
   write(request: WriteRequest, requester: Requester): Promise<Settlement>;
-  /** Restarts a session's deadline, and answers from when it counts. */
-  touch(session: SessionId): number;
+  /** Restarts a session's deadline, and answers from when it counts; `undefined`: the session is ending. */
+  touch(session: SessionId): number | undefined;
   /** Whether another write may be submitted. */
   hasRoom(): boolean;
   /** Resolves to whether leadership was confirmed after the call. */
   confirm(fresh: boolean): Promise<boolean>;
-  /** Calls back once when a child of `path` comes or goes, or leadership is lost. */
-  watchChildren(path: string, changed: () => void): WatcherId;
+  /** Calls back when the znode at `path` goes, at the latest; also when leadership is lost. */
+  watchZnode(path: string, changed: () => void): WatcherId;
   unwatch(watcher: WatcherId): void;
 }
 
@@ -91,26 +94,28 @@ export class Locks {
       if (entered.kind !== "entered") return entered;
       const place = this.#find(path, id);
       // Its own commit has just confirmed this leader.
-      if (place?.contender.holds === true) return this.#granted(request, place, entered.atMs);
+      if (place?.contender.holds === true) return this.#granted(id, place, entered.atMs);
     }
     return this.#wait(request);
   }
 
   async keep({ path, id }: LockReference): Promise<LockAnswer> {
     const before = this.#find(path, id);
-    const keptAt = before === undefined ? 0 : this.#host.touch(before.session);
+    const keptAt = before === undefined ? undefined : this.#host.touch(before.session);
     if (!(await this.#host.confirm(true))) return { kind: "unknown" };
     const place = this.#find(path, id);
-    if (place === undefined || before === undefined) return { kind: "gone" };
+    if (place === undefined || keptAt === undefined) return { kind: "gone" };
     if (!place.contender.holds) return { kind: "timedOut", contenders: this.#contenders(path) };
-    const ttlMs = this.#host.tree.session(place.session)?.timeoutMs ?? 0;
-    return this.#granted({ id, ttlMs, mode: place.contender.mode }, place, keptAt);
+    return this.#granted(id, place, keptAt);
   }
 
   async release({ path, id }: LockReference): Promise<LockAnswer> {
+    const entering = this.#entering.get(keyOf(path, id));
+    // Given up while it is being taken: it must not be left behind.
+    if (entering !== undefined) await entering;
     const place = this.#find(path, id);
     if (place !== undefined) return this.#leave(place, { kind: "released" });
-    return (await this.#host.confirm(true)) ? { kind: "gone" } : { kind: "unknown" };
+    return (await this.#host.confirm(entering === undefined)) ? { kind: "gone" } : { kind: "unknown" };
   }
 
   async describe(path: string, requester: Requester): Promise<LockView> {
@@ -128,8 +133,7 @@ export class Locks {
   }
 
   #enterOnce(request: LockRequest): Promise<Entered> {
-    // The id has no slash, so the two cannot run into each other.
-    const key = `${request.id}${request.path}`;
+    const key = keyOf(request.path, request.id);
     const under = this.#entering.get(key);
     if (under !== undefined) return under;
     const entering = this.#enter(request).finally(() => this.#entering.delete(key));
@@ -140,7 +144,8 @@ export class Locks {
   /** Opens a session and takes a place; makes the lock's znode and its parents when they are missing. */
   async #enter(request: LockRequest): Promise<Entered> {
     const { path, id, mode, owner, identities } = request;
-    if (!this.#host.hasRoom()) return { kind: "overloaded" };
+    const contenders = this.#host.tree.get(path)?.numChildren ?? 0;
+    if (!this.#host.hasRoom() || contenders >= contendersMax) return { kind: "overloaded" };
     const session = this.#host.newSessionId();
     if (session === undefined) return { kind: "notLeader", leader: 0 };
     const atMs = this.#host.now();
@@ -200,34 +205,45 @@ export class Locks {
     const until = this.#host.now() + waitMs;
     for (;;) {
       const place = this.#find(path, id);
-      if (place === undefined)
-        return (await this.#host.confirm(false)) ? { kind: "gone" } : { kind: "unknown" };
+      if (place === undefined) return this.#gone();
       const leftMs = until - this.#host.now();
       if (place.contender.holds) {
         const since = this.#host.touch(place.session);
+        if (since === undefined) return this.#gone();
         if (!(await this.#host.confirm(false))) return { kind: "unknown" };
         const still = this.#find(path, id);
-        if (still?.contender.holds === true) return this.#granted(request, still, since);
+        if (still?.contender.holds === true) return this.#granted(id, still, since);
       } else if (leftMs <= 0) {
-        return this.#leave(place, { kind: "timedOut", contenders: this.#contenders(path) });
+        const contenders = this.#contenders(path);
+        // Another try with the same id waits on: the place is its own, too.
+        if (this.#waiting.has(place.session)) return { kind: "timedOut", contenders };
+        return this.#leave(place, { kind: "timedOut", contenders });
       } else {
-        await this.#change(path, place.session, leftMs);
+        if (this.#waiting.size >= waitersMax) return this.#leave(place, { kind: "overloaded" });
+        await this.#change(path, place, leftMs);
         if (!this.#host.isLeading()) return { kind: "unknown" };
       }
     }
   }
 
-  /** Resolves when the queue has changed, or `waitMs` have passed, or leadership is lost. */
-  async #change(path: string, session: SessionId, waitMs: number): Promise<void> {
+  async #gone(): Promise<LockAnswer> {
+    return (await this.#host.confirm(false)) ? { kind: "gone" } : { kind: "unknown" };
+  }
+
+  /** Resolves when the contender in the way has gone, or the own place has, or `waitMs` have passed. */
+  async #change(path: string, { contender, session }: Place, waitMs: number): Promise<void> {
     this.#waiting.set(session, (this.#waiting.get(session) ?? 0) + 1);
+    const ahead = blockerOf(this.#queue(path), contender);
+    const awaited = ahead === undefined ? [] : [ahead, contender];
+    const watchers: WatcherId[] = [];
     let timer: ReturnType<typeof setTimeout> | undefined;
-    let watcher: WatcherId | undefined;
     await new Promise<void>((resolve) => {
-      watcher = this.#host.watchChildren(path, resolve);
+      if (awaited.length === 0) return resolve();
+      for (const { name } of awaited) watchers.push(this.#host.watchZnode(joinPath(path, name), resolve));
       timer = setTimeout(resolve, waitMs);
     });
     if (timer !== undefined) clearTimeout(timer);
-    if (watcher !== undefined) this.#host.unwatch(watcher);
+    for (const watcher of watchers) this.#host.unwatch(watcher);
     const others = (this.#waiting.get(session) ?? 1) - 1;
     if (others > 0) this.#waiting.set(session, others);
     else this.#waiting.delete(session);
@@ -244,24 +260,15 @@ export class Locks {
     return answer;
   }
 
-  #granted(
-    request: { readonly id: string; readonly mode: LockMode; readonly ttlMs: number },
-    place: Place,
-    sinceMs: number,
-  ): LockAnswer {
-    const { id, ttlMs } = request;
-    return {
-      kind: "granted",
-      id,
-      mode: place.contender.mode,
-      token: place.token,
-      ttlMs,
-      expiresAtMs: sinceMs + ttlMs,
-    };
+  /** `sinceMs`: its session's deadline counts from no earlier. */
+  #granted(id: string, { contender, session, token }: Place, sinceMs: number): LockAnswer {
+    const ttlMs = this.#host.tree.session(session)?.timeoutMs ?? 0;
+    return { kind: "granted", id, mode: contender.mode, token, ttlMs, expiresAtMs: sinceMs + ttlMs };
   }
 
   #queue(path: string): readonly QueuedContender[] {
-    return queueOf(this.#host.tree.children(path, undefined, contendersMax));
+    const numChildren = this.#host.tree.get(path)?.numChildren ?? 0;
+    return queueOf(this.#host.tree.children(path, undefined, numChildren + 1));
   }
 
   #find(path: string, id: string): Place | undefined {
@@ -290,6 +297,11 @@ export class Locks {
       ];
     });
   }
+}
+
+function keyOf(path: string, id: string): string {
+  // An id has no slash, so two keys are never alike by accident.
+  return `${id}${path}`;
 }
 
 /** Someone may delete the parents again while we make them. */

@@ -23,10 +23,10 @@ const batchesInFlightMax = 2;
 const batchBytesMax = 512 * 1024;
 
 /** Prepared and not yet applied txns; more are refused until some have applied. */
-export const outstandingMax = 20_000;
+export const outstandingMax = 60_000;
 
 /** Payload bytes of the same. */
-export const outstandingBytesMax = 64 * 1024 * 1024;
+export const outstandingBytesMax = 32 * 1024 * 1024;
 
 export type Settlement =
   | { readonly kind: "applied"; readonly zxid: Zxid; readonly applied: Applied }
@@ -120,6 +120,8 @@ export class Writes {
 
   /** End of a turn: proposes what was gathered, unless enough is under way. */
   flush(): void {
+    // From within `propose` there is nothing to do: the batch under way ends in a flush of its own.
+    if (this.#isProposing) return;
     while (this.#isOpen && this.#gatheredTxns.length > 0 && this.#inFlight.length < batchesInFlightMax) {
       this.#propose();
     }

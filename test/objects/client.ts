@@ -86,16 +86,25 @@ export class TestClient {
     return response;
   }
 
-  request(request: ClientRequest): Promise<TestReply> {
-    this.#xid += 1;
-    const xid = this.#xid;
+  async request(request: ClientRequest): Promise<TestReply> {
+    const [reply] = await this.batch([request]);
+    if (reply === undefined) throw new Error("a request has a reply");
+    return reply;
+  }
+
+  /** Many requests in one message. */
+  batch(requests: readonly ClientRequest[]): Promise<TestReply[]> {
     const writer = new JuteWriter();
-    encodeRequest(writer, xid, request);
-    const reply = new Promise<TestReply>((resolve, reject) => {
-      this.#pending.set(xid, { type: request.type, resolve, reject });
+    const replies = requests.map((request) => {
+      this.#xid += 1;
+      const xid = this.#xid;
+      encodeRequest(writer, xid, request);
+      return new Promise<TestReply>((resolve, reject) => {
+        this.#pending.set(xid, { type: request.type, resolve, reject });
+      });
     });
     this.#socket.send(writer.take());
-    return reply;
+    return Promise.all(replies);
   }
 
   sendRaw(bytes: Uint8Array): void {

@@ -240,6 +240,13 @@ describe("the handshake", () => {
       expect(world.end).toBe(end);
     }
   });
+
+  test("counts what comes in one message with the connect request, too", () => {
+    const world = new World();
+    world.host.opensAtOnce = false;
+    world.connection.receive(join(connectFrame(), new Uint8Array(heldBytesMax + 1)), true);
+    expect(world.end).toBe("drop");
+  });
 });
 
 describe("answers", () => {

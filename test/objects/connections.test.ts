@@ -594,3 +594,39 @@ describe("a socket", () => {
     expect(world.connections.hasRoom).toBe(true);
   });
 });
+
+describe("what is held for sockets", () => {
+  test("is bounded for all sleepers together", () => {
+    const world = new World();
+    const sockets = Array.from({ length: 40 }, () => world.connect());
+    world.forget(sockets);
+    for (const { socket } of sockets) world.connections.receive(socket, new ArrayBuffer(1024 * 1024));
+    const closed = sockets.filter(({ closed }) => closed !== undefined);
+    expect([sockets.length - closed.length, closed[0]?.closed?.code]).toEqual([32, CloseCode.NotLeading]);
+  });
+
+  test("is bounded for all unfinished frames together: the largest goes", () => {
+    const world = new World();
+    const sockets = Array.from({ length: 40 }, () => world.connect());
+    const part = new Uint8Array(1_000_000);
+    new DataView(part.buffer).setInt32(0, 1_040_000);
+    for (const [i, { socket }] of sockets.entries()) {
+      world.turn(() => world.connections.receive(socket, part.slice(0, 900_000 + i).buffer));
+    }
+    const open = sockets.filter(({ closed }) => closed === undefined);
+    expect(open.length).toBe(37);
+    expect(open.includes(sockets[0] as TestSocket)).toBe(true);
+  });
+
+  test("ends for a socket that never shakes hands, and only for it", () => {
+    const world = new World();
+    const client = world.connect();
+    const stranger = new TestSocket();
+    world.turn(() => world.connections.open(stranger.socket, []));
+    for (let tick = 0; tick < 99; tick++) world.connections.tick();
+    expect(stranger.closed).toBeUndefined();
+    world.connections.tick();
+    expect(stranger.closed?.code).toBe(CloseCode.Dropped);
+    expect(client.closed).toBeUndefined();
+  });
+});

@@ -11,6 +11,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import {
   type AuthId,
   CreateMode,
+  makeServerId,
   makeSessionId,
   NO_SESSION,
   OPEN_ACL,
@@ -20,6 +21,7 @@ import {
 } from "../../src/base/index.ts";
 import type { LockAnswer, LockRequest } from "../../src/objects/api.ts";
 import { Locks } from "../../src/objects/locks.ts";
+import { Sessions } from "../../src/objects/sessions.ts";
 import type { Settlement } from "../../src/objects/writes.ts";
 import { bob, bobOnly, create, remove } from "../tree/support.ts";
 import { Leader } from "./support/leader.ts";
@@ -76,10 +78,10 @@ class World {
       return this.leader.nowMs;
     },
     confirm: () => Promise.resolve(this.isConfirmed),
-    watchChildren: (path, changed) => {
+    watchZnode: (path, changed) => {
       this.#lastWatcher += 1;
       this.#watchers.set(this.#lastWatcher, changed);
-      this.leader.tree.watches.addChild(this.#lastWatcher, path);
+      this.leader.tree.watches.addData(this.#lastWatcher, path);
       return this.#lastWatcher;
     },
     unwatch: (watcher) => {
@@ -548,5 +550,129 @@ describe("describing a lock", () => {
     world.leader.submit(create("/locks/x/note", { acl: OPEN_ACL }));
     world.leader.writes.flush();
     expect(await describeAs(world)).toMatchObject({ contenders: [{ id: a }] });
+  });
+});
+
+describe("a retry", () => {
+  test("keeps its place when its first try runs out of patience", async () => {
+    const world = new World();
+    await world.acquire(a);
+    const short = world.acquire(b, { waitMs: 1_000 });
+    await breathe();
+    await world.pass(900);
+    const long = world.acquire(b, { waitMs: 5_000 });
+    await breathe();
+    await world.pass(200);
+    expect(await soFar(short)).toMatchObject({ kind: "timedOut" });
+    expect(await soFar(long)).toBe("waiting");
+  });
+
+  test("is told the ttl that its place really has", async () => {
+    const world = new World();
+    await world.acquire(a, { ttlMs: 1_000 });
+    expect(await world.acquire(a, { ttlMs: 600_000 })).toMatchObject({
+      ttlMs: 1_000,
+      expiresAtMs: world.leader.nowMs + 1_000,
+    });
+  });
+});
+
+describe("a session that is ending", () => {
+  test("a lock whose end was proposed is not kept", async () => {
+    const leader = new Leader();
+    let nowMs = 1_000_000;
+    const sessions = new Sessions({
+      id: makeServerId(1),
+      config: { voters: [], observers: [], secret: "" },
+      tree: leader.tree,
+      tickMs: 1000,
+      now: () => nowMs,
+      submit: (request, requester, settle) => void leader.submit(request, { requester, settle }),
+    });
+    sessions.lead(1);
+    const locks = new Locks({
+      tree: leader.tree,
+      now: () => nowMs,
+      isLeading: () => true,
+      hasRoom: () => true,
+      newSessionId: () => sessions.newId(),
+      write: (request, requester) =>
+        new Promise((resolve) => {
+          leader.submit(request, {
+            requester,
+            settle: (settled) => {
+              if (request.type === OpCode.CreateSession)
+                sessions.applied({
+                  sessionId: requester.sessionId,
+                  cxid: 0,
+                  timeMs: 0,
+                  op: { kind: "createSession", timeoutMs: request.timeoutMs },
+                });
+              resolve(settled);
+            },
+          });
+          leader.writes.flush();
+          leader.agree();
+        }),
+      // As life.ts does.
+      touch: (session) => (leader.tree.isOpen(session) && sessions.touch(session, nowMs) ? nowMs : undefined),
+      confirm: async () => true,
+      watchZnode: () => 1,
+      unwatch: () => undefined,
+    });
+    const ask = {
+      path: "/l",
+      id: a,
+      mode: "exclusive" as const,
+      ttlMs: 2000,
+      waitMs: 0,
+      owner: "",
+      identities: [],
+    };
+    expect((await locks.acquire(ask)).kind).toBe("granted");
+    for (let i = 0; i < 40; i++) {
+      nowMs += 100;
+      sessions.tick();
+    }
+    leader.writes.flush();
+    const kept = await locks.keep({ path: "/l", id: a, identities: [] });
+    leader.agree();
+    expect(leader.tree.children("/l", undefined, 9)).toEqual([]);
+    expect(kept.kind).not.toBe("granted");
+  });
+});
+
+describe("releasing", () => {
+  test("of a place that is being taken waits for it, and gives it up", async () => {
+    const world = new World();
+    world.holdsWrites = true;
+    const acquired = world.acquire(a, { ttlMs: 600_000 });
+    await breathe();
+    const released = world.release(a);
+    for (let i = 0; i < 20; i++) {
+      for (const submit of world.held.splice(0)) submit();
+      await breathe();
+    }
+    await acquired;
+    expect([(await released).kind, world.queue]).toEqual(["released", []]);
+  });
+});
+
+describe("a long queue", () => {
+  test("costs whoever joins it a look, and wakes nobody", async () => {
+    const world = new World();
+    await world.acquire(a);
+    const join = async (i: number) => {
+      void world.acquire(i.toString(16).padStart(32, "0"), { waitMs: 60_000 });
+      await breathe();
+    };
+    for (let i = 0; i < 30; i++) await join(i);
+    const looks = vi.spyOn(world.leader.tree, "children");
+    await join(30);
+    const first = looks.mock.calls.length;
+    for (let i = 31; i < 60; i++) await join(i);
+    looks.mockClear();
+    await join(60);
+    expect(looks.mock.calls.length).toBe(first);
   });
 });

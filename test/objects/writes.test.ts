@@ -220,8 +220,8 @@ describe("hasRoom", () => {
     expect(leader.writes.hasRoom).toBe(true);
     leader.submit(fails);
     expect([leader.writes.hasRoom, leader.writes.outstanding]).toEqual([false, outstandingMax]);
-    leader.writes.flush();
-    leader.agree();
+    do leader.writes.flush();
+    while (leader.agree());
     expect([leader.writes.hasRoom, leader.writes.outstanding]).toEqual([true, 0]);
   });
 
