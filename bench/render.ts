@@ -81,13 +81,20 @@ const caveats = `## What the figures do not say
 - Of ZooKeeper a process is killed for the failover gap; of edgekeeper an object is aborted, which then starts
   again from its storage. Clients try again at once; a real one's pauses come on top.`;
 
+/** Above it somebody else had a good part of a processor. */
+const quietLoadMax = 1.5;
+
 function machineSection(name: string, { machine, settings, date, commit, seconds }: Results): string {
   const versions = Object.entries(machine.versions).map(([what, version]) => `${what} ${version}`);
   return [
-    `Measured on ${date} at commit ${commit} in ${Math.round(seconds / 60)} minutes: ${settings.members} members, ${settings.repeats} repeats`,
+    `Measured on ${date} at commit ${commit} in ${seconds} seconds: ${settings.members} members, ${settings.repeats} repeats`,
     `of ${settings.windowMs} ms after ${settings.warmMs} ms of warm-up. The machine: ${machine.cpus} processors`,
     `(${machine.cpu}), ${machine.memoryGiB} GiB of memory, ${machine.system}; load average before the run`,
-    `${formatNumber(machine.loadBefore)}. Versions: ${versions.join(", ")}. Raw figures: \`bench/results/${name}\`.`,
+    `${formatNumber(machine.loadBefore)}. Raw figures: \`bench/results/${name}\`.`,
+    `Versions: ${versions.join(", ")}.`,
+    ...(machine.loadBefore > quietLoadMax
+      ? ["", "**Others were at work on this machine: take these figures as noise.**"]
+      : []),
   ].join("\n");
 }
 

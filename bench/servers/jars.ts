@@ -53,10 +53,10 @@ export function findJars(): { readonly classPath: string } | { readonly missing:
   return { missing: `mvn could not fetch org.apache.zookeeper:zookeeper:${zookeeperVersion}` };
 }
 
-/** As `java -version` puts it. */
+/** Such as `17.0.15`. */
 export function javaVersion(): string {
   const { stderr } = spawnSync("java", ["-version"], { encoding: "utf8", timeout: probeTimeoutMs });
-  return (stderr ?? "").split("\n")[0] ?? "";
+  return /version "([^"]+)"/.exec(stderr ?? "")?.[1] ?? "unknown";
 }
 
 function runs(program: string, args: readonly string[]): boolean {
