@@ -4,6 +4,7 @@
  * @module
  */
 
+import { beginnings, type Command, parseBeginning } from "./begin.ts";
 import { type Bounds, boundMax, boundNames } from "./bounds.ts";
 import type { Limits } from "./search.ts";
 import type { Setup } from "./world.ts";
@@ -26,6 +27,7 @@ type Parsed =
 
 const help = `usage: node test/explore/run.ts [--voters 3] [--observers 0] [--BOUND n ...] [flags]
 bounds, 0 to ${boundMax}: ${boundNames.map((name) => `--${name} ${defaults[name]}`).join(" ")}
+begin: --begin ${Object.keys(beginnings).join("|")}, or "lead 1, follow 2->1, settle, propose 1"
 flags: --snapshots   every synchronization is a snapshot where one is possible
        --flow        one txn under way to a learner at a time, and its receipts
        --keep-dead   packets of ended sessions stay in their channels
@@ -36,9 +38,14 @@ flags: --snapshots   every synchronization is a snapshot where one is possible
 export function parseArguments(args: readonly string[]): Parsed {
   const numbers = new Map<string, number>();
   const flags = new Set<string>();
+  let begin: readonly Command[] | undefined = [];
   for (let i = 0; i < args.length; i++) {
     const name = (args[i] ?? "").replace(/^--/, "");
-    if (switches.includes(name)) {
+    if (name === "begin") {
+      i += 1;
+      begin = parseBeginning(args[i] ?? "");
+      if (begin === undefined) return { ok: false, help: `what is "${args[i]}"?\n${help}` };
+    } else if (switches.includes(name)) {
       flags.add(name);
     } else if (counted.includes(name) && /^\d+$/.test(args[i + 1] ?? "")) {
       i += 1;
@@ -62,6 +69,7 @@ export function parseArguments(args: readonly string[]): Parsed {
       flow: flags.has("flow"),
       keepDead: flags.has("keep-dead"),
       symmetry: !flags.has("no-symmetry"),
+      begin,
     },
     limits: {
       statesMax: numbers.get("states-max") ?? Number.POSITIVE_INFINITY,

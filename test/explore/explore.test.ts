@@ -9,10 +9,11 @@
 import { isDeepStrictEqual } from "node:util";
 import { describe, expect, test, vi } from "vitest";
 import type { Peer } from "../../src/zab/index.ts";
+import { parseBeginning } from "./begin.ts";
 import type { Bounds } from "./bounds.ts";
 import { mutants, searchMutant, setupOf } from "./mutants.ts";
 import { type Limits, type Report, search } from "./search.ts";
-import type { Setup } from "./world.ts";
+import { type Setup, World } from "./world.ts";
 
 // Hundreds of milliseconds each, on an idle machine.
 vi.setConfig({ testTimeout: 60_000 });
@@ -38,6 +39,13 @@ describe("every state within bounds", () => {
   test("three voters: two epochs, two proposals, a member that gives up", () => {
     const report = explore({ epochs: 2, follows: 4, proposals: 2, timeouts: 1 });
     expect(report.committed).toContain("(1,1)#1 (2,1)#2");
+  });
+
+  test("three voters whose logs have parted", () => {
+    const begin = parseBeginning("parted");
+    const report = explore({ epochs: 1, follows: 3, proposals: 1, crashes: 1 }, { begin: begin ?? [] });
+    expect(report.sent).toContain("sync trunc");
+    expect(report.committed).toEqual(["(2,1)#2", "(2,1)#2 (3,1)#3", "(3,1)#3", "empty"]);
   });
 
   test("three voters: links end, at one end first", () => {
@@ -100,6 +108,23 @@ describe("the search itself", () => {
     explore(small, { onEqual });
     explore({ epochs: 1, follows: 3, proposals: 1, crashes: 1 }, { onEqual, snapshots: true, flow: true });
     expect(compared).toBeGreaterThan(3_000);
+  });
+
+  test("a step that is looked up is the step that would be carried out", () => {
+    const world = new World(
+      setupOf({ bounds: { ...small, timeouts: 2, crashes: 2, epochs: 4, follows: 7 } }),
+    );
+    for (let walk = 0; walk < 200; walk++) {
+      let state = world.first();
+      for (let steps = 0; steps < 40; steps++) {
+        const actions = world.actions(state);
+        const action = actions[(walk * 31 + steps * steps * 7) % actions.length];
+        if (action === undefined) break;
+        state = Int32Array.from(world.after(state, action));
+      }
+    }
+    expect(world.members.steps).toBeGreaterThan(300);
+    expect(world.members.recheck()).toBe(0);
   });
 
   test("without a mistake nothing is found, also with the core's assertions off", async () => {

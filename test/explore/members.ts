@@ -178,6 +178,8 @@ export class Members {
   readonly #happenings = new Interned<Happening>();
   readonly #outcomeOf = new PairMap();
   readonly #outcomes: Outcome[] = [];
+  /** What the outcomes are of. */
+  readonly #asked: { readonly member: number; readonly happening: number }[] = [];
   readonly #ranked = new PairMap();
   /** By permutation. */
   readonly #renamed: Ints[] = [];
@@ -239,14 +241,23 @@ export class Members {
   outcome(member: number, happening: number): Outcome {
     const known = this.#outcomes[this.#outcomeOf.get(member, happening)];
     if (known !== undefined) return known;
-    const outcome = this.carryOut(member, this.#happenings.at(happening));
+    const outcome = this.#carryOut(member, this.#happenings.at(happening));
     this.#outcomeOf.set(member, happening, this.#outcomes.length);
     this.#outcomes.push(outcome);
+    this.#asked.push({ member, happening });
     return outcome;
   }
 
-  /** Carries it out by the real code, looked up or not. */
-  carryOut(id: number, happening: Happening): Outcome {
+  /** Carries everything out once more; returns how often something else came of it. */
+  recheck(): number {
+    return this.#asked.filter(({ member, happening }, i) => {
+      const again = this.#carryOut(member, this.#happenings.at(happening));
+      const known = this.#outcomes[i];
+      return again.member !== known?.member || again.sends.join() !== known.sends.join();
+    }).length;
+  }
+
+  #carryOut(id: number, happening: Happening): Outcome {
     const before = this.#known.at(id);
     const member = this.#copy(before);
     const sends: number[] = [];

@@ -378,6 +378,7 @@ export function setupOf(mutant: Pick<Mutant, "bounds" | "setup">): Setup {
     snapshots: false,
     keepDead: false,
     symmetry: true,
+    begin: [],
     ...mutant.setup,
     bounds: { ...noBounds, ...mutant.bounds },
   };

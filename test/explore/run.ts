@@ -51,11 +51,12 @@ async function huntMutants(limits: Limits): Promise<boolean> {
   return killed === mutants.length;
 }
 
-function describeSetup({ voters, observers, bounds, ...options }: Setup): string {
+function describeSetup({ voters, observers, bounds, begin, ...options }: Setup): string {
   const limits = Object.entries(bounds).map(([name, bound]) => `${name} ${bound}`);
   const switches = Object.entries(options).filter(([, on]) => on === true);
   const names = switches.map(([name]) => name).join(", ");
-  return `${voters} voters, ${observers} observers; at most ${limits.join(", ")}; ${names}`;
+  const after = begin.length === 0 ? "" : `; after ${begin.length} commands`;
+  return `${voters} voters, ${observers} observers; at most ${limits.join(", ")}; ${names}${after}`;
 }
 
 function describeReport(report: Report): string[] {

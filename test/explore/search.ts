@@ -7,6 +7,7 @@
  */
 
 import { Violation } from "../sim/violation.ts";
+import { formatCommand } from "./begin.ts";
 import { type Bound, boundNames } from "./bounds.ts";
 import { Fingerprints, Ints } from "./tables.ts";
 import { type Action, type Setup, World } from "./world.ts";
@@ -155,7 +156,7 @@ function retell(world: World, ancestry: Ancestry, last: number, choice: number):
   let names = Array.from({ length: world.count }, (_, i) => i);
   let state = world.first();
   names = renamed(names, world.permutation(world.renaming));
-  const lines: string[] = [];
+  const lines = world.setup.begin.map(formatCommand);
   for (const taken of choices) {
     const action: Action | undefined = world.actions(state)[taken];
     if (action === undefined) throw new Error("a history repeats itself");

@@ -23,6 +23,7 @@
  */
 
 import { violate } from "../sim/violation.ts";
+import type { Command } from "./begin.ts";
 import { type Bound, type Bounds, boundNames, use, used } from "./bounds.ts";
 import { Channels, EMPTY_LIST, isRanked, LOST, RESTARTED } from "./channels.ts";
 import { Ghosts } from "./ghosts.ts";
@@ -35,6 +36,8 @@ export interface Setup extends Ensemble {
   /** Keeps packets that nobody will take in their channels, so that the code that drops them is run. */
   readonly keepDead: boolean;
   readonly symmetry: boolean;
+  /** What has happened before the search begins. */
+  readonly begin: readonly Command[];
 }
 
 /** Something that may happen in the world. Numbers below are indices of members. */
@@ -80,6 +83,7 @@ export class World {
   #best: Int32Array;
   #tried: Int32Array;
   #state: Int32Array;
+  #proposedBefore = 0;
   /** The permutation that made the last canonical state. */
   renaming = 0;
 
@@ -108,7 +112,29 @@ export class World {
     for (let i = 0; i < this.count; i++) this.#next[i] = this.members.blank(i);
     // The first start is like any other. A lone voter leads at once.
     for (let i = 0; i < this.count; i++) this.#happen(i, { kind: "crash", checkpointed: false });
+    for (const command of this.setup.begin) {
+      if (command.kind === "settle") this.#settle();
+      else this.#do(command);
+      this.#tidy();
+    }
+    this.#proposedBefore = used(this.#next[this.#countsAt] ?? 0, proposals);
+    this.#next[this.#countsAt] = 0;
     return Int32Array.from(this.#canonical());
+  }
+
+  #settle(): void {
+    let moved = true;
+    while (moved) {
+      moved = false;
+      for (let from = 0; from < this.count; from++) {
+        for (let to = 0; to < this.count; to++) {
+          if (from === to || this.channel(this.#next, from, to) === EMPTY_LIST) continue;
+          this.#deliver(from, to);
+          this.#tidy();
+          moved = true;
+        }
+      }
+    }
   }
 
   /** The state after an action; valid until the next call. Canonical, unless `raw`. */
@@ -257,7 +283,7 @@ export class World {
         return;
       case "propose": {
         // No two proposals of a history have the same payload.
-        const payload = used(this.#next[this.#countsAt] ?? 0, proposals) + 1;
+        const payload = this.#proposedBefore + used(this.#next[this.#countsAt] ?? 0, proposals) + 1;
         this.#use("proposals");
         this.#happen(action.at, { kind: "propose", payload });
         return;
