@@ -82,7 +82,8 @@ export function reattach(peer: Peer, learning: Learning): void {
   learning.leaderKnown = false;
   const pause = learning.attaches === 0 ? 0 : 2 ** Math.min(learning.attaches - 1, 10);
   if (pause === 0) attach(peer, learning);
-  else learning.attachAt = peer.now + Math.min(pause, peer.options.notifyEveryTicksMax);
+  // A pause under way is not begun anew, or a link that breaks often enough would put it off for ever.
+  else learning.attachAt ??= peer.now + Math.min(pause, peer.options.notifyEveryTicksMax);
 }
 
 /** A half-received snapshot is worth nothing to anybody else. */

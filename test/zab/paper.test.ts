@@ -253,6 +253,34 @@ describe("Zab, phase 3: broadcast", () => {
     expect(bench.status.lastCommitted).toEqual(ZERO_ZXID);
   });
 
+  test("l.3.2: an acknowledgement ahead of ACKLEADER ends the session and counts for nothing", () => {
+    const bench = new Bench({ id: one });
+    bench.lead(two);
+    bench.submit("a");
+    const session = bench.hearCEpoch(three, 0, outline("0.0 |"));
+    const delivered = ZERO_ZXID;
+    bench.hear(three, {
+      kind: "ackEpoch",
+      session,
+      epoch: 1,
+      currentEpoch: 0,
+      outline: outline("0.0 |"),
+      delivered,
+    });
+    bench.hear(three, { kind: "ack", session, epoch: 1, through: zxid(1, 1) });
+    expect(bench.status.lastCommitted).toEqual(ZERO_ZXID);
+    expect(bench.status.learners).toEqual([two]);
+  });
+
+  test("l.3.2: an acknowledgement of what was never sent ends the session", () => {
+    const bench = new Bench({ id: one });
+    const session = bench.lead(two);
+    bench.submit("a");
+    bench.hear(two, { kind: "ack", session, epoch: 1, through: zxid(1, 9) });
+    expect(bench.status.lastCommitted).toEqual(ZERO_ZXID);
+    expect(bench.status.learners).toEqual([]);
+  });
+
   test("f.3.1: a follower stores a proposal and acknowledges it, and delivers nothing yet", () => {
     const bench = new Bench({ id: two });
     const session = bench.serve(one, 1);
@@ -284,6 +312,21 @@ describe("Zab, phase 3: broadcast", () => {
     expect(stores(bench.hear(one, gap))).toEqual([]);
     expect(bench.status).toMatchObject({ role: "following", leader: one, phase: "discovery" });
     expect(bench.lastTo(one, "cepoch").session).not.toEqual(session);
+  });
+
+  test("f.3.1: a proposal that names another predecessor is refused, even if it begins an epoch", () => {
+    const bench = new Bench({ id: two, disk: diskWith({ acceptedEpoch: 1, currentEpoch: 1 }, [[1, 3]]) });
+    const session = bench.serve(one, 2);
+    const hole = {
+      kind: "propose",
+      session,
+      epoch: 2,
+      prev: zxid(1, 4),
+      batch: batch(2, 1),
+      commitTo: ZERO_ZXID,
+    } as const;
+    expect(stores(bench.hear(one, hole))).toEqual([]);
+    expect(bench.status.phase).toBe("discovery");
   });
 
   test("f.3.2: commits are delivered in order, each once, and never beyond the log", () => {
