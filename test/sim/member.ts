@@ -57,8 +57,6 @@ import { pagesOf, znodesOf } from "./pages.ts";
 import { Violation, violate } from "./violation.ts";
 import type { Call, World } from "./world.ts";
 
-/** After so many failures in a row an end gives its queue up. */
-const failuresMax = 8;
 /** What travelled in an answer that was lost is offered again after so long. */
 const remindTicks = 4;
 
@@ -240,7 +238,7 @@ export class Instance implements HistoryReader, TreeRows {
     end.isCooling = true;
     requestFailed(end.link);
     end.failures++;
-    if (end.failures >= failuresMax) {
+    if (end.failures >= this.world.settings.failuresMax) {
       end.failures = 0;
       const reason = giveUp(end.link);
       if (reason !== undefined) this.#turn(() => this.#step({ kind: "linkDown", peer: end.peer, reason }));
@@ -520,8 +518,6 @@ export class Instance implements HistoryReader, TreeRows {
     const queued = by.links.get(id)?.queued;
     for (const packet of packets) {
       const index = queued?.get(packet) ?? violate("L1", `${id} takes a packet nobody sent`);
-      // A queue whose owner has heard nothing yet comes again under another number; it holds only these.
-      if (packet.kind === "notify" || packet.kind === "cepoch") continue;
       if (index <= end.heardIndex) violate("L1", `${id} takes a packet of ${end.peer} twice, or late`);
       end.heardIndex = index;
     }

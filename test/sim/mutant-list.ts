@@ -8,12 +8,16 @@
  * @module
  */
 
+import type { Settings } from "./settings.ts";
+
 export interface Mutant {
   readonly id: string;
   readonly file: string;
   readonly mistake: string;
   readonly find: string;
   readonly replace: string;
+  /** The runs lean this way, for mistakes that need a rare coincidence. */
+  readonly lean?: Partial<Settings>;
   /** Why nothing goes wrong. */
   readonly benign?: string;
 }
@@ -22,6 +26,27 @@ const zab = (name: string): string => `src/zab/${name}.ts`;
 const tree = (name: string): string => `src/tree/${name}.ts`;
 const shell = "test/sim/member.ts";
 const disk = "test/sim/disk.ts";
+
+const undisturbed: Partial<Settings> = {
+  voters: 3,
+  observers: 0,
+  crashMs: 0,
+  everybodyMs: 0,
+  replaceMs: 0,
+  apartMs: 0,
+  hold: 0,
+  partitionMs: 0,
+  stallMs: 0,
+  loss: 0,
+  answerLoss: 0,
+  refusal: 0,
+  duplicate: 0,
+  late: 0,
+  hang: 0,
+  slowness: 1,
+  flushMs: 1,
+  aims: [],
+};
 
 export const mutants: readonly Mutant[] = [
   {
@@ -298,8 +323,31 @@ export const mutants: readonly Mutant[] = [
     id: "M41b",
     file: zab("link"),
     mistake: "packets of an older incarnation are taken",
-    find: 'if (carrier.fromIncarnation < link.peerIncarnation) return refuse(link, "stale");',
+    find: 'if (carrier.fromIncarnation < link.peerIncarnation) return refuse(link, "stale", undefined);',
     replace: "",
+  },
+  {
+    id: "M41c",
+    file: zab("link"),
+    mistake: "packets meant for an earlier incarnation are taken",
+    find: 'if (toIncarnation !== link.incarnation) return refuse(link, "reset", linkDown);',
+    replace: "",
+  },
+  {
+    id: "M41d",
+    file: zab("link"),
+    mistake: "a carrier for an earlier incarnation says nothing about who sent it",
+    find: "  const linkDown = meet(link, carrier);\n",
+    replace:
+      '  if (carrier.toIncarnation !== 0 && carrier.toIncarnation !== link.incarnation) return refuse(link, "reset", undefined);\n  const linkDown = meet(link, carrier);\n',
+  },
+  {
+    id: "M41e",
+    file: zab("link"),
+    mistake: "packets come with a carrier that does not name its receiver",
+    find: "if (toIncarnation === 0) return { packets: [], linkDown };",
+    replace: "if (toIncarnation === 0) return accept(link, carrier, linkDown);",
+    benign: "nobody sends packets to a peer it has not heard",
   },
   {
     id: "M42",
@@ -321,6 +369,17 @@ export const mutants: readonly Mutant[] = [
     mistake: "any answer confirms the round under way",
     find: "pong.confirmRound !== round.number",
     replace: "false",
+    // An answer to an older question must be read after a newer one was asked, when others have moved on.
+    lean: {
+      ...undisturbed,
+      stallMs: 1_500,
+      stallLifeMs: 1_500,
+      callTimeoutMs: 6_000,
+      reads: 800_000,
+      clients: 6,
+      thinkMs: 10,
+      drawTies: true,
+    },
   },
   {
     id: "M47",
@@ -335,6 +394,20 @@ export const mutants: readonly Mutant[] = [
     mistake: "a learner confirms in a continuation without a fence",
     find: "if (confirmRound !== 0 && !peer.fresh) fence(peer);",
     replace: "",
+    // The zombie must hear nothing it would have to store, while the others elect, commit and tell a client.
+    lean: {
+      ...undisturbed,
+      apartMs: 3_000,
+      cutFails: true,
+      callTimeoutMs: 500,
+      failuresMax: 40,
+      delayMs: 40,
+      zombieMs: 10_000,
+      partitionLifeMs: 8_000,
+      reads: 930_000,
+      clients: 3,
+      thinkMs: 10,
+    },
   },
   {
     id: "M48",
@@ -539,6 +612,21 @@ export const mutants: readonly Mutant[] = [
     mistake: "closing a session deletes the ephemerals of the moment, and keeps the session",
     find: "        this.#setSession(sessionId, undefined);\n",
     replace: "",
+  },
+  {
+    id: "E1",
+    file: zab("election"),
+    mistake: "a member without a vote keeps the moment it meant to decide at",
+    find: "    looking.decideAt = undefined;\n    return;",
+    replace: "    return;",
+    lean: { observers: 2, apartMs: 3_000, replaceMs: 1_000, late: 50_000 },
+  },
+  {
+    id: "S1",
+    file: zab("stream"),
+    mistake: "a snapshot by choice is insisted on although its cut does not reach far enough",
+    find: '(decision.row === "D0" || decision.row === "D8")',
+    replace: "false",
   },
   {
     id: "T9",

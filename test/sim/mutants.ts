@@ -1,5 +1,5 @@
 /**
- * `npm run mutants -- [--seeds 400] [--only M1,M7] [--json]`
+ * `npm run mutants -- [--seeds 2000] [--only M1,M7] [--json]`
  *
  * Plants one mistake after the other into a copy of the code and lets the simulator look for it. The copy
  * has no assertions and forgives halts, so that only the checkers outside can kill. A seed on which the
@@ -74,7 +74,7 @@ async function load(mutant: Mutant | undefined): Promise<Simulate> {
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
-      seeds: { type: "string", default: "400" },
+      seeds: { type: "string", default: "2000" },
       only: { type: "string" },
       json: { type: "boolean", default: false },
     },
@@ -83,12 +83,13 @@ async function main(): Promise<number> {
   const only = values.only?.split(",");
   const chosen = mutants.filter(({ id }) => only === undefined || only.includes(id));
   const sound = await load(undefined);
-  const soundHolds = new Map<number, boolean>();
-  const holds = (seed: number): boolean => {
-    const known = soundHolds.get(seed);
+  const soundHolds = new Map<string, boolean>();
+  const holds = (seed: number, mutant: Mutant): boolean => {
+    const key = `${seed} ${mutant.lean === undefined ? "" : mutant.id}`;
+    const known = soundHolds.get(key);
     if (known !== undefined) return known;
-    const holdsNow = sound(seed, { toleratesHalts: true }).violation === undefined;
-    soundHolds.set(seed, holdsNow);
+    const holdsNow = sound(seed, optionsFor(mutant)).violation === undefined;
+    soundHolds.set(key, holdsNow);
     return holdsNow;
   };
   const verdicts: Verdict[] = [];
@@ -106,13 +107,22 @@ async function main(): Promise<number> {
   return report(verdicts, [...soundHolds.values()].filter((is) => !is).length, values.json);
 }
 
-function hunt(mutant: Mutant, simulate: Simulate, budget: number, holds: (seed: number) => boolean): Verdict {
+function optionsFor({ lean }: Mutant): RunOptions {
+  return { toleratesHalts: true, settings: (drawn) => ({ ...drawn, ...lean }) };
+}
+
+function hunt(
+  mutant: Mutant,
+  simulate: Simulate,
+  budget: number,
+  holds: (seed: number, mutant: Mutant) => boolean,
+): Verdict {
   const startedAt = performance.now();
   let steps = 0;
   for (let seed = 0; seed < budget; seed++) {
-    const outcome = simulate(seed, { toleratesHalts: true });
+    const outcome = simulate(seed, optionsFor(mutant));
     steps += outcome.steps;
-    if (outcome.violation === undefined || !holds(seed)) continue;
+    if (outcome.violation === undefined || !holds(seed, mutant)) continue;
     const { invariant } = outcome.violation;
     return { mutant, seeds: seed + 1, invariant, steps, ms: performance.now() - startedAt };
   }

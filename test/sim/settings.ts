@@ -42,6 +42,9 @@ export interface Settings {
   readonly hold: number;
   readonly holdMs: number;
 
+  /** Failed calls in a row after which a link gives up what it has queued. */
+  readonly failuresMax: number;
+
   readonly flushMs: number;
   readonly hang: number;
 
@@ -162,6 +165,8 @@ export function drawSettings(chooser: Chooser): Settings {
     hold: maybe(0, [20_000, 100_000]),
     holdMs: draw([1_000, 3_000]),
 
+    failuresMax: draw([8, 3, 40]),
+
     flushMs: draw([1, 0, 5, 20, 60]),
     hang: maybe(0, [100, 1_000]),
 
@@ -186,7 +191,7 @@ export function drawSettings(chooser: Chooser): Settings {
     clients: draw([3, 1, 6, 10]),
     thinkMs: draw([50, 10, 200, 3]),
     paths: draw([3, 1, 8]),
-    reads: draw([400_000, 100_000, 800_000]),
+    reads: draw([400_000, 100_000, 800_000, 950_000]),
     favoursSessions: draw([false, false, true]),
     clientTimeoutMs: draw([1_000, 3_000]),
     dataBytes: draw([4, 4, 40]),

@@ -635,6 +635,11 @@ export class Sim implements Timing {
     }
     for (const member of world.members) {
       this.#after(0, { kind: "confirm", member, upTo: member.disk.written });
+      // Calls that were lost need not be waited for any longer.
+      for (const { call } of member.live?.links.values() ?? []) {
+        if (call !== undefined)
+          this.#after(this.#choose(settings.tickMs, Stream.Net), { kind: "failure", call });
+      }
     }
     this.#bootAll();
     const startedAt = this.now;
