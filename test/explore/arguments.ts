@@ -19,6 +19,7 @@ const defaults: Bounds = {
   follows: 5,
   pings: 0,
   compactions: 0,
+  reads: 0,
 };
 
 type Parsed =

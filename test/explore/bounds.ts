@@ -18,6 +18,8 @@ export interface Bounds {
   readonly follows: number;
   readonly pings: number;
   readonly compactions: number;
+  /** Linearizable reads. */
+  readonly reads: number;
 }
 
 export type Bound = keyof Bounds;
@@ -31,6 +33,7 @@ export const boundNames = [
   "follows",
   "pings",
   "compactions",
+  "reads",
 ] as const satisfies readonly Bound[];
 
 /** Bits of each count in one integer: a bound is at most 7. */
@@ -56,4 +59,5 @@ export const noBounds: Bounds = {
   follows: 0,
   pings: 0,
   compactions: 0,
+  reads: 0,
 };

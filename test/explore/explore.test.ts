@@ -67,6 +67,11 @@ describe("every state within bounds", () => {
     );
   });
 
+  test("three voters: a linearizable read while another leader takes over", () => {
+    const report = explore({ epochs: 2, follows: 3, proposals: 1, timeouts: 1, reads: 1 });
+    expect(report.sent).toContain("pong");
+  });
+
   test("two voters and an observer", () => {
     const report = explore({ epochs: 1, follows: 3, proposals: 2, crashes: 1 }, { voters: 2, observers: 1 });
     expect(report.sent).toContain("inform");

@@ -10,7 +10,8 @@
  * votes themselves (NOTIFY) are not sent. Time-outs happen when they are asked for.
  *
  * Checked here, for one member at a time: I2, I6, I8, the standing relations, that memory mirrors the
- * disk, that deliveries have no gap, and that no assertion of the core fails.
+ * disk, that deliveries have no gap, that no confirmed read is older than what had been delivered anywhere
+ * when it was asked (R), and that no assertion of the core fails.
  *
  * @module
  */
@@ -100,6 +101,8 @@ export type Happening =
   /** And starts again. `checkpointed`: with everything delivered in the stored state. */
   | { readonly kind: "crash"; readonly checkpointed: boolean }
   | { readonly kind: "ping" }
+  /** A linearizable read, asked for when the history `delivered` had been delivered somewhere. */
+  | { readonly kind: "read"; readonly delivered: number }
   | { readonly kind: "compact" };
 
 export interface Outcome {
@@ -425,6 +428,9 @@ export class Members {
         member.disk.base = delivered;
         return;
       }
+      case "read":
+        this.#step(member, { kind: "readIndex", id: happening.delivered, fresh: true }, sends);
+        return;
       case "crash":
         return;
     }
@@ -452,6 +458,13 @@ export class Members {
     if (duties.halt !== undefined) violate("halt", duties.halt);
     for (const op of duties.store) this.#write(member, op);
     this.#deliver(member, delivered, duties);
+    for (const { id, index } of duties.confirmed) {
+      if (compareZxid(index, this.#histories.zxid(id)) < 0)
+        violate(
+          "R",
+          `member ${peer.id} confirms a read at ${format(index)}; delivered before it was asked: ${this.#histories.describe(id)}`,
+        );
+    }
     const { acceptedEpoch, currentEpoch } = member.disk.promises;
     const last = this.#histories.zxid(member.disk.history);
     if (acceptedEpoch === currentEpoch && last.epoch === currentEpoch && last.counter > 0) {

@@ -285,6 +285,31 @@ export const mutants: readonly Mutant[] = [
     breaks: ["I7"],
   },
   {
+    name: "answer a read without asking anybody",
+    edits: [
+      {
+        file: "confirm-rounds.ts",
+        find: "if (!hasQuorum(peer.active, (id) => id === peer.id || round.confirmedBy.has(id))) return;",
+        replace: "",
+      },
+    ],
+    bounds: { epochs: 2, follows: 3, proposals: 1, timeouts: 1, reads: 1 },
+    breaks: ["R"],
+  },
+  {
+    name: "count a confirmation of an earlier round",
+    edits: [
+      {
+        file: "confirm-rounds.ts",
+        find: "|| pong.confirmRound !== round.number",
+        replace: "",
+      },
+    ],
+    bounds: { epochs: 2, follows: 3, proposals: 1, timeouts: 2, reads: 2 },
+    isSlow: true,
+    breaks: ["R"],
+  },
+  {
     name: "go on behind what was compacted away",
     edits: [
       {

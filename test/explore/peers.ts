@@ -33,6 +33,8 @@ import {
   emptyDraft,
   type Leading,
   type Learning,
+  type Read,
+  type ReadRound,
   type RoleState,
   type Slot,
   type Stream,
@@ -109,7 +111,7 @@ export function copyPeer(peer: Peer, how: Copying): Peer {
     round: 0,
     // The next session takes the last number there is; it is ranked afterwards.
     attempts: 0,
-    confirmRounds: 0,
+    confirmRounds: peer.confirmRounds,
     epochHeard: peer.epochHeard,
     penalties: new Map(),
     snapshots: new Map([...peer.snapshots].sort(([a], [b]) => a - b)),
@@ -181,7 +183,6 @@ function copyLearning(peer: Peer, role: Learning, how: Copying): Learning {
 }
 
 function copyLeading(role: Leading, how: Copying): Leading {
-  assert(role.round === undefined && role.waiting.length === 0, "the search asks for no reads");
   const slots = [...role.slots.values()].map((slot) => copySlot(role, slot, how));
   const match = [...role.match].map(([id, zxid]): [ServerId, Zxid] => [how.renameId(id), zxid]);
   const copy: Whole<Leading> = {
@@ -197,9 +198,20 @@ function copyLeading(role: Leading, how: Copying): Leading {
     deserters: new Set(),
     fitterSince: undefined,
     pingedAt: 0,
-    round: undefined,
-    waiting: [],
+    round: role.round === undefined ? undefined : copyRound(role.round, how),
+    waiting: [...role.waiting],
     renewSince: undefined,
+  };
+  return copy;
+}
+
+function copyRound(round: ReadRound, how: Copying): ReadRound {
+  const confirmedBy = [...round.confirmedBy].map(how.renameId).sort((a, b) => a - b);
+  const copy: Whole<ReadRound> = {
+    number: round.number,
+    index: round.index,
+    reads: round.reads,
+    confirmedBy: new Set(confirmedBy),
   };
   return copy;
 }
@@ -260,7 +272,13 @@ export function encodePeer(peer: Peer, flow: boolean): number[] {
   encodeOutline(code, peer.history.outline);
   encodeZxid(code, peer.applied);
   encodeZxid(code, peer.delivered);
-  code.push(Number(peer.booted), peer.epochHeard, Number(peer.stagingUnknown), peer.snapshots.size);
+  code.push(
+    peer.confirmRounds,
+    Number(peer.booted),
+    peer.epochHeard,
+    Number(peer.stagingUnknown),
+    peer.snapshots.size,
+  );
   for (const [id, readers] of [...peer.snapshots].sort(([a], [b]) => a - b)) code.push(id, readers);
   const { role } = peer;
   switch (role.kind) {
@@ -296,6 +314,17 @@ function encodeLeading(code: number[], role: Leading, flow: boolean): void {
     code.push(id);
     encodeZxid(code, zxid);
   }
+  encodeReads(code, role.waiting);
+  const { round } = role;
+  code.push(round?.number ?? 0);
+  if (round === undefined) return;
+  encodeZxid(code, round.index);
+  encodeReads(code, round.reads);
+  code.push(round.confirmedBy.size, ...[...round.confirmedBy].sort((a, b) => a - b));
+}
+
+function encodeReads(code: number[], reads: readonly Read[]): void {
+  code.push(reads.length, ...reads.flatMap(({ id, fresh }) => [id, Number(fresh)]));
 }
 
 function encodeSlot(code: number[], role: Leading, slot: Slot, flow: boolean): void {

@@ -27,7 +27,7 @@ import type { Command } from "./begin.ts";
 import { type Bound, type Bounds, boundNames, use, used } from "./bounds.ts";
 import { Channels, EMPTY_LIST, isRanked, LOST, RESTARTED } from "./channels.ts";
 import { Ghosts } from "./ghosts.ts";
-import { Histories } from "./histories.ts";
+import { EMPTY, Histories } from "./histories.ts";
 import { type Ensemble, type Facts, type Happening, linkLost, Members } from "./members.ts";
 import { PairMap } from "./tables.ts";
 
@@ -54,6 +54,7 @@ export type Action =
   | { readonly kind: "expel"; readonly at: number; readonly learner: number }
   | { readonly kind: "propose"; readonly at: number }
   | { readonly kind: "ping"; readonly at: number }
+  | { readonly kind: "read"; readonly at: number }
   | { readonly kind: "compact"; readonly at: number };
 
 const proposals = boundNames.indexOf("proposals");
@@ -193,6 +194,7 @@ export class World {
     const facts = this.facts(this.#state, at);
     if (facts.role === "leading") {
       if (facts.isEstablished) this.#offer(actions, "proposals", { kind: "propose", at });
+      if (facts.isEstablished) this.#offer(actions, "reads", { kind: "read", at });
       if (facts.isEstablished && this.count > 1) this.#offer(actions, "pings", { kind: "ping", at });
     } else if (facts.role === "looking") {
       // Following one that does not lead yet is following it later: nothing else happens to the follower.
@@ -292,11 +294,25 @@ export class World {
         this.#use("pings");
         this.#happen(action.at, { kind: "ping" });
         return;
+      case "read":
+        this.#use("reads");
+        this.#happen(action.at, { kind: "read", delivered: this.#deliveredAnywhere() });
+        return;
       case "compact":
         this.#use("compactions");
         this.#happen(action.at, { kind: "compact" });
         return;
     }
+  }
+
+  /** The longest history that any member has delivered in any of its lives. */
+  #deliveredAnywhere(): number {
+    let longest = EMPTY;
+    for (let i = 0; i < this.count; i++) {
+      const { deliveredEver } = this.facts(this.#next, i);
+      if (this.histories.depth(deliveredEver) > this.histories.depth(longest)) longest = deliveredEver;
+    }
+    return longest;
   }
 
   #use(bound: Bound): void {
