@@ -465,6 +465,8 @@ export class Members {
           `member ${peer.id} confirms a read at ${format(index)}; delivered before it was asked: ${this.#histories.describe(id)}`,
         );
     }
+    // Stored is not acknowledged: what a learner has only been synchronized with is not promised to
+    // anybody before it joins the epoch, and may rightly be truncated by the next leader.
     const { acceptedEpoch, currentEpoch } = member.disk.promises;
     const last = this.#histories.zxid(member.disk.history);
     if (acceptedEpoch === currentEpoch && last.epoch === currentEpoch && last.counter > 0) {
