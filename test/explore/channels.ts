@@ -161,6 +161,14 @@ export class Channels {
     return made;
   }
 
+  /** Whether the first packet of a channel is of no session that its receiver knows of. */
+  isEnded(id: number, own: number, slot: number): boolean {
+    const packet = this.packetAt(id);
+    if (packet === undefined || packet.kind === "cepoch") return false;
+    const { incarnation, attempt } = packet.session;
+    return attempt !== (incarnation === RECEIVER ? own : slot);
+  }
+
   #isAlive(list: number, at: { id: number; place: number; own: number; slot: number }): boolean {
     const packet = this.packetAt(at.id);
     if (packet === undefined || packet.kind === "cepoch") return true;

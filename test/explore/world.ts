@@ -352,6 +352,10 @@ export class World {
     const list = this.#next[at] ?? 0;
     const [packet = LOST] = this.channels.entries(list);
     this.#next[at] = this.channels.drop(list, 1);
+    if (this.setup.keepDead) {
+      const { attempt, slots } = this.facts(this.#next, to);
+      if (this.channels.isEnded(packet, attempt, slots[from] ?? 0)) this.#changesNothing(from, to, packet);
+    }
     this.#carryOut(to, this.#receiptOf(from, packet));
   }
 
@@ -415,19 +419,20 @@ export class World {
     this.#next[at] = list;
   }
 
-  /** I10: a packet of an ended session changes nothing. Checked when it is taken out of its channel. */
+  /** I10 for what is taken out of a channel. */
   #isHygienic(from: number, to: number, before: number, after: number): void {
     const kept = this.channels.entries(after);
-    for (const packet of this.channels.entries(before)) {
-      if (kept.includes(packet)) continue;
-      const member = this.#next[to] ?? 0;
-      const outcome = this.members.outcome(member, this.#receiptOf(from, packet));
-      if (outcome.member === member && outcome.sends.length === 0 && outcome.broken === undefined) continue;
-      violate(
-        "I10",
-        `member ${to + 1} acts on ${this.channels.name(packet)} of an ended session with ${from + 1}`,
-      );
-    }
+    for (const packet of this.channels.entries(before))
+      if (!kept.includes(packet)) this.#changesNothing(from, to, packet);
+  }
+
+  /** I10: a packet of an ended session changes nothing. */
+  #changesNothing(from: number, to: number, packet: number): void {
+    const member = this.#next[to] ?? 0;
+    const outcome = this.members.outcome(member, this.#receiptOf(from, packet));
+    if (outcome.member === member && outcome.sends.length === 0 && outcome.broken === undefined) return;
+    const name = this.channels.name(packet);
+    violate("I10", `member ${to + 1} acts on ${name} of an ended session with ${from + 1}`);
   }
 
   #tidyAttempts(learner: number): void {
