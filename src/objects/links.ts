@@ -29,12 +29,7 @@ import {
   wantsCall,
 } from "../zab/index.ts";
 import { decodeCarrier, encodeCarrier } from "./packet-codec.ts";
-
-/** A call that takes longer is given up; its outcome is unknown and its packets are sent again. */
-const callTicksMax = 10;
-
-/** After n failures in a row the next call waits 2^n ticks, at most this many. */
-const backoffTicksMax = 16;
+import { backoffTicksMax, callTicksMax } from "./timing.ts";
 
 /** How often packets that travelled in an answer, and were not acknowledged, ask for a call of their own. */
 const remindTicks = 5;

@@ -8,7 +8,7 @@
  * @module
  */
 
-import type { ServerId } from "../base/index.ts";
+import { assert, type ServerId } from "../base/index.ts";
 import type { PeerOptions } from "../zab/index.ts";
 
 export const peerTickMs = 100;
@@ -19,7 +19,20 @@ export const tickGapMs = 4000;
 /** The alarm that wakes a member whose memory was lost. */
 export const watchdogMs = 30_000;
 
+/** A call between members that takes longer is given up; its outcome is unknown and its packets go again. */
+export const callTicksMax = 10;
+
+/** After n failures in a row the next call waits 2^n ticks, at most this many. */
+export const backoffTicksMax = 16;
+
 export function peerOptions(id: ServerId, incarnation: number): PeerOptions {
+  const options = optionsOf(id, incarnation);
+  // One call at a time: a single one that hangs must not look like a dead member.
+  assert(callTicksMax + 2 < options.syncLimitTicks, "a lost call costs less than the sync limit");
+  return options;
+}
+
+function optionsOf(id: ServerId, incarnation: number): PeerOptions {
   return {
     id,
     incarnation,
