@@ -37,16 +37,7 @@ import {
   step,
 } from "../../src/zab/index.ts";
 import { Violation, violate } from "../sim/violation.ts";
-import {
-  attemptMax,
-  type Channels,
-  LOST,
-  outlineName,
-  RECEIVER,
-  RESTARTED,
-  rank,
-  SENDER,
-} from "./channels.ts";
+import { attemptMax, type Channels, outlineName, RECEIVER, RESTARTED, rank, SENDER } from "./channels.ts";
 import { EMPTY, format, type Histories } from "./histories.ts";
 import { checkFields, copyPeer, encodePeer, type Identity, optionsOf } from "./peers.ts";
 import { Interned, Ints, PairMap } from "./tables.ts";
@@ -572,6 +563,3 @@ export class Members {
       violate("5.4", `${who} reports another history than it stores`);
   }
 }
-
-/** The number of the mark that a local loss looks like. */
-export const linkLost = LOST;
