@@ -426,10 +426,12 @@ export class World {
     for (const { unit } of units.slice(0, survive)) if (unit !== undefined) this.#settle(member, unit);
     for (const { unit } of units.slice(survive))
       if (unit?.kind === "step") this.ghost.lost(member.id, unit.ops);
+    // With a write under way nothing leaves a replaced instance any more: its gate never opens.
+    const isGateOpen = member.pending.length === 0;
     member.pending = [];
     member.disk = member.stable.clone();
     member.instance = undefined;
-    if (this.options.zombies && this.#dice.chance(60)) {
+    if (this.options.zombies && isGateOpen && this.#dice.chance(60)) {
       instance.zombie = true;
       this.#zombies.push(instance);
     } else {
