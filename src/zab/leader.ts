@@ -106,7 +106,14 @@ function hearLearner(
     case "ack":
       return hearAck(peer, leading, slot, packet);
     case "received":
-      if (slot.stream !== undefined) arrived(slot.stream, packet.through, packet.pages);
+      // The limit is for those who get nowhere: a long history may take longer than that to arrive.
+      if (
+        slot.stream !== undefined &&
+        arrived(slot.stream, packet.through, packet.pages) &&
+        leading.phase === "synchronization"
+      ) {
+        leading.since = peer.now;
+      }
       return pump(peer, leading, slot);
     case "pong":
       return hearPong(peer, leading, slot, packet);

@@ -135,7 +135,7 @@ export type Serving =
 /** All in ticks unless the name says otherwise; the shell says how long a tick is. */
 export interface PeerOptions {
   readonly id: ServerId;
-  /** To collect a quorum in discovery and synchronization. */
+  /** To collect a quorum in discovery, and in synchronization since a part of it last arrived somewhere. */
   readonly initLimitTicks: number;
   /** Without contact for so long a session or a leadership ends. */
   readonly syncLimitTicks: number;

@@ -211,8 +211,8 @@ function track(peer: Peer, stream: Stream, page: number, bytes: number): void {
   stream.inFlightBytes += bytes;
 }
 
-/** Takes note that everything through `through`, and so many pages, has arrived. */
-export function arrived(stream: Stream, through: Zxid, pages: number): void {
+/** Takes note that everything through `through`, and so many pages, has arrived; says whether that is news. */
+export function arrived(stream: Stream, through: Zxid, pages: number): boolean {
   let count = 0;
   for (const item of stream.inFlight) {
     const here = item.page >= 0 ? item.page < pages : compareZxid(item.through, through) <= 0;
@@ -221,4 +221,5 @@ export function arrived(stream: Stream, through: Zxid, pages: number): void {
     count += 1;
   }
   if (count > 0) stream.inFlight.splice(0, count);
+  return count > 0;
 }

@@ -5,7 +5,7 @@
  */
 
 import { expect, test } from "vitest";
-import { makeServerId, ZERO_ZXID } from "../../src/base/index.ts";
+import { makeServerId, makeZxid, ZERO_ZXID } from "../../src/base/index.ts";
 import {
   type Batch,
   type Carrier,
@@ -184,4 +184,57 @@ test("zab: election: a looking observer that hears of a later round goes on aski
   let asked = 0;
   for (let tick = 0; tick < 40; tick++) asked += step(observer, { kind: "ticked" }).send.length;
   expect(asked).toBeGreaterThan(0);
+});
+
+// The limit was counted from the beginning of the phase. A snapshot that takes longer than that to arrive was
+// given up, and begun again from its first page, for ever.
+test("zab: sync: a snapshot that takes longer than initLimit arrives, as long as it moves", () => {
+  const config: Config = {
+    version: ZERO_ZXID,
+    members: [
+      { id: one, role: "voter" },
+      { id: two, role: "voter" },
+    ],
+  };
+  const options: PeerOptions = {
+    id: two,
+    initLimitTicks: 10,
+    syncLimitTicks: 5,
+    pingEveryTicks: 1,
+    finalizeWaitTicks: 1,
+    notifyEveryTicksMin: 1,
+    notifyEveryTicksMax: 4,
+    inFlightBytesMax: 1,
+    packetBytesMax: 1000,
+    counterMax: 1000,
+    incarnation: 1,
+  };
+  const pages = 20;
+  const cut = makeZxid(1, 10);
+  const reader: HistoryReader = {
+    readAfter: () => undefined,
+    openSnapshot: () => ({ id: 1, zxid: cut }),
+    readSnapshotPage: (_id, page) => ({ bytes: new Uint8Array(10), last: page === pages - 1 }),
+    closeSnapshot: () => {},
+  };
+  const promises = { acceptedEpoch: 1, acceptedLeader: two, currentEpoch: 1, establishedEpoch: 1 };
+  const leader = createPeer(
+    { promises, config, outline: { base: cut, runs: [] }, applied: cut },
+    options,
+    reader,
+  );
+  step(leader, { kind: "booted" });
+  const session = { incarnation: 1, attempt: 1 };
+  const empty = { base: ZERO_ZXID, runs: [] };
+  const hear = (packet: Packet) => step(leader, { kind: "received", from: one, packet, fresh: true });
+  hear({ ...word, vote: { leader: two, lastZxid: cut, currentEpoch: 1 } });
+  hear({ kind: "cepoch", session, acceptedEpoch: 0, currentEpoch: 0, outline: empty, observer: false });
+  const scope = { session, epoch: 2 };
+  hear({ kind: "ackEpoch", ...scope, currentEpoch: 0, outline: empty, delivered: ZERO_ZXID });
+  for (let page = 1; page <= pages; page++) {
+    for (let tick = 0; tick < 3; tick++) step(leader, { kind: "ticked" });
+    hear({ kind: "received", ...scope, through: page === pages ? cut : ZERO_ZXID, pages: page });
+  }
+  const { serving } = hear({ kind: "ackLeader", ...scope, syncEnd: cut });
+  expect(serving).toEqual({ kind: "leading", epoch: 2 });
 });
