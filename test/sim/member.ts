@@ -85,6 +85,8 @@ interface LinkEnd {
   readonly peer: ServerId;
   readonly link: Link;
   call: Call | undefined;
+  /** Calls made so far. */
+  calls: number;
   /** After a failure: not before somebody pumps. */
   isCooling: boolean;
   failures: number;
@@ -155,6 +157,7 @@ export class Instance implements HistoryReader, TreeRows {
         peer,
         link,
         call: undefined,
+        calls: 0,
         isCooling: false,
         failures: 0,
         queued: new WeakMap(),
@@ -460,7 +463,7 @@ export class Instance implements HistoryReader, TreeRows {
       if (wants === "no" || (wants === "soon" && !lazily)) continue;
       const carrier = takeRequest(end.link);
       if (carrier === undefined) continue;
-      const call: Call = { from: this, to: end.peer, carrier };
+      const call: Call = { from: this, to: end.peer, carrier, number: ++end.calls };
       end.call = call;
       // The links of a holding shell only ever hold what may leave.
       if (this.world.settings.isHolding) this.world.request(call);

@@ -1,24 +1,28 @@
 /**
- * `npm run mutants -- [--seeds 2000] [--only M1,M7] [--json]`
+ * `npm run mutants -- [--seeds 2000] [--only M1,M7] [--json] [--keep]`
  *
  * Plants one mistake after the other into a copy of the code and lets the simulator look for it. The copy
  * has no assertions and forgives halts, so that only the checkers outside can kill. A seed on which the
  * sound code fails as well proves nothing and is left out. Exits 1 if a mutant survives its budget, if a
  * control is killed, or if a text to replace is not there exactly once.
  *
+ * A mutant with a file in `scenarios` is first shown that history, shrunk from an earlier kill: it says
+ * whether the scenario still tells the mistake from the sound code. `--keep` writes these files anew.
+ *
  * @module
  */
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { build } from "esbuild";
+import type * as laboratory from "./laboratory.ts";
 import { type Mutant, mutants } from "./mutant-list.ts";
-import type { Outcome, RunOptions } from "./sim.ts";
+import type { RunOptions } from "./sim.ts";
 
-type Simulate = (seed: number, options?: RunOptions) => Outcome;
+type Laboratory = typeof laboratory;
 
 const root = resolve(import.meta.dirname, "../..");
 const temporary = mkdtempSync(join(tmpdir(), "edgekeeper-mutants-"));
@@ -30,6 +34,8 @@ interface Verdict {
   readonly invariant: string | undefined;
   readonly steps: number;
   readonly ms: number;
+  /** Length of its scenario, when that tells it from the sound code. */
+  readonly scenario?: number | undefined;
 }
 
 /** The text with the mistake in it, or an error when the place has moved. */
@@ -40,9 +46,9 @@ function mutate(text: string, { id, find, replace }: Mutant): string {
 }
 
 /** Bundles the simulator with the code it drives, without assertions and with at most one mistake. */
-async function load(mutant: Mutant | undefined): Promise<Simulate> {
+async function load(mutant: Mutant | undefined): Promise<Laboratory> {
   const result = await build({
-    entryPoints: [join(root, "test/sim/sim.ts")],
+    entryPoints: [join(root, "test/sim/laboratory.ts")],
     bundle: true,
     format: "esm",
     platform: "node",
@@ -67,8 +73,8 @@ async function load(mutant: Mutant | undefined): Promise<Simulate> {
   });
   const file = join(temporary, `${mutant?.id ?? "sound"}.mjs`);
   writeFileSync(file, result.outputFiles[0]?.text ?? "");
-  const module: { readonly simulate: Simulate } = await import(pathToFileURL(file).href);
-  return module.simulate;
+  const module: Laboratory = await import(pathToFileURL(file).href);
+  return module;
 }
 
 async function main(): Promise<number> {
@@ -77,6 +83,7 @@ async function main(): Promise<number> {
       seeds: { type: "string", default: "2000" },
       only: { type: "string" },
       json: { type: "boolean", default: false },
+      keep: { type: "boolean", default: false },
     },
   });
   const budget = Number(values.seeds);
@@ -88,7 +95,7 @@ async function main(): Promise<number> {
     const key = `${seed} ${mutant.lean === undefined ? "" : mutant.id}`;
     const known = soundHolds.get(key);
     if (known !== undefined) return known;
-    const holdsNow = sound(seed, optionsFor(mutant)).violation === undefined;
+    const holdsNow = sound.simulate(seed, optionsFor(mutant)).violation === undefined;
     soundHolds.set(key, holdsNow);
     return holdsNow;
   };
@@ -100,7 +107,9 @@ async function main(): Promise<number> {
       verdicts.push({ mutant, seeds: 0, invariant: undefined, steps: 0, ms: 0 });
       continue;
     }
-    const verdict = hunt(mutant, await load(mutant), budget, holds);
+    const spoiled = await load(mutant);
+    const verdict = { ...hunt(mutant, spoiled, budget, holds), scenario: tellsApart(mutant, sound, spoiled) };
+    if (values.keep && verdict.invariant !== undefined) keep(mutant, spoiled, budget);
     verdicts.push(verdict);
     if (!values.json) console.log(line(verdict));
   }
@@ -113,14 +122,14 @@ function optionsFor({ lean }: Mutant): RunOptions {
 
 function hunt(
   mutant: Mutant,
-  simulate: Simulate,
+  spoiled: Laboratory,
   budget: number,
   holds: (seed: number, mutant: Mutant) => boolean,
 ): Verdict {
   const startedAt = performance.now();
   let steps = 0;
   for (let seed = 0; seed < budget; seed++) {
-    const outcome = simulate(seed, optionsFor(mutant));
+    const outcome = spoiled.simulate(seed, optionsFor(mutant));
     steps += outcome.steps;
     if (outcome.violation === undefined || !holds(seed, mutant)) continue;
     const { invariant } = outcome.violation;
@@ -129,10 +138,49 @@ function hunt(
   return { mutant, seeds: budget, invariant: undefined, steps, ms: performance.now() - startedAt };
 }
 
-function line({ mutant, seeds, invariant, ms }: Verdict): string {
+function scenarioFile({ id }: Mutant): string {
+  return join(root, `test/sim/scenarios/${id}.txt`);
+}
+
+/** Plays the mutant's scenario on both: the sound code keeps its promises, the mutant does not. */
+function tellsApart(mutant: Mutant, sound: Laboratory, spoiled: Laboratory): number | undefined {
+  const file = scenarioFile(mutant);
+  if (!existsSync(file)) return undefined;
+  const { settings, script } = sound.parseScenario(readFileSync(file, "utf8"));
+  const broken = spoiled.play(settings, script, { toleratesHalts: true }).violation;
+  const kept = sound.play(settings, script).violation === undefined;
+  return broken !== undefined && kept ? script.length : undefined;
+}
+
+/** Shrinks the first few kills and writes the shortest down. */
+function keep(mutant: Mutant, spoiled: Laboratory, budget: number): void {
+  let best: laboratory.Scenario | undefined;
+  for (let seed = 0, kills = 0; seed < budget && kills < 4; seed++) {
+    const { violation } = spoiled.simulate(seed, optionsFor(mutant));
+    if (violation === undefined || violation.invariant.startsWith("LV")) continue;
+    kills++;
+    const scenario = spoiled.scenarioOf(seed, optionsFor(mutant));
+    if (scenario === undefined) continue;
+    const shrunk = spoiled.shrink(scenario, true, 3_000);
+    if (best === undefined || shrunk.script.length < best.script.length) best = shrunk;
+  }
+  if (best === undefined || best.script.length > scenarioLengthMax) return;
+  const comments = [
+    `${mutant.id}: ${mutant.mistake}.`,
+    `With the mistake: ${best.claim}`,
+    "Without: every promise is kept.",
+  ];
+  writeFileSync(scenarioFile(mutant), spoiled.formatScenario(best, comments));
+}
+
+/** A longer history than this explains nothing. */
+const scenarioLengthMax = 200;
+
+function line({ mutant, seeds, invariant, ms, scenario }: Verdict): string {
   const fate = invariant === undefined ? "SURVIVED" : `killed by ${invariant}`;
+  const history = scenario === undefined ? "" : `, scenario of ${scenario}`;
   const control = mutant.benign !== undefined ? " (control)" : "";
-  return `${mutant.id.padEnd(5)}${fate.padEnd(28)}${String(seeds).padStart(5)} seeds ${(ms / 1000).toFixed(1).padStart(6)} s  ${mutant.mistake}${control}`;
+  return `${mutant.id.padEnd(5)}${fate.padEnd(28)}${String(seeds).padStart(5)} seeds ${(ms / 1000).toFixed(1).padStart(6)} s  ${mutant.mistake}${history}${control}`;
 }
 
 function report(verdicts: readonly Verdict[], unsound: number, json: boolean): number {
@@ -142,7 +190,7 @@ function report(verdicts: readonly Verdict[], unsound: number, json: boolean): n
     ({ mutant, invariant }) => mutant.benign !== undefined && invariant !== undefined,
   );
   if (json) {
-    const rows = verdicts.map(({ mutant, seeds, invariant, steps, ms }) => ({
+    const rows = verdicts.map(({ mutant, seeds, invariant, steps, ms, scenario }) => ({
       id: mutant.id,
       file: mutant.file,
       mistake: mutant.mistake,
@@ -151,6 +199,7 @@ function report(verdicts: readonly Verdict[], unsound: number, json: boolean): n
       seeds,
       steps,
       ms: Math.round(ms),
+      scenario: scenario ?? null,
     }));
     console.log(
       JSON.stringify({

@@ -1,17 +1,19 @@
 /**
- * `npm run sim -- --seeds 500 [--from N] [--seed N] [--json] [--trace]`
+ * `npm run sim -- --seeds 500 [--from N] [--seed N] [--json] [--trace] [--shrink]`
  *
  * Runs many seeds, or one, and exits 1 when a promise was broken. A failure prints the version of the
  * code, the seed, the invariant and the command that shows it again; a seed means nothing without its
  * version. One seed in a hundred runs twice, and the two runs must be the same in every event.
  *
- * `--json` ends with one line of totals. `--trace` prints every event of the run (with `--seed`).
+ * `--json` ends with one line of totals. With `--seed`, `--trace` prints every event of the run, and
+ * `--shrink` prints the shortest history found that breaks the same promise, as a scenario file.
  *
  * @module
  */
 
 import { execFileSync } from "node:child_process";
 import { parseArgs } from "node:util";
+import { formatScenario, scenarioOf, shrink } from "./shrink.ts";
 import { type Outcome, simulate } from "./sim.ts";
 
 interface Totals {
@@ -60,6 +62,12 @@ function tell(outcome: Outcome, version: string): void {
   console.log(`  replay: npm run sim -- --seed ${seed} --trace`);
 }
 
+function tellShrunk({ seed, violation }: Outcome): void {
+  const scenario = scenarioOf(seed, {});
+  if (scenario === undefined) console.log("# the calm, or the time it takes, is part of it: no scenario");
+  else console.log(formatScenario(shrink(scenario, false), [`seed ${seed}: ${violation?.message}`]));
+}
+
 function main(): number {
   const { values } = parseArgs({
     options: {
@@ -68,6 +76,7 @@ function main(): number {
       seed: { type: "string" },
       json: { type: "boolean", default: false },
       trace: { type: "boolean", default: false },
+      shrink: { type: "boolean", default: false },
     },
   });
   const only = values.seed === undefined ? undefined : Number(values.seed);
@@ -99,6 +108,7 @@ function main(): number {
     if (outcome.violation !== undefined) {
       totals.violations++;
       tell(outcome, version);
+      if (values.shrink && only !== undefined) tellShrunk(outcome);
     }
     if (seed % 100 === 99) {
       totals.repeated++;

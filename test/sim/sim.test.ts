@@ -3,7 +3,11 @@
  * run. `npm run sim` runs as many as you like.
  */
 
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { play } from "./script.ts";
+import { parseScenario } from "./shrink.ts";
 import { simulate } from "./sim.ts";
 
 const seedsPerTest = 100;
@@ -40,4 +44,19 @@ describe("sim", () => {
       expect(`${what} ${(totals.get(what) ?? 0) > 10}`).toBe(`${what} true`);
     }
   });
+});
+
+/** Each kills a mutant (`npm run mutants` says which still do); the sound code takes it in its stride. */
+describe("sim: scenarios", () => {
+  const folder = join(import.meta.dirname, "scenarios");
+  for (const file of readdirSync(folder)) {
+    const text = readFileSync(join(folder, file), "utf8");
+    it(text.slice(2, text.indexOf("\n")), () => {
+      const { settings, script } = parseScenario(text);
+      const played = play(settings, script);
+      expect(played.violation?.message).toBeUndefined();
+      // A scenario of which little can still happen has rotted.
+      expect(played.script.length).toBeGreaterThan(script.length / 2);
+    });
+  }
 });

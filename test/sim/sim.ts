@@ -14,11 +14,12 @@ import { around, type Chooser, occurs, RandomChooser, Stream } from "./choose.ts
 import type { Op, OpKind, Reply } from "./clients.ts";
 import { Heap, type Timed } from "./heap.ts";
 import type { Instance, Member } from "./member.ts";
+import type { Happening } from "./script.ts";
 import { drawSettings, type Settings } from "./settings.ts";
 import { Violation, violate } from "./violation.ts";
 import { type Call, type Timing, World } from "./world.ts";
 
-type Happening =
+type Coming =
   | { readonly kind: "boot"; readonly member: Member }
   | { readonly kind: "tick"; readonly instance: Instance }
   | { readonly kind: "request"; readonly call: Call; readonly isCopy: boolean }
@@ -45,7 +46,7 @@ type Happening =
 
 type Fault = "crash" | "everybody" | "replace" | "apart" | "partition" | "stall";
 
-type Entry = Timed & { readonly what: Happening };
+type Entry = Timed & { readonly what: Coming };
 
 export interface Outcome {
   readonly seed: number;
@@ -70,6 +71,7 @@ export interface RunOptions {
   readonly toleratesHalts?: boolean | undefined;
   readonly log?: ((line: string) => void) | undefined;
   readonly settings?: ((drawn: Settings) => Settings) | undefined;
+  readonly record?: ((happening: Happening) => void) | undefined;
 }
 
 /** Runs one seed to its end, or to the first broken promise. */
@@ -78,6 +80,7 @@ export function simulate(seed: number, options: RunOptions = {}): Outcome {
   const drawn = drawSettings(chooser);
   const sim = new Sim(chooser, options.settings?.(drawn) ?? drawn, options.toleratesHalts ?? false);
   sim.world.log = options.log;
+  sim.world.record = options.record;
   let violation: Violation | undefined;
   try {
     sim.run();
@@ -105,6 +108,16 @@ export function simulate(seed: number, options: RunOptions = {}): Outcome {
     calmEpochs: sim.calmEpochs,
     counts: world.counts,
   };
+}
+
+/** Runs a seed and writes down what happens, for {@link play}. */
+export function recordRun(
+  seed: number,
+  options: RunOptions,
+): { readonly violation: Violation | undefined; readonly script: readonly Happening[] } {
+  const script: Happening[] = [];
+  const outcome = simulate(seed, { ...options, record: (happening) => script.push(happening) });
+  return { violation: outcome.violation, script };
 }
 
 /** The storm's intensity in its quiet phases. */
@@ -258,13 +271,13 @@ export class Sim implements Timing {
     return occurs(this.#chooser, perMillion, stream);
   }
 
-  #after(delayMs: number, what: Happening): void {
+  #after(delayMs: number, what: Coming): void {
     const order = this.#order++;
     const tie = this.settings.drawTies ? this.#choose(1024, Stream.Sched) : 0;
     this.#heap.push({ at: this.now + delayMs, tie, order, what });
   }
 
-  #later(_name: string, meanMs: number, stream: Stream, what: Happening): void {
+  #later(_name: string, meanMs: number, stream: Stream, what: Coming): void {
     if (meanMs > 0) this.#after(1 + this.#around(meanMs, stream), what);
   }
 
@@ -292,7 +305,7 @@ export class Sim implements Timing {
     if (this.#aimed !== undefined) this.#aim();
   }
 
-  #happen(what: Happening): void {
+  #happen(what: Coming): void {
     const { world } = this;
     switch (what.kind) {
       case "boot":
@@ -334,9 +347,9 @@ export class Sim implements Timing {
       case "ask":
         return this.#ask(what.op, what.isOld);
       case "reply":
-        return this.#reply(what.op, what.reply);
+        return world.told(what.op, what.reply);
       case "giveUp":
-        return world.clients.forgotten(what.op);
+        return world.gaveUp(what.op);
     }
   }
 
@@ -410,7 +423,7 @@ export class Sim implements Timing {
     if (this.#isCalm) return;
     const { settings, world } = this;
     const { members } = world;
-    const again: Happening = { kind: "fault", fault };
+    const again: Coming = { kind: "fault", fault };
     const isQuiet = settings.phases && (this.now & 0x3fff) < quietPhaseMs;
     const member = this.#victim();
     switch (fault) {
@@ -563,7 +576,7 @@ export class Sim implements Timing {
       compares: this.#choose(3, Stream.Work) === 2,
       victim: kind === "close" && this.#choose(3, Stream.Work) === 2 ? this.#choose(8, Stream.Work) : id,
     };
-    const op = world.clients.invoke(client, wish, this.#door(kind), this.now);
+    const op = world.invoke(id, wish, this.#door(kind));
     const isOld = kind === "read" && this.#choose(4, Stream.Work) === 3;
     this.#after(this.#around(this.#delayMs, Stream.Net), { kind: "ask", op, isOld });
     this.#after(settings.clientTimeoutMs, { kind: "giveUp", op });
@@ -607,14 +620,6 @@ export class Sim implements Timing {
     this.world.arrive(op, zombie ?? member.live);
   }
 
-  #reply(op: Op, reply: Reply | "nothing" | "lost"): void {
-    const { clients } = this.world;
-    if (op.state !== "open") return;
-    if (reply === "nothing") clients.refused(op);
-    else if (reply === "lost") clients.forgotten(op);
-    else clients.completed(op, reply, this.now);
-  }
-
   // The calm.
 
   #calm(): void {
@@ -623,7 +628,7 @@ export class Sim implements Timing {
     for (const member of [...this.#parked.keys()]) this.#awake(member);
     world.cut.fill(0);
     world.deaf.fill(0);
-    for (const op of world.clients.ops) world.clients.forgotten(op);
+    for (const op of world.clients.ops) world.gaveUp(op);
     for (const { zombie } of world.members) zombie?.end();
     if (settings.ending === "quorum") this.#leaveMinorityOut();
     if (settings.ending === "bridge") this.#cutBadly();
@@ -774,12 +779,7 @@ export class Sim implements Timing {
         if (this.now >= deadline) violate("LV3", `a ${kind} in the calm is not answered`);
         const leader = this.#leader();
         if (op?.state !== "open" && leader !== undefined) {
-          op = world.clients.invoke(
-            client,
-            { kind, path: 0, compares: false, victim: 0 },
-            leader.member.id,
-            this.now,
-          );
+          op = world.invoke(client.id, { kind, path: 0, compares: false, victim: 0 }, leader.member.id);
           world.arrive(op, leader);
         }
         this.#runFor(Math.ceil(settings.tickMs / 10));
@@ -830,7 +830,7 @@ const epochsMaxCalm = 6;
 const epochsMaxApart = 12;
 
 /** Whose stall holds a happening back. */
-function memberOf(what: Happening, world: World): Member | undefined {
+function memberOf(what: Coming, world: World): Member | undefined {
   switch (what.kind) {
     case "tick":
     case "pump":

@@ -11,9 +11,10 @@ import { makeServerId, type ServerId, ZERO_ZXID } from "../../src/base/index.ts"
 import type { Carrier, Config, Duties, PeerEvent, Serving } from "../../src/zab/index.ts";
 import { ProtocolChecks } from "./checks/protocol.ts";
 import { mix } from "./choose.ts";
-import { Clients, type Op, type Reply } from "./clients.ts";
+import { Clients, type Op, type Reply, type Wish } from "./clients.ts";
 import { Disk, type DiskOp } from "./disk.ts";
 import { Instance, Member } from "./member.ts";
+import type { Happening } from "./script.ts";
 import type { Settings } from "./settings.ts";
 import { Violation, violate } from "./violation.ts";
 
@@ -22,6 +23,8 @@ export interface Call {
   readonly from: Instance;
   readonly to: ServerId;
   readonly carrier: Carrier;
+  /** Which one of its caller's calls to that member. */
+  readonly number: number;
 }
 
 /** Is told what has become possible, and decides when it happens. */
@@ -52,6 +55,8 @@ export class World {
   readonly counts = new Map<string, number>();
   /** Says every event and effect; `undefined` when nobody listens. */
   log: ((line: string) => void) | undefined;
+  /** Is told every happening, in the words of a script. */
+  record: ((happening: Happening) => void) | undefined;
   steps = 0;
   hash = 0;
   /** Halts stop a member quietly instead of ending the run: for mutants that only outside checkers may kill. */
@@ -90,6 +95,7 @@ export class World {
 
   boot(member: Member): void {
     if (member.live !== undefined) return;
+    this.record?.({ kind: "boot", member: member.id });
     this.note("boot", member.id);
     let instance: Instance;
     try {
@@ -105,6 +111,7 @@ export class World {
 
   /** A request reaches its member, if there is one. */
   deliver(call: Call): boolean {
+    this.record?.({ kind: "request", ...nameOf(call) });
     const { live } = this.member(call.to);
     if (live === undefined) return false;
     this.note("request", call.from.member.id, call.to, call.carrier.packets.length);
@@ -115,6 +122,8 @@ export class World {
 
   returned(call: Call, by: Instance, carrier: Carrier): void {
     if (!call.from.isAlive) return;
+    if (call.from.links.get(call.to)?.call !== call) return;
+    this.record?.({ kind: "answer", ...nameOf(call) });
     this.note("answer", call.to, call.from.member.id, carrier.packets.length);
     this.log?.(`      ${describeCarrier(carrier)}`);
     call.from.returned(call, by, carrier);
@@ -122,23 +131,28 @@ export class World {
 
   failed(call: Call): void {
     if (!call.from.isAlive) return;
+    if (call.from.links.get(call.to)?.call !== call) return;
+    this.record?.({ kind: "failure", ...nameOf(call) });
     this.note("failure", call.from.member.id, call.to);
     call.from.failed(call);
   }
 
   tick(instance: Instance): void {
     if (!instance.isAlive) return;
+    this.record?.({ kind: "tick", member: instance.member.id, zombie: !instance.isLive });
     this.note("tick", instance.member.id);
     instance.tick();
   }
 
   pump(instance: Instance, peer: ServerId): void {
     if (!instance.isAlive) return;
+    this.record?.({ kind: "pump", member: instance.member.id, zombie: !instance.isLive, peer });
     instance.pump(peer);
   }
 
   /** The oldest `units` writes of a member are durable. */
   confirm(member: Member, units: number): void {
+    this.record?.({ kind: "confirm", member: member.id, units });
     this.note("confirm", member.id, units);
     member.disk.confirm(units, (op) => this.checks.durable(member.id, op));
     member.live?.release();
@@ -149,6 +163,7 @@ export class World {
     const { live } = member;
     if (live === undefined) return;
     this.note("crash", member.id, survive, mask);
+    this.record?.({ kind: "crash", member: member.id, survive, mask });
     this.count("crash");
     const through = member.disk.settled + survive;
     this.#settle(member, survive);
@@ -160,6 +175,7 @@ export class World {
     const { live } = member;
     if (live === undefined) return;
     this.note("replace", member.id);
+    this.record?.({ kind: "replace", member: member.id });
     this.count("replace");
     const { disk } = member;
     member.zombie?.end();
@@ -173,11 +189,14 @@ export class World {
   }
 
   endZombie(instance: Instance): void {
-    if (instance.member.zombie === instance) instance.end();
+    if (instance.member.zombie !== instance) return;
+    this.record?.({ kind: "endZombie", member: instance.member.id });
+    instance.end();
   }
 
   checkpoint(member: Member, keep: number, endsCut: boolean): void {
     this.note("checkpoint", member.id, keep);
+    this.record?.({ kind: "checkpoint", member: member.id, keep, endsCut });
     member.live?.checkpoint(endsCut);
     if (keep >= 0) member.live?.compact(keep);
   }
@@ -186,6 +205,7 @@ export class World {
   arrive(op: Op, instance: Instance | undefined): void {
     if (op.state !== "open") return;
     this.note("ask", op.client, op.id, instance?.member.id ?? 0);
+    this.record?.({ kind: "ask", client: op.client, zombie: instance?.isLive === false });
     let taken = false;
     if (instance?.isAlive === true) {
       if (op.kind === "look") taken = instance.look(op, this.clients.get(op.client).floor);
@@ -193,6 +213,28 @@ export class World {
       else taken = instance.submit(op, this.timing.now);
     }
     if (!taken) this.timing.replyLeft(op, "nothing");
+  }
+
+  /** A client begins an operation. */
+  invoke(client: number, wish: Wish, member: ServerId): Op {
+    this.record?.({ kind: "invoke", client, wish, member });
+    return this.clients.invoke(this.clients.get(client), wish, member, this.timing.now);
+  }
+
+  /** A client hears what came of its operation. */
+  told(op: Op, reply: Reply | "nothing" | "lost"): void {
+    if (op.state !== "open") return;
+    this.record?.({ kind: "reply", client: op.client });
+    if (reply === "nothing") this.clients.refused(op);
+    else if (reply === "lost") this.clients.forgotten(op);
+    else this.clients.completed(op, reply, this.timing.now);
+  }
+
+  /** A client stops waiting. */
+  gaveUp(op: Op): void {
+    if (op.state !== "open") return;
+    this.record?.({ kind: "giveUp", client: op.client });
+    this.clients.forgotten(op);
   }
 
   // What instances say.
@@ -293,6 +335,15 @@ export class World {
     for (const read of duties.confirmed) this.log?.(`      confirmed ${compact(read)}`);
     for (const id of duties.rejected) this.log?.(`      rejected ${id}`);
   }
+}
+
+function nameOf({ from, to, number }: Call): {
+  readonly from: ServerId;
+  readonly zombie: boolean;
+  readonly to: ServerId;
+  readonly number: number;
+} {
+  return { from: from.member.id, zombie: !from.isLive, to, number };
 }
 
 function describeCarrier(carrier: Carrier): string {
