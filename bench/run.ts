@@ -48,12 +48,22 @@ async function main(): Promise<number> {
     console.error(`--only ${options.only}: no measure has such a name`);
     return 2;
   }
-  const results = await measureAll(options, measures);
+  const results = await measureAll(options, measures).catch(tellWhy);
+  if (results === undefined) return 1;
   for (const line of tableLines(results)) console.log(line);
   for (const line of results.skipped) console.log(`not measured: ${line}`);
   if (options.save !== undefined) save(options.save, results);
   if (options.json) console.log(JSON.stringify(totalsOf(results)));
   return 0;
+}
+
+/** Without the stack: what failed is in the messages, from the measure down to the socket. */
+function tellWhy(error: unknown): undefined {
+  const reasons: string[] = [];
+  for (let at = error; at !== undefined; at = at instanceof Error ? at.cause : undefined) {
+    reasons.push(at instanceof Error ? at.message : String(at));
+  }
+  console.error(`the run failed: ${reasons.join(": ")}`);
 }
 
 /** A measure that is asked for by name is not left out of a quick run. */

@@ -39,10 +39,9 @@ async function start(name: SystemName, path: string, args: readonly string[]): P
   const environment = Object.fromEntries(
     Object.entries(process.env).filter(([key]) => !key.startsWith("EK_")),
   );
-  const profile = process.env["BENCH_START_ARGS"]?.split(" ").filter((arg) => arg !== "") ?? [];
   const server = new ServerProcess(
     process.execPath,
-    [...profile, path, ...args, "--data", directory.path, "--port", "0", "--zk-port", "0"],
+    [path, ...args, "--data", directory.path, "--port", "0", "--zk-port", "0"],
     environment,
   );
   const stop = async (): Promise<void> => {

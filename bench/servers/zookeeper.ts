@@ -13,6 +13,10 @@ import { freePorts, makeTemporaryDirectory, ServerProcess } from "./process.ts";
 import type { System } from "./system.ts";
 
 const readyTimeoutMs = 60_000;
+/** One that is said to run already needs no time to start. */
+const givenTimeoutMs = 5_000;
+/** A server that is still starting may take a connection and forget it. */
+const attemptMs = 1_000;
 const wordTimeoutMs = 1_000;
 
 /** What its own start script gives a server. */
@@ -20,7 +24,7 @@ const heap = "-Xmx1000m";
 
 /** One that runs already, wherever it is. */
 export async function givenZooKeeper(addresses: readonly Address[]): Promise<System> {
-  await awaitSession(addresses);
+  await awaitSession(addresses, givenTimeoutMs);
   return { name: "zookeeper", addresses: await leaderFirst(addresses), stop: async () => undefined };
 }
 
@@ -64,7 +68,7 @@ export async function startZooKeeper(classPath: string, members: number): Promis
   } catch (error) {
     const said = servers.map((server) => server.said).join("\n");
     await stop();
-    throw new Error(`ZooKeeper did not start: ${String(error)}\n${said}`);
+    throw new Error(`ZooKeeper did not start, and said:\n${said}`, { cause: error });
   }
 }
 
@@ -113,17 +117,22 @@ function writeConfig(directory: string, id: number, ports: readonly number[]): s
 }
 
 /** Until one of them makes a session. */
-async function awaitSession(addresses: readonly Address[]): Promise<void> {
-  const deadlineMs = performance.now() + readyTimeoutMs;
+async function awaitSession(addresses: readonly Address[], timeoutMs = readyTimeoutMs): Promise<void> {
+  const deadlineMs = performance.now() + timeoutMs;
   for (let attempt = 0; ; attempt++) {
     const address = addresses[attempt % addresses.length];
     if (address === undefined) throw new Error("no address of ZooKeeper");
     try {
-      const connection = await LoadConnection.open(address, { onFailure: () => undefined });
+      const connection = await LoadConnection.open(address, {
+        onFailure: () => undefined,
+        openTimeoutMs: attemptMs,
+      });
       await connection.close();
       return;
     } catch (error) {
-      if (performance.now() > deadlineMs) throw error;
+      if (performance.now() > deadlineMs) {
+        throw new Error(`no session at ${address.host}:${address.port}`, { cause: error });
+      }
       await pause(20);
     }
   }
