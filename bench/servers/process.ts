@@ -13,6 +13,19 @@ import { join } from "node:path";
 
 const saidMax = 10_000;
 
+// What a run that ends early, on a signal in the middle of a start, must not leave behind.
+const living = new Set<ChildProcess>();
+const directories = new Set<string>();
+
+process.once("exit", () => {
+  for (const child of living) child.kill("SIGKILL");
+  for (const path of directories) remove(path);
+});
+
+function remove(path: string): void {
+  rmSync(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
+}
+
 export class ServerProcess {
   readonly #child: ChildProcess;
   readonly #exit: Promise<unknown>;
@@ -23,21 +36,21 @@ export class ServerProcess {
 
   constructor(program: string, args: readonly string[], environment: NodeJS.ProcessEnv = process.env) {
     this.#child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], env: environment });
+    living.add(this.#child);
     this.#child.stdout?.on("data", (chunk: Buffer) => {
       this.stdout = (this.stdout + chunk.toString()).slice(-saidMax);
     });
     this.#child.stderr?.on("data", (chunk: Buffer) => {
       this.said = (this.said + chunk.toString()).slice(-saidMax);
     });
-    this.#exit = once(this.#child, "close").then(
-      () => {
-        this.#hasExited = true;
-      },
-      (error: unknown) => {
-        this.#hasExited = true;
+    this.#exit = once(this.#child, "close")
+      .catch((error: unknown) => {
         this.said += String(error);
-      },
-    );
+      })
+      .then(() => {
+        this.#hasExited = true;
+        living.delete(this.#child);
+      });
   }
 
   get hasExited(): boolean {
@@ -60,7 +73,14 @@ export interface TemporaryDirectory {
 
 export function makeTemporaryDirectory(): TemporaryDirectory {
   const path = mkdtempSync(join(tmpdir(), "edgekeeper-bench-"));
-  return { path, remove: () => rmSync(path, { recursive: true, force: true, maxRetries: 5 }) };
+  directories.add(path);
+  return {
+    path,
+    remove() {
+      directories.delete(path);
+      remove(path);
+    },
+  };
 }
 
 /** Different free ports: all are held until the last is found. */
