@@ -14,8 +14,12 @@
  * - `settle`: until nothing moves. `tick 5`, `tick 1 5`: time passes for all, or for one, and settles.
  * - `cut 1-2`, `cut 1->2`, `cut 3`, `heal`: paths. `linkdown 1->2`: 1 gives up its link to 2.
  * - `hold 1->2 [kind]`, `release`, `drop`: parks carriers (with a packet of that kind), lets them go, loses them.
+ *   Instead of the kind alone: how the packet's line begins, as in `hold 1->2 snapPage 3`.
  * - `lose 1->2 [kind]`: the next such carrier is lost. `copy 1->2 [kind]`, `replay`: it arrives again, late.
- * - `checkpoint 1`, `compact 1 0x100000003`, `closecut 1`: storage.
+ * - `fail 2 promises`: the next step of 2 that stores such a thing fails to: the member dies with nothing
+ *   stored and nothing sent. `die 2 promises`: it stores it, and dies before anything leaves.
+ * - `hang 1`, `unhang 1`: storage confirms nothing, so the output gate lets nothing out; a crash loses it all.
+ * - `checkpoint 1 2`, `compact 1 0x100000003`, `closecut 1`: storage.
  * - `show all`, `show few`: whether votes, pings and pacing are printed. `state`, `log 1`.
  *
  * @module
@@ -46,6 +50,7 @@ import {
   receiveRequest,
   receiveResponse,
   requestFailed,
+  type StoreOp,
   statusOf,
   step,
   takeRequest,
@@ -55,6 +60,20 @@ import {
 import { type Applied, Disk, Reader } from "./disk.ts";
 import { Ghost } from "./ghost.ts";
 import { isQuietKind, printPacket } from "./print.ts";
+
+/**
+ * How far a step gets before its member dies: the three outcomes there are, the last one in two forms.
+ * `nothing`: the write failed. `stored`: written, nothing sent. `half`: written, and what goes to one peer
+ * has left. `sent`: all of it has left.
+ */
+export type StepEnd = "nothing" | "stored" | "half" | "sent";
+
+/** Writes that storage does not confirm, and what waits behind them. */
+interface Gate {
+  readonly durable: Disk;
+  readonly unconfirmed: StoreOp[];
+  readonly waiting: { readonly call: Call; readonly deliver: () => void }[];
+}
 
 interface Running {
   readonly peer: Peer;
@@ -67,10 +86,12 @@ interface Running {
 
 interface Member {
   readonly id: ServerId;
-  readonly disk: Disk;
+  disk: Disk;
   live: Applied;
   incarnation: number;
   running: Running | undefined;
+  /** While its storage hangs. */
+  gate: Gate | undefined;
   printed: string;
 }
 
@@ -91,6 +112,12 @@ interface Rule {
 
 /** Calls of a link that fail for so many ticks make it give up. */
 const linkTimeoutTicks = 8;
+
+interface Stop {
+  readonly id: ServerId;
+  readonly op: string;
+  readonly end: StepEnd;
+}
 
 const defaults: Omit<PeerOptions, "id" | "incarnation"> = {
   initLimitTicks: 20,
@@ -117,6 +144,9 @@ export class Script {
   #cuts = new Set<string>();
   #showAll = false;
   #reads = 0;
+  #stops: Stop[] = [];
+  #owing = 0;
+  #interrupt: { readonly step: number; readonly end: StepEnd } | undefined;
   #lines: string[] = [];
 
   /** Runs one command and returns what it printed. */
@@ -125,6 +155,16 @@ export class Script {
     const [name = "", ...args] = command.split(/\s+/);
     this.#command(name, args);
     return this.#lines;
+  }
+
+  /** Steps so far that had something to store or to send. */
+  get steps(): number {
+    return this.#owing;
+  }
+
+  /** Whoever takes that step (the first is 1) gets so far with it, and dies. */
+  interruptAt(step: number, end: StepEnd): void {
+    this.#interrupt = { step, end };
   }
 
   /** What has changed since it was last printed. */
@@ -147,11 +187,26 @@ export class Script {
         for (const member of this.#pick(args)) if (member.running === undefined) this.#boot(member);
         return;
       case "crash":
-        for (const member of this.#pick(args)) member.running = undefined;
+        for (const member of this.#pick(args)) this.#crash(member);
         return;
       case "restart":
-        for (const member of this.#pick(args)) this.#boot(member);
+        for (const member of this.#pick(args)) {
+          this.#crash(member);
+          this.#boot(member);
+        }
         return;
+      case "fail":
+      case "die":
+        this.#stops.push({
+          id: this.#member(first).id,
+          op: second,
+          end: name === "fail" ? "nothing" : "stored",
+        });
+        return;
+      case "hang":
+        return this.#hang(this.#member(first));
+      case "unhang":
+        return this.#unhang(this.#member(first));
       case "elect":
         return this.#elect(this.#member(first));
       case "lead":
@@ -179,7 +234,7 @@ export class Script {
       case "lose":
       case "copy": {
         const [from, to] = path(first);
-        this.#rules.push({ what: name, from, to, kind: second === "" ? undefined : second });
+        this.#rules.push({ what: name, from, to, kind: second === "" ? undefined : args.slice(1).join(" ") });
         return;
       }
       case "release":
@@ -192,7 +247,8 @@ export class Script {
         for (const { to, carrier } of this.#copies.splice(0)) this.#receiveLate(this.#memberOf(to), carrier);
         return;
       case "checkpoint":
-        return this.#checkpoint(this.#member(first));
+        for (const member of this.#pick(args)) this.#checkpoint(member);
+        return;
       case "compact":
         return this.#compact(this.#member(first), second);
       case "closecut": {
@@ -234,7 +290,8 @@ export class Script {
     this.#ghost = new Ghost(voters);
     this.#members = [...voters, ...observers].map((id) => {
       const disk = new Disk();
-      return { id, disk, live: disk.applied, incarnation: 0, running: undefined, printed: `${id} down` };
+      const rest = { running: undefined, gate: undefined, printed: `${id} down` };
+      return { id, disk, live: disk.applied, incarnation: 0, ...rest };
     });
   }
 
@@ -250,6 +307,49 @@ export class Script {
     const member = this.#members.find((each) => each.id === id);
     assert(member !== undefined, `there is a member ${id}`);
     return member;
+  }
+
+  /** What storage has not confirmed never was. */
+  #crash(member: Member): void {
+    member.running = undefined;
+    const { gate } = member;
+    if (gate === undefined) return;
+    member.gate = undefined;
+    member.disk = gate.durable;
+    this.#ghost.lost(member.id, gate.unconfirmed);
+    for (const { call } of gate.waiting) this.#fail(call);
+  }
+
+  #hang(member: Member): void {
+    member.gate ??= { durable: member.disk.clone(), unconfirmed: [], waiting: [] };
+  }
+
+  #unhang(member: Member): void {
+    const { gate } = member;
+    if (gate === undefined) return;
+    member.gate = undefined;
+    for (const op of gate.unconfirmed) {
+      if (op.kind === "promises") this.#ghost.promised(member.id, op.promises);
+    }
+    for (const { call, deliver } of gate.waiting) {
+      if (this.#cuts.has(`${member.id}->${call.from === member.id ? call.to : call.from}`)) this.#fail(call);
+      else deliver();
+    }
+  }
+
+  /** Whether this step is one that its member does not survive, and how far it gets. */
+  #endOf(member: Member, duties: Duties): StepEnd | undefined {
+    if (duties.store.length === 0 && duties.send.length === 0) return undefined;
+    this.#owing += 1;
+    if (this.#interrupt?.step === this.#owing) return this.#interrupt.end;
+    const stop = this.#stops.find(
+      ({ id, op }) => id === member.id && duties.store.some(({ kind }) => kind === op),
+    );
+    if (stop === undefined) return undefined;
+    this.#stops = this.#stops.filter((each) => each !== stop);
+    const what = stop.end === "nothing" ? "cannot store" : "dies having stored";
+    this.#lines.push(`${member.id} ${what}: ${duties.store.map(({ kind }) => kind).join(" ")}`);
+    return stop.end;
   }
 
   #boot(member: Member): void {
@@ -283,6 +383,8 @@ export class Script {
       member.running = undefined;
       return;
     }
+    const end = this.#endOf(member, duties);
+    if (end === "nothing") return this.#crash(member);
     this.#ghost.storing(
       member.id,
       member.disk,
@@ -291,20 +393,28 @@ export class Script {
     );
     for (const op of duties.store) {
       member.disk.write({ kind: "step", ops: [op] });
-      if (op.kind === "promises") this.#ghost.promised(member.id, op.promises);
+      member.gate?.unconfirmed.push(op);
+      if (op.kind === "promises" && member.gate === undefined) this.#ghost.promised(member.id, op.promises);
       if (op.kind === "fence") this.#lines.push(`${member.id} writes a fence`);
     }
     this.#ghost.keeps(member.id, member.disk);
+    if (end === "stored") return this.#crash(member);
     if (duties.serving?.kind === "leading") {
       this.#ghost.established(member.id, duties.serving.epoch, member.disk);
     }
+    const only = end === "half" ? duties.send[0]?.to : undefined;
     for (const { to, packet, lazy } of duties.send) {
+      if (only !== undefined && to !== only) continue;
       const link = running.links.get(to);
       const loss = link === undefined ? undefined : enqueue(link, packet, lazy);
       assert(loss === undefined, "queues of a script are short");
     }
+    if (end !== undefined) {
+      this.#startCalls();
+      return this.#crash(member);
+    }
     this.#deliver(member, running, duties);
-    this.#ghost.durable(new Map(this.#members.map((each) => [each.id, each.disk])));
+    this.#ghost.durable(new Map(this.#members.map((each) => [each.id, each.gate?.durable ?? each.disk])));
   }
 
   #deliver(member: Member, running: Running, duties: Duties): void {
@@ -434,11 +544,16 @@ export class Script {
 
   #carry(call: Call, carrier: Carrier, deliver: () => void): void {
     if (this.#cuts.has(`${carrier.from}->${carrier.to}`)) return this.#fail(call);
+    const { gate } = this.#memberOf(carrier.from);
+    if (gate !== undefined) {
+      gate.waiting.push({ call, deliver });
+      return;
+    }
     const rule = this.#rules.find(
       ({ from, to, kind }) =>
         from === carrier.from &&
         to === carrier.to &&
-        (kind === undefined || carrier.packets.some((packet) => packet.kind === kind)),
+        (kind === undefined || carrier.packets.some((packet) => beginsWith(printPacket(packet), kind))),
     );
     if (rule === undefined) return deliver();
     if (rule.what !== "hold") this.#rules = this.#rules.filter((each) => each !== rule);
@@ -545,6 +660,8 @@ export class Script {
   recovers(): boolean {
     this.#cuts.clear();
     this.#rules = [];
+    this.#stops = [];
+    for (const member of this.#members) this.#unhang(member);
     this.#release();
     this.#copies = [];
     for (const member of this.#members) if (member.running === undefined) this.#boot(member);
@@ -568,6 +685,11 @@ export class Script {
 function path(text: string): [number, number] {
   const [from = 0, to = 0] = text.split("->").map(Number);
   return [from, to];
+}
+
+/** Word by word: `ack` begins no `ackEpoch`. */
+function beginsWith(line: string, words: string): boolean {
+  return `${line} `.startsWith(`${words} `);
 }
 
 function kinds({ packets }: Carrier): string {
