@@ -4,6 +4,7 @@
  * @module
  */
 
+export { type Bounds, Explorer } from "./explore.ts";
 export { play } from "./script.ts";
 export { formatScenario, parseScenario, type Scenario, scenarioOf, shrink } from "./shrink.ts";
 export { simulate } from "./sim.ts";
