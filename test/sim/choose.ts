@@ -1,8 +1,7 @@
 /**
  * The only source of nondeterminism: everything the state does not determine is asked here.
  *
- * Answer 0 is always the dull one (no fault, smallest delay, oldest first), so an empty tape is a healthy
- * run and a smaller number makes a simpler history.
+ * Answer 0 is the dull one: no fault, smallest delay, oldest first.
  *
  * Random answers are counter-based, one stream per concern: an additional draw for the network does not
  * shift what the storage draws, and a seed stays comparable under small changes of the code.
@@ -46,56 +45,6 @@ export class RandomChooser implements Chooser {
     const index = this.#drawn[stream] ?? 0;
     this.#drawn[stream] = index + 1;
     return mix(this.#seed, stream, index) % n;
-  }
-}
-
-/** Answers from a list, then 0 for ever. */
-export class TapeChooser implements Chooser {
-  readonly #tape: readonly number[];
-  #position = 0;
-
-  constructor(tape: readonly number[]) {
-    this.#tape = tape;
-  }
-
-  choose(n: number): number {
-    return (this.#tape[this.#position++] ?? 0) % n;
-  }
-}
-
-/**
- * Answers in every possible way, one way per run: depth first, like an odometer.
- *
- * @example
- * const all = new EnumeratingChooser();
- * do run(all); while (all.advance());
- */
-export class EnumeratingChooser implements Chooser {
-  readonly #answers: number[] = [];
-  readonly #sizes: number[] = [];
-  #position = 0;
-
-  choose(n: number): number {
-    if (this.#position === this.#answers.length) {
-      this.#answers.push(0);
-      this.#sizes.push(n);
-    }
-    return this.#answers[this.#position++] ?? 0;
-  }
-
-  /** Turns to the next way; `false` when there is none. */
-  advance(): boolean {
-    this.#position = 0;
-    for (;;) {
-      const last = this.#answers.pop();
-      const size = this.#sizes.pop();
-      if (last === undefined || size === undefined) return false;
-      if (last + 1 < size) {
-        this.#answers.push(last + 1);
-        this.#sizes.push(size);
-        return true;
-      }
-    }
   }
 }
 

@@ -4,7 +4,8 @@
  * @module
  */
 
-export { type Bounds, Explorer } from "./explore.ts";
-export { play } from "./script.ts";
-export { formatScenario, parseScenario, type Scenario, scenarioOf, shrink } from "./shrink.ts";
-export { simulate } from "./sim.ts";
+import { play } from "./script.ts";
+import { formatScenario, parseScenario, scenarioOf, shrink } from "./shrink.ts";
+import { simulate } from "./sim.ts";
+
+export const laboratory = { formatScenario, parseScenario, play, scenarioOf, shrink, simulate };

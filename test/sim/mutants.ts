@@ -18,8 +18,9 @@ import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { build } from "esbuild";
-import type * as laboratory from "./laboratory.ts";
+import type { laboratory } from "./laboratory.ts";
 import { type Mutant, mutants } from "./mutant-list.ts";
+import type { Scenario } from "./shrink.ts";
 import type { RunOptions } from "./sim.ts";
 
 type Laboratory = typeof laboratory;
@@ -73,8 +74,8 @@ async function load(mutant: Mutant | undefined): Promise<Laboratory> {
   });
   const file = join(temporary, `${mutant?.id ?? "sound"}.mjs`);
   writeFileSync(file, result.outputFiles[0]?.text ?? "");
-  const module: Laboratory = await import(pathToFileURL(file).href);
-  return module;
+  const module: { readonly laboratory: Laboratory } = await import(pathToFileURL(file).href);
+  return module.laboratory;
 }
 
 async function main(): Promise<number> {
@@ -154,7 +155,7 @@ function tellsApart(mutant: Mutant, sound: Laboratory, spoiled: Laboratory): num
 
 /** Shrinks the first few kills and writes the shortest down. */
 function keep(mutant: Mutant, spoiled: Laboratory, budget: number): void {
-  let best: laboratory.Scenario | undefined;
+  let best: Scenario | undefined;
   for (let seed = 0, kills = 0; seed < budget && kills < 4; seed++) {
     const { violation } = spoiled.simulate(seed, optionsFor(mutant));
     if (violation === undefined || violation.invariant.startsWith("LV")) continue;
