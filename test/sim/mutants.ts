@@ -129,14 +129,16 @@ function hunt(
 ): Verdict {
   const startedAt = performance.now();
   let steps = 0;
-  for (let seed = 0; seed < budget; seed++) {
+  // Of a control one only wants to see that nothing happens.
+  const seedsMax = mutant.benign === undefined ? budget : Math.ceil(budget / 5);
+  for (let seed = 0; seed < seedsMax; seed++) {
     const outcome = spoiled.simulate(seed, optionsFor(mutant));
     steps += outcome.steps;
     if (outcome.violation === undefined || !holds(seed, mutant)) continue;
     const { invariant } = outcome.violation;
     return { mutant, seeds: seed + 1, invariant, steps, ms: performance.now() - startedAt };
   }
-  return { mutant, seeds: budget, invariant: undefined, steps, ms: performance.now() - startedAt };
+  return { mutant, seeds: seedsMax, invariant: undefined, steps, ms: performance.now() - startedAt };
 }
 
 function scenarioFile({ id }: Mutant): string {
