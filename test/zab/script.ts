@@ -11,7 +11,7 @@
  * - `boot 1 2`, `crash 2`, `restart 2`: lifecycle. Memory goes, storage stays.
  * - `elect 1`: everybody who runs decides for 1, and all that follows. `lead 1`, `follow 2->1`: one decision.
  * - `propose 1 a b`, `read 1 [stale]`: work. A stale read arrives in a continuation.
- * - `settle`: until nothing moves. `tick 5`, `tick 1 5`: time passes for all, or for one, and settles.
+ * - `settle`: until nothing moves. `tick 5`, `tick 1 2 5`: time passes for all, or for some, and settles.
  * - `cut 1-2`, `cut 1->2`, `cut 3`, `heal`: paths. `linkdown 1->2`: 1 gives up its link to 2.
  * - `hold 1->2 [kind]`, `release`, `drop`: parks carriers (with a packet of that kind), lets them go, loses them.
  *   Instead of the kind alone: how the packet's line begins, as in `hold 1->2 snapPage 3`.
@@ -465,9 +465,9 @@ export class Script {
   }
 
   #tick(args: readonly string[]): void {
-    const only = args.length > 1 ? this.#member(args[0] ?? "") : undefined;
+    const members = args.length > 1 ? this.#pick(args.slice(0, -1)) : this.#members;
     for (let n = Number(args.at(-1)); n > 0; n--) {
-      for (const member of only === undefined ? this.#members : [only]) {
+      for (const member of members) {
         this.#giveUpLinks(member);
         this.#feed(member, { kind: "ticked" });
       }
