@@ -614,14 +614,6 @@ export const mutants: readonly Mutant[] = [
     replace: "",
   },
   {
-    id: "E1",
-    file: zab("election"),
-    mistake: "a member without a vote keeps the moment it meant to decide at",
-    find: "    looking.decideAt = undefined;\n    return;",
-    replace: "    return;",
-    lean: { observers: 2, apartMs: 3_000, replaceMs: 1_000, late: 50_000 },
-  },
-  {
     id: "S1",
     file: zab("stream"),
     mistake: "a snapshot by choice is insisted on although its cut does not reach far enough",

@@ -158,13 +158,13 @@ function tellsApart(mutant: Mutant, sound: Laboratory, spoiled: Laboratory): num
 /** Shrinks the first few kills and writes the shortest down. */
 function keep(mutant: Mutant, spoiled: Laboratory, budget: number): void {
   let best: Scenario | undefined;
-  for (let seed = 0, kills = 0; seed < budget && kills < 4; seed++) {
+  for (let seed = 0, kills = 0; seed < budget && kills < 2; seed++) {
     const { violation } = spoiled.simulate(seed, optionsFor(mutant));
     if (violation === undefined || violation.invariant.startsWith("LV")) continue;
     kills++;
     const scenario = spoiled.scenarioOf(seed, optionsFor(mutant));
     if (scenario === undefined) continue;
-    const shrunk = spoiled.shrink(scenario, true, 3_000);
+    const shrunk = spoiled.shrink(scenario, true, 1_500);
     if (best === undefined || shrunk.script.length < best.script.length) best = shrunk;
   }
   if (best === undefined || best.script.length > scenarioLengthMax) return;
