@@ -44,7 +44,7 @@ export function hearCEpoch(peer: Peer, leading: Leading, from: ServerId, packet:
   const slot: Slot = {
     id: from,
     session: packet.session,
-    counts: isVoterId(peer, from) && !packet.observer,
+    counts: isVoterId(peer, from) && !packet.observer && !leading.forgetful.has(from),
     acceptedEpoch: packet.acceptedEpoch,
     isFitter: false,
     lastHeard: peer.now,
@@ -125,13 +125,18 @@ function isSupport(slot: Slot | undefined): boolean {
   return slot?.counts === true && !slot.isFitter;
 }
 
-/** A voter that no longer has what it acknowledged in this epoch has lost its storage, and never counts. */
+/**
+ * A voter that no longer has what it acknowledged in this epoch has lost its storage, and never counts in it
+ * again: it may have forgotten a promise to somebody else, too. It may attach and learn.
+ */
 function hasForgotten(leading: Leading, slot: Slot, packet: AckEpoch): boolean {
   const match = leading.match.get(slot.id);
   if (match === undefined || !slot.counts) return false;
   const whole = contains(packet.outline, match) && compareZxid(lastOf(packet.outline), match) >= 0;
-  if (!whole) leading.match.delete(slot.id);
-  return !whole;
+  if (whole) return false;
+  leading.match.delete(slot.id);
+  leading.forgetful.add(slot.id);
+  return true;
 }
 
 /** With a quorum of promises the initial history of the epoch is fixed: it is the leader's own. */

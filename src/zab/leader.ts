@@ -42,6 +42,7 @@ export function startLeading(peer: Peer, vote: Vote): void {
     match: new Map(),
     contact: new Map(),
     deserters: new Set(),
+    forgetful: new Set(),
     fitterSince: undefined,
     pingedAt: peer.now,
     round: undefined,

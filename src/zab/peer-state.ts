@@ -147,6 +147,8 @@ export interface Leading {
   readonly contact: Map<ServerId, number>;
   /** Electors that look for another leader. */
   readonly deserters: Set<ServerId>;
+  /** Voters seen without what they had acknowledged in this epoch: their storage was lost or set back. */
+  readonly forgetful: Set<ServerId>;
   /** Since when a voter with a more recent history waits, before the history is fixed. */
   fitterSince: number | undefined;
   pingedAt: number;

@@ -196,6 +196,8 @@ function copyLeading(role: Leading, how: Copying): Leading {
     match: new Map(match.sort(([a], [b]) => a - b)),
     contact: new Map(),
     deserters: new Set(),
+    // Storage is never lost here, so nobody forgets what it acknowledged.
+    forgetful: new Set(),
     fitterSince: undefined,
     pingedAt: 0,
     round: role.round === undefined ? undefined : copyRound(role.round, how),

@@ -259,4 +259,19 @@ describe("histories: row 65, variant: a voter has lost what it acknowledged", ()
     const { send } = returns(established(), history);
     expect(send.map(({ packet }) => packet.kind)).toEqual(["sync", "newLeader"]);
   });
+
+  test("and asks again, twice: it learns, and is still not counted", () => {
+    const bench = established();
+    for (const attempt of [2, 3]) {
+      const session = bench.hearCEpoch(two, 0, outline("0.0 | 1x3"), attempt);
+      const said = { outline: outline("0.0 | 1x3"), delivered: ZERO_ZXID } as const;
+      bench.hear(two, { kind: "ackEpoch", session, epoch: 1, currentEpoch: 0, ...said });
+      bench.hear(two, { kind: "ackLeader", session, epoch: 1, syncEnd: { epoch: 1, counter: 9 } });
+    }
+    bench.submit("j");
+    const session = { incarnation: 1, attempt: 3 };
+    bench.hear(two, { kind: "ack", session, epoch: 1, through: { epoch: 1, counter: 10 } });
+    expect(bench.status.lastCommitted).toEqual({ epoch: 1, counter: 9 });
+    expect(bench.lastTo(two, "upToDate").commitTo).toEqual({ epoch: 1, counter: 9 });
+  });
 });
