@@ -16,7 +16,8 @@ const docsPath = join(root, "docs");
 
 function newest(): string | undefined {
   if (!existsSync(resultsPath)) return undefined;
-  const names = readdirSync(resultsPath).filter((name) => name.endsWith(".json"));
+  // Others keep their figures there too; only ours begin with a date.
+  const names = readdirSync(resultsPath).filter((name) => /^\d{4}-\d\d-\d\d-.*\.json$/.test(name));
   const last = names.toSorted().at(-1);
   return last === undefined ? undefined : join(resultsPath, last);
 }
