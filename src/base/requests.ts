@@ -137,6 +137,26 @@ export type WriteRequest =
   | DeleteContainerRequest
   | ErrorRequest;
 
+const writeTypes: ReadonlySet<unknown> = new Set<WriteRequest["type"]>([
+  OpCode.Create,
+  OpCode.Create2,
+  OpCode.CreateContainer,
+  OpCode.CreateTtl,
+  OpCode.Delete,
+  OpCode.SetData,
+  OpCode.SetAcl,
+  OpCode.Multi,
+  OpCode.CreateSession,
+  OpCode.CloseSession,
+  OpCode.DeleteContainer,
+  OpCode.Error,
+]);
+
+/** Whether requests of this op code are ordered, whatever becomes of them. */
+export function isWriteType(type: unknown): type is WriteRequest["type"] {
+  return writeTypes.has(type);
+}
+
 /** exists, getData, getChildren and getChildren2 look alike. */
 export interface WatchableReadRequest {
   readonly type:

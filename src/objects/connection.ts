@@ -19,6 +19,7 @@ import {
   type AuthId,
   type ClientRequest,
   type ConnectRequest,
+  isWriteType,
   type MultiOp,
   NO_SESSION,
   OpCode,
@@ -441,19 +442,3 @@ function ownOpData<Op extends MultiOp | SetAclRequest>(op: Op): Op {
 }
 
 function nothing(): void {}
-
-function isWriteType(type: number): boolean {
-  switch (type) {
-    case OpCode.Create:
-    case OpCode.Create2:
-    case OpCode.CreateContainer:
-    case OpCode.CreateTtl:
-    case OpCode.Delete:
-    case OpCode.SetData:
-    case OpCode.SetAcl:
-    case OpCode.Multi:
-      return true;
-    default:
-      return false;
-  }
-}

@@ -15,6 +15,7 @@
 import {
   type AuthId,
   formatZxid,
+  isWriteType,
   NO_SESSION,
   OpCode,
   type ReadRequest,
@@ -370,23 +371,7 @@ export class Life {
 function ignore(): void {}
 
 function isWrite(request: Call["request"]): request is WriteRequest {
-  switch (request.type) {
-    case OpCode.Create:
-    case OpCode.Create2:
-    case OpCode.CreateContainer:
-    case OpCode.CreateTtl:
-    case OpCode.Delete:
-    case OpCode.SetData:
-    case OpCode.SetAcl:
-    case OpCode.Multi:
-    case OpCode.CreateSession:
-    case OpCode.CloseSession:
-    case OpCode.DeleteContainer:
-    case OpCode.Error:
-      return true;
-    default:
-      return false;
-  }
+  return isWriteType(request.type);
 }
 
 function leavesWatches(request: ReadRequest): boolean {
