@@ -300,13 +300,13 @@ export function lockFaults({ path, text }: SourceFile): Fault[] {
       .filter((name) => !isLocked(packages, parent, name))
       .map((name) => `${name}, which ${parent} wants on some platform, is not locked, add its entry by hand`),
   );
-  const hosts = [...text.matchAll(/"resolved": "(?!https:\/\/registry\.npmjs\.org\/)[^"]*"/g)];
+  const hosts = [...text.matchAll(/"resolved": "[^"]*"/g)];
   return [
     ...missing.map((message) => ({ file: path, line: 1, message })),
     ...hosts.map((match) => ({
       file: path,
       line: lineAt(text, match.index),
-      message: 'a private registry, remove the "resolved" line',
+      message: 'where a package came from, remove the "resolved" line (.npmrc leaves it out)',
     })),
   ];
 }
