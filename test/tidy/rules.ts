@@ -289,8 +289,8 @@ export function referenceFaults({ path, text }: SourceFile, exists: (path: strin
 }
 
 /**
- * A lock file must work from anybody's registry and on any platform: it names no host but the public
- * registry, and has the packages of all platforms. npm leaves out those that its registry lacks, and
+ * A lock file must work from anybody's registry and on any platform: it names no registry, and has the
+ * packages of all platforms. npm leaves out those that its registry lacks, and
  * `npm ci` then refuses the file.
  */
 export function lockFaults({ path, text }: SourceFile): Fault[] {
