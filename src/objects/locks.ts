@@ -64,6 +64,8 @@ export interface LocksHost {
 /** A contender of ours, found in the applied state. */
 interface Place {
   readonly contender: QueuedContender;
+  /** Whom it waits for; `undefined` when it holds. */
+  readonly ahead: QueuedContender | undefined;
   readonly session: SessionId;
   readonly token: string;
 }
@@ -231,9 +233,8 @@ export class Locks {
   }
 
   /** Resolves when the contender in the way has gone, or the own place has, or `waitMs` have passed. */
-  async #change(path: string, { contender, session }: Place, waitMs: number): Promise<void> {
+  async #change(path: string, { contender, ahead, session }: Place, waitMs: number): Promise<void> {
     this.#waiting.set(session, (this.#waiting.get(session) ?? 0) + 1);
-    const ahead = blockerOf(this.#queue(path), contender);
     const awaited = ahead === undefined ? [] : [ahead, contender];
     const watchers: WatcherId[] = [];
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -250,14 +251,18 @@ export class Locks {
   }
 
   async #leave(place: Place, answer: LockAnswer): Promise<LockAnswer> {
-    const requester = { sessionId: place.session, identities: [] };
-    const settled = await this.#host.write({ type: OpCode.CloseSession }, requester);
+    const settled = await this.#closeSession(place.session);
     return settled.kind === "lost" ? { kind: "unknown" } : answer;
   }
 
   async #abandon(session: SessionId, answer: LockAnswer): Promise<LockAnswer> {
-    await this.#host.write({ type: OpCode.CloseSession }, { sessionId: session, identities: [] });
+    await this.#closeSession(session);
     return answer;
+  }
+
+  /** Its place, if it has one, goes in the same txn. */
+  #closeSession(session: SessionId): Promise<Settlement> {
+    return this.#host.write({ type: OpCode.CloseSession }, { sessionId: session, identities: [] });
   }
 
   /** `sinceMs`: its session's deadline counts from no earlier. */
@@ -272,11 +277,13 @@ export class Locks {
   }
 
   #find(path: string, id: string): Place | undefined {
-    const contender = this.#queue(path).find((candidate) => ownLockId(candidate) === id);
+    const queue = this.#queue(path);
+    const contender = queue.find((candidate) => ownLockId(candidate) === id);
     if (contender === undefined) return undefined;
     const znode = this.#host.tree.get(joinPath(path, contender.name));
     if (znode?.lifetime.kind !== "ephemeral") return undefined;
-    return { contender, session: znode.lifetime.owner, token: formatZxid(znode.czxid) };
+    const { owner } = znode.lifetime;
+    return { contender, ahead: blockerOf(queue, contender), session: owner, token: formatZxid(znode.czxid) };
   }
 
   #contenders(path: string, reader?: Requester): readonly Contender[] {
