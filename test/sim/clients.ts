@@ -109,7 +109,6 @@ export class Clients {
     this.#checks = checks;
     this.#dataBytes = dataBytes;
     for (let id = 0; id < count; id++) this.add();
-    checks.onCommit = (zxid, txn) => this.#committed(zxid, txn);
   }
 
   add(): Client {
@@ -275,7 +274,8 @@ export class Clients {
     }
   }
 
-  #committed(zxid: Zxid, txn: Txn): void {
+  /** A txn has joined the delivered sequence. */
+  committed(zxid: Zxid, txn: Txn): void {
     const op = this.ops[txn.cxid - 1];
     if (op === undefined || op.sessionId !== txn.sessionId)
       violate("13.2", `${formatZxid(zxid)} was asked by nobody`);

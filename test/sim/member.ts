@@ -55,6 +55,7 @@ import type { Op } from "./clients.ts";
 import type { Disk, DiskOp, Entry, Image } from "./disk.ts";
 import { pagesOf, znodesOf } from "./pages.ts";
 import { Violation, violate } from "./violation.ts";
+import { type Parcel, seal, unseal, WireVersion } from "./wire.ts";
 import type { Call, World } from "./world.ts";
 
 /** What travelled in an answer that was lost is offered again after so long. */
@@ -107,6 +108,10 @@ export class Member {
   readonly disk: Disk;
   live: Instance | undefined;
   zombie: Instance | undefined;
+  /** Its clock against the world's. */
+  clockOffsetMs = 0;
+  /** What the next instance runs. */
+  nextVersion: WireVersion = WireVersion.Ours;
 
   constructor(id: ServerId, isVoter: boolean, disk: Disk) {
     this.id = id;
@@ -118,6 +123,7 @@ export class Member {
 export class Instance implements HistoryReader, TreeRows {
   readonly member: Member;
   readonly incarnation: number;
+  readonly version: WireVersion;
   readonly world: World;
   readonly tree: Tree;
   readonly peer: Peer;
@@ -140,6 +146,8 @@ export class Instance implements HistoryReader, TreeRows {
   #wrote = false;
   readonly #dirty = new Set<LinkEnd>();
   readonly #overflows: PeerEvent[] = [];
+  /** Packets as read, to the packets as queued. */
+  readonly #origins = new WeakMap<Packet, Packet>();
 
   constructor(world: World, member: Member) {
     this.world = world;
@@ -147,6 +155,7 @@ export class Instance implements HistoryReader, TreeRows {
     const { disk, id } = member;
     member.live = this;
     this.incarnation = disk.incarnation + 1;
+    this.version = member.nextVersion;
     this.#image = disk.image;
     this.tree = new Tree(this, { cacheBytesMax: 1 << 20 });
     world.checks.started(id, this.tree.applied, digestOf(disk.image));
@@ -199,31 +208,38 @@ export class Instance implements HistoryReader, TreeRows {
     }, true);
   }
 
-  /** A request arrived: delivered in one turn, and what is to go back. */
-  handle(call: Call): void {
+  /** A request arrived: delivered in one turn, and what is to go back. False: it is refused. */
+  handle(call: Call): boolean {
     const end = this.links.get(call.from.member.id);
-    if (end === undefined) return;
+    const carrier = unseal(call.parcel, this.version, this.#origins);
+    if (end === undefined || carrier === undefined) return false;
     this.#turn(() => {
-      const { linkDown, packets } = receiveRequest(end.link, call.carrier);
+      const { linkDown, packets } = receiveRequest(end.link, carrier);
       this.#checkOrder(end, call.from, linkDown, packets);
       this.#receive(end.peer, linkDown, packets, true);
       const answer = (): void => {
         if (!this.isAlive) return;
-        this.world.answer(call, this, takeResponse(end.link));
+        this.world.answer(call, this, this.#seal(takeResponse(end.link)));
       };
       if (this.world.settings.isHolding) {
         this.#hold(end.peer, answer);
       } else {
-        const carrier = takeResponse(end.link);
-        this.#hold(end.peer, () => this.world.answer(call, this, carrier));
+        const parcel = this.#seal(takeResponse(end.link));
+        this.#hold(end.peer, () => this.world.answer(call, this, parcel));
       }
     });
+    return true;
   }
 
   /** The answer to an own call: a continuation, in which the platform has checked nothing. */
-  returned(call: Call, by: Instance, carrier: Carrier): void {
+  returned(call: Call, by: Instance, parcel: Parcel): void {
     const end = this.links.get(call.to);
     if (end === undefined || end.call !== call) return;
+    const carrier = unseal(parcel, this.version, this.#origins);
+    if (carrier === undefined) {
+      this.world.count("answer refused");
+      return this.failed(call);
+    }
     end.call = undefined;
     end.failures = 0;
     this.#turn(() => {
@@ -463,13 +479,17 @@ export class Instance implements HistoryReader, TreeRows {
       if (wants === "no" || (wants === "soon" && !lazily)) continue;
       const carrier = takeRequest(end.link);
       if (carrier === undefined) continue;
-      const call: Call = { from: this, to: end.peer, carrier, number: ++end.calls };
+      const call: Call = { from: this, to: end.peer, parcel: this.#seal(carrier), number: ++end.calls };
       end.call = call;
       // The links of a holding shell only ever hold what may leave.
       if (this.world.settings.isHolding) this.world.request(call);
       else this.#hold(end.peer, () => this.world.request(call));
     }
     this.#dirty.clear();
+  }
+
+  #seal(carrier: Carrier): Parcel {
+    return seal(carrier, this.version);
   }
 
   #hold(to: number, run: () => void): void {
@@ -520,7 +540,8 @@ export class Instance implements HistoryReader, TreeRows {
     }
     const queued = by.links.get(id)?.queued;
     for (const packet of packets) {
-      const index = queued?.get(packet) ?? violate("L1", `${id} takes a packet nobody sent`);
+      const index =
+        queued?.get(this.#origins.get(packet) ?? packet) ?? violate("L1", `${id} takes a packet nobody sent`);
       if (index <= end.heardIndex) violate("L1", `${id} takes a packet of ${end.peer} twice, or late`);
       end.heardIndex = index;
     }
@@ -623,7 +644,7 @@ export class Instance implements HistoryReader, TreeRows {
     const zxid = { epoch: entry.epoch, counter: entry.counter };
     const applied = this.tree.apply(zxid, txn);
     const hashes = touchedBy(txn.op).map((path) => hashZnode(path, this.tree.get(path)));
-    this.#hold(ghost, () => this.world.checks.delivered(this.member.id, entry, hashes));
+    this.#hold(ghost, () => this.world.delivered(this.member, entry, hashes));
     this.#answerWrite(zxid, txn, applied);
   }
 

@@ -8,11 +8,11 @@
  */
 
 import { makeServerId, type ServerId } from "../../src/base/index.ts";
-import type { Carrier } from "../../src/zab/index.ts";
 import type { Op, OpKind, Reply, Wish } from "./clients.ts";
 import type { Instance, Member } from "./member.ts";
 import type { Settings } from "./settings.ts";
 import { Violation } from "./violation.ts";
+import type { Parcel } from "./wire.ts";
 import { type Call, type Timing, World } from "./world.ts";
 
 interface CallName {
@@ -37,12 +37,14 @@ export type Happening =
     }
   | { readonly kind: "invoke"; readonly client: number; readonly wish: Wish; readonly member: ServerId }
   | { readonly kind: "ask"; readonly client: number; readonly zombie: boolean }
-  | { readonly kind: "reply" | "giveUp"; readonly client: number };
+  | { readonly kind: "reply" | "giveUp"; readonly client: number }
+  /** What a feature does. */
+  | { readonly kind: "act"; readonly feature: string; readonly args: readonly number[] };
 
 interface Answer {
   readonly call: Call;
   readonly by: Instance;
-  readonly carrier: Carrier;
+  readonly parcel: Parcel;
 }
 
 /** Does what a script says, at once and in that order. */
@@ -94,7 +96,7 @@ class Player implements Timing {
         const place = find(this.#answers, ({ call }) => call, happening);
         const [answer] = place < 0 ? [] : this.#answers.splice(place, 1);
         if (answer === undefined) return false;
-        world.returned(answer.call, answer.by, answer.carrier);
+        world.returned(answer.call, answer.by, answer.parcel);
         return true;
       }
       case "failure": {
@@ -152,6 +154,8 @@ class Player implements Timing {
         world.gaveUp(op);
         return true;
       }
+      case "act":
+        return world.act(happening.feature, happening.args);
     }
   }
 
@@ -159,8 +163,8 @@ class Player implements Timing {
     this.#requests.push(call);
   }
 
-  answerLeft(call: Call, by: Instance, carrier: Carrier): void {
-    this.#answers.push({ call, by, carrier });
+  answerLeft(call: Call, by: Instance, parcel: Parcel): void {
+    this.#answers.push({ call, by, parcel });
   }
 
   replyLeft(op: Op, reply: Reply | "nothing" | "lost"): void {
@@ -262,6 +266,8 @@ export function formatHappening(happening: Happening): string {
     case "reply":
     case "giveUp":
       return `${happening.kind} ${happening.client}`;
+    case "act":
+      return `act ${happening.feature} ${happening.args.join(" ")}`;
   }
 }
 
@@ -304,6 +310,8 @@ export function parseHappening(line: string): Happening | undefined {
     case "reply":
     case "giveUp":
       return { kind, client: left };
+    case "act":
+      return { kind, feature: first, args: rest.map(Number) };
     default:
       return undefined;
   }

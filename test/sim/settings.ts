@@ -11,7 +11,9 @@
  */
 
 import type { PeerOptions } from "../../src/zab/index.ts";
-import { type Chooser, oneOf, Stream } from "./choose.ts";
+import { type Chooser, firstFeatureStream, oneOf, Stream } from "./choose.ts";
+import type { Draws } from "./feature.ts";
+import { features } from "./features/index.ts";
 
 export interface Settings {
   readonly voters: number;
@@ -79,6 +81,9 @@ export interface Settings {
   readonly favoursSessions: boolean;
   readonly clientTimeoutMs: number;
   readonly dataBytes: number;
+
+  /** What of `features` is in this run, and its numbers; scenarios from before there were any have none. */
+  readonly features?: Readonly<Record<string, Draws>> | undefined;
 
   /** Length of the stormy part in events, and of its phases. */
   readonly events: number;
@@ -196,11 +201,22 @@ export function drawSettings(chooser: Chooser): Settings {
     clientTimeoutMs: draw([1_000, 3_000]),
     dataBytes: draw([4, 4, 40]),
 
+    features: drawFeatures(chooser),
+
     events: draw([3_000, 1_500, 6_000]),
     phases: draw([false, true]),
     ending: draw(["everybody", "quorum", "restart", "bridge"]),
     drawTies: draw([false, true]),
   };
+}
+
+function drawFeatures(chooser: Chooser): Readonly<Record<string, Draws>> {
+  const drawn: Record<string, Draws> = {};
+  features.forEach((feature, at) => {
+    const draws = feature.draw((n) => chooser.choose(n, firstFeatureStream + at));
+    if (draws !== undefined) drawn[feature.name] = draws;
+  });
+  return drawn;
 }
 
 function drawAims(chooser: Chooser): readonly Aim[] {

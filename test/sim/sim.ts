@@ -9,14 +9,16 @@
  */
 
 import { equalZxid, formatZxid, type ServerId } from "../../src/base/index.ts";
-import type { Carrier } from "../../src/zab/index.ts";
-import { around, type Chooser, occurs, RandomChooser, Stream } from "./choose.ts";
+import { around, type Chooser, firstFeatureStream, occurs, RandomChooser, Stream } from "./choose.ts";
 import type { Op, OpKind, Reply } from "./clients.ts";
+import type { FeatureRun, Planner } from "./feature.ts";
+import { features } from "./features/index.ts";
 import { Heap, type Timed } from "./heap.ts";
 import type { Instance, Member } from "./member.ts";
 import type { Happening } from "./script.ts";
 import { drawSettings, type Settings } from "./settings.ts";
 import { Violation, violate } from "./violation.ts";
+import type { Parcel } from "./wire.ts";
 import { type Call, type Timing, World } from "./world.ts";
 
 type Coming =
@@ -27,7 +29,7 @@ type Coming =
       readonly kind: "answer";
       readonly call: Call;
       readonly by: Instance;
-      readonly carrier: Carrier;
+      readonly parcel: Parcel;
       readonly isHeld: boolean;
     }
   | { readonly kind: "failure"; readonly call: Call }
@@ -42,7 +44,8 @@ type Coming =
   | { readonly kind: "think"; readonly client: number }
   | { readonly kind: "ask"; readonly op: Op; readonly isOld: boolean }
   | { readonly kind: "reply"; readonly op: Op; readonly reply: Reply | "nothing" | "lost" }
-  | { readonly kind: "giveUp"; readonly op: Op };
+  | { readonly kind: "giveUp"; readonly op: Op }
+  | { readonly kind: "due"; readonly run: FeatureRun; readonly planner: Planner; readonly event: number };
 
 type Fault = "crash" | "everybody" | "replace" | "apart" | "partition" | "stall";
 
@@ -147,6 +150,7 @@ export class Sim implements Timing {
   #slow: Member | undefined;
   readonly #aims: { mark: string; left: number; action: string }[];
   #aimed: { readonly action: string; readonly member: Member } | undefined;
+  readonly #planners: { readonly run: FeatureRun; readonly planner: Planner }[] = [];
 
   constructor(chooser: Chooser, settings: Settings, toleratesHalts: boolean) {
     this.#chooser = chooser;
@@ -164,12 +168,20 @@ export class Sim implements Timing {
     for (const { id } of this.world.clients.clients)
       this.#after(this.#around(400, Stream.Work), { kind: "think", client: id });
     this.#scheduleFaults();
+    for (const [at, { name }] of features.entries()) {
+      const run = this.world.features.get(name);
+      if (run === undefined) continue;
+      const planner = this.#plannerFor(name, firstFeatureStream + at, run);
+      this.#planners.push({ run, planner });
+      run.begin?.(planner);
+    }
   }
 
   run(): void {
     const { settings } = this;
     while (this.events < settings.events) this.#next();
     this.#calm();
+    for (const { run } of this.#planners) run.ended?.();
     const { histories, undecided } = this.world.clients.checkLinearizable();
     this.histories = histories;
     this.undecided = undecided;
@@ -201,12 +213,12 @@ export class Sim implements Timing {
     }
   }
 
-  answerLeft(call: Call, by: Instance, carrier: Carrier): void {
+  answerLeft(call: Call, by: Instance, parcel: Parcel): void {
     const delay = this.#around(this.#delayMs, Stream.Net) * this.#slowness(by.member);
     const isHeld = this.#strikes(this.settings.hold, Stream.Net);
     if (isHeld) this.world.count("fault answer held");
     const held = isHeld ? this.#choose(2 * this.settings.holdMs, Stream.Net) : 0;
-    this.#after(delay + held, { kind: "answer", call, by, carrier, isHeld });
+    this.#after(delay + held, { kind: "answer", call, by, parcel, isHeld });
   }
 
   unitWritten(member: Member): void {
@@ -316,7 +328,7 @@ export class Sim implements Timing {
       case "request":
         return this.#request(what.call, what.isCopy);
       case "answer":
-        return this.#answer(what.call, what.by, what.carrier, what.isHeld);
+        return this.#answer(what.call, what.by, what.parcel, what.isHeld);
       case "failure":
         return world.failed(what.call);
       case "confirm": {
@@ -350,6 +362,8 @@ export class Sim implements Timing {
         return world.told(what.op, what.reply);
       case "giveUp":
         return world.gaveUp(what.op);
+      case "due":
+        return what.run.due?.(what.event, what.planner);
     }
   }
 
@@ -381,7 +395,7 @@ export class Sim implements Timing {
     if (!world.deliver(call)) this.#after(this.#around(this.#delayMs, Stream.Net), { kind: "failure", call });
   }
 
-  #answer(call: Call, by: Instance, carrier: Carrier, isHeld: boolean): void {
+  #answer(call: Call, by: Instance, parcel: Parcel, isHeld: boolean): void {
     const { world } = this;
     const isCut = world.cut[by.member.id * 16 + call.from.member.id] !== 0;
     if (isCut && !isHeld && call.from.isLive) return;
@@ -389,7 +403,7 @@ export class Sim implements Timing {
       world.count("fault answer lost");
       return;
     }
-    world.returned(call, by, carrier);
+    world.returned(call, by, parcel);
   }
 
   // Lives.
@@ -561,6 +575,30 @@ export class Sim implements Timing {
     else this.#cutPaths(paths, []);
   }
 
+  #plannerFor(name: string, stream: number, run: FeatureRun): Planner {
+    const sim = this;
+    const planner: Planner = {
+      get now() {
+        return sim.now;
+      },
+      get isCalm() {
+        return sim.#isCalm;
+      },
+      choose: (n) => sim.#chooser.choose(n, stream),
+      around: (meanMs) => around(sim.#chooser, meanMs, stream),
+      after: (delayMs, event) => sim.#after(delayMs, { kind: "due", run, planner, event }),
+      act: (...args) => void sim.world.act(name, args),
+      victim: () => {
+        const { members } = sim.world;
+        const drawn =
+          members[sim.#chooser.choose(members.length, stream)] ?? violate("simulator", "no members");
+        const leader = sim.#leader();
+        return leader !== undefined && sim.#chooser.choose(2, stream) === 1 ? leader.member.id : drawn.id;
+      },
+    };
+    return planner;
+  }
+
   // Clients.
 
   #think(id: number): void {
@@ -630,6 +668,7 @@ export class Sim implements Timing {
     world.deaf.fill(0);
     for (const op of world.clients.ops) world.gaveUp(op);
     for (const { zombie } of world.members) zombie?.end();
+    for (const { run, planner } of this.#planners) run.calm?.(planner);
     if (settings.ending === "quorum") this.#leaveMinorityOut();
     if (settings.ending === "bridge") this.#cutBadly();
     if (settings.ending === "restart") {

@@ -8,30 +8,36 @@
  */
 
 import { makeServerId, type ServerId, ZERO_ZXID } from "../../src/base/index.ts";
-import type { Carrier, Config, Duties, PeerEvent, Serving } from "../../src/zab/index.ts";
+import type { Config, Duties, PeerEvent, Serving } from "../../src/zab/index.ts";
 import { ProtocolChecks } from "./checks/protocol.ts";
 import { mix } from "./choose.ts";
 import { Clients, type Op, type Reply, type Wish } from "./clients.ts";
-import { Disk, type DiskOp } from "./disk.ts";
+import { Disk, type DiskOp, type Entry } from "./disk.ts";
+import type { FeatureRun } from "./feature.ts";
+import { features } from "./features/index.ts";
 import { Instance, Member } from "./member.ts";
 import type { Happening } from "./script.ts";
 import type { Settings } from "./settings.ts";
 import { Violation, violate } from "./violation.ts";
+import type { Parcel } from "./wire.ts";
 
 /** One call between members: a carrier there, one back, each with its own fate. */
 export interface Call {
   readonly from: Instance;
   readonly to: ServerId;
-  readonly carrier: Carrier;
+  readonly parcel: Parcel;
   /** Which one of its caller's calls to that member. */
   readonly number: number;
 }
+
+/** Virtual time 0 on the members' clocks: what times in txns are drawn around. */
+const clockOrigin = 1_700_000_000_000;
 
 /** Is told what has become possible, and decides when it happens. */
 export interface Timing {
   readonly now: number;
   requestLeft(call: Call): void;
-  answerLeft(call: Call, by: Instance, carrier: Carrier): void;
+  answerLeft(call: Call, by: Instance, parcel: Parcel): void;
   unitWritten(member: Member): void;
   cooling(instance: Instance, peer: ServerId): void;
   booted(instance: Instance): void;
@@ -53,6 +59,8 @@ export class World {
   /** `deaf[from * 16 + to]`: `from` cannot call `to`; answers still travel. */
   readonly deaf = new Uint8Array(256);
   readonly counts = new Map<string, number>();
+  /** Those of this run, by name. */
+  readonly features = new Map<string, FeatureRun>();
   /** Says every event and effect; `undefined` when nobody listens. */
   log: ((line: string) => void) | undefined;
   /** Is told every happening, in the words of a script. */
@@ -79,6 +87,14 @@ export class World {
       return new Member(id, isVoter(id), disk);
     });
     this.clients = new Clients(this.checks, settings.clients, settings.dataBytes);
+    for (const feature of features) {
+      const draws = settings.features?.[feature.name];
+      if (draws !== undefined) this.features.set(feature.name, feature.attach(this, draws));
+    }
+    this.checks.onCommit = (zxid, txn) => {
+      this.clients.committed(zxid, txn);
+      for (const run of this.features.values()) run.committed?.(zxid, txn);
+    };
   }
 
   member(id: ServerId): Member {
@@ -106,6 +122,7 @@ export class World {
       return;
     }
     this.timing.booted(instance);
+    for (const run of this.features.values()) run.starts?.(instance);
     instance.boot();
   }
 
@@ -114,19 +131,20 @@ export class World {
     this.record?.({ kind: "request", ...nameOf(call) });
     const { live } = this.member(call.to);
     if (live === undefined) return false;
-    this.note("request", call.from.member.id, call.to, call.carrier.packets.length);
-    this.log?.(`      ${describeCarrier(call.carrier)}`);
-    live.handle(call);
-    return true;
+    this.note("request", call.from.member.id, call.to, call.parcel.bytes.length);
+    this.log?.(`      ${describe(call.parcel)}`);
+    const isTaken = live.handle(call);
+    if (!isTaken) this.count("request refused");
+    return isTaken;
   }
 
-  returned(call: Call, by: Instance, carrier: Carrier): void {
+  returned(call: Call, by: Instance, parcel: Parcel): void {
     if (!call.from.isAlive) return;
     if (call.from.links.get(call.to)?.call !== call) return;
     this.record?.({ kind: "answer", ...nameOf(call) });
-    this.note("answer", call.to, call.from.member.id, carrier.packets.length);
-    this.log?.(`      ${describeCarrier(carrier)}`);
-    call.from.returned(call, by, carrier);
+    this.note("answer", call.to, call.from.member.id, parcel.bytes.length);
+    this.log?.(`      ${describe(parcel)}`);
+    call.from.returned(call, by, parcel);
   }
 
   failed(call: Call): void {
@@ -154,7 +172,7 @@ export class World {
   confirm(member: Member, units: number): void {
     this.record?.({ kind: "confirm", member: member.id, units });
     this.note("confirm", member.id, units);
-    member.disk.confirm(units, (op) => this.checks.durable(member.id, op));
+    member.disk.confirm(units, (op) => this.#durable(member, op));
     member.live?.release();
   }
 
@@ -179,7 +197,7 @@ export class World {
     this.count("replace");
     const { disk } = member;
     member.zombie?.end();
-    disk.confirm(disk.pending, (op) => this.checks.durable(member.id, op));
+    disk.confirm(disk.pending, (op) => this.#durable(member, op));
     live.release();
     if (live.isAlive) {
       member.zombie = live;
@@ -210,9 +228,18 @@ export class World {
     if (instance?.isAlive === true) {
       if (op.kind === "look") taken = instance.look(op, this.clients.get(op.client).floor);
       else if (op.kind === "read") taken = instance.ask(op, instance.isLive);
-      else taken = instance.submit(op, this.timing.now);
+      else taken = instance.submit(op, clockOrigin + this.timing.now + instance.member.clockOffsetMs);
     }
     if (!taken) this.timing.replyLeft(op, "nothing");
+  }
+
+  /** A feature makes something happen; false when there is no such feature in this run, or nothing to do. */
+  act(name: string, args: readonly number[]): boolean {
+    const run = this.features.get(name);
+    if (run === undefined) return false;
+    this.note(name, ...args.slice(0, 4));
+    this.record?.({ kind: "act", feature: name, args });
+    return run.act(args);
   }
 
   /** A client begins an operation. */
@@ -244,8 +271,8 @@ export class World {
     this.timing.requestLeft(call);
   }
 
-  answer(call: Call, by: Instance, carrier: Carrier): void {
-    this.timing.answerLeft(call, by, carrier);
+  answer(call: Call, by: Instance, parcel: Parcel): void {
+    this.timing.answerLeft(call, by, parcel);
   }
 
   cooling(instance: Instance, peer: ServerId): void {
@@ -271,6 +298,7 @@ export class World {
       this.timing.reached(`store:${op.kind}`, instance.member);
     }
     for (const { to, packet } of duties.send) this.note("send", to, packet.kind.length);
+    for (const run of this.features.values()) run.stepped?.(instance, event, duties);
     if (duties.deliver !== undefined)
       this.note("deliver", duties.deliver.through.epoch, duties.deliver.through.counter);
   }
@@ -299,6 +327,11 @@ export class World {
     instance.end();
   }
 
+  delivered(member: Member, entry: Entry, hashes: readonly number[]): void {
+    this.checks.delivered(member.id, entry, hashes);
+    for (const run of this.features.values()) run.delivered?.(member, entry);
+  }
+
   fenced(instance: Instance): void {
     this.count("fenced");
     this.log?.(`      zombie of ${instance.member.id} is fenced`);
@@ -311,9 +344,14 @@ export class World {
     }
   }
 
+  #durable(member: Member, op: DiskOp): void {
+    this.checks.durable(member.id, op);
+    for (const run of this.features.values()) run.durable?.(member, op);
+  }
+
   #settle(member: Member, survive: number): void {
     const { id, disk } = member;
-    const kept = (op: DiskOp): void => this.checks.durable(id, op);
+    const kept = (op: DiskOp): void => this.#durable(member, op);
     disk.crash(survive, kept, (op) => {
       if (op.kind === "append") this.checks.appendLost(id, op);
     });
@@ -346,9 +384,8 @@ function nameOf({ from, to, number }: Call): {
   return { from: from.member.id, zombie: !from.isLive, to, number };
 }
 
-function describeCarrier(carrier: Carrier): string {
-  const { packets, ...rest } = carrier;
-  return `${compact(rest)} ${packets.map((packet) => packet.kind).join(" ")}`;
+function describe({ bytes, sent }: Parcel): string {
+  return `${bytes.length} bytes: ${sent.map((packet) => packet.kind).join(" ")}`;
 }
 
 /** One line of a packet or write; payloads as their number of bytes, zxids as (epoch,counter). */

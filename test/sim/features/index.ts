@@ -1,0 +1,11 @@
+/**
+ * The features of the world, in the order of their streams: append, so that seeds stay comparable.
+ *
+ * @module
+ */
+
+import type { Feature } from "../feature.ts";
+import { clocks } from "./clocks.ts";
+import { versions } from "./versions.ts";
+
+export const features: readonly Feature[] = [clocks, versions];
