@@ -42,6 +42,8 @@ export interface MemberStatus {
   readonly incarnation: number;
   readonly sessions: number;
   readonly connections: number;
+  /** Messages of peers that could not be read, since the start: damaged, or of another version. */
+  readonly unreadable: number;
   /** Why the member has stopped itself, when it has. */
   readonly halted?: string | undefined;
 }

@@ -194,6 +194,7 @@ export class Life {
       incarnation: this.#parts.incarnation,
       sessions: this.#tree.sessionCount,
       connections: this.connections.size,
+      unreadable: this.#replica.unreadable,
       halted: this.#replica.halted,
     };
   }

@@ -28,7 +28,7 @@ import {
   takeResponse,
   wantsCall,
 } from "../zab/index.ts";
-import { decodeCarrier, encodeCarrier } from "./packet-codec.ts";
+import { decodeCarrier, encodeCarrier, whyUnreadable } from "./packet-codec.ts";
 import { backoffTicksMax, callTicksMax } from "./timing.ts";
 
 /** How often packets that travelled in an answer, and were not acknowledged, ask for a call of their own. */
@@ -56,6 +56,8 @@ export class Links {
   readonly #callPeer: CallPeer;
   readonly #onAnswer: OnAnswer;
   #tick = 0;
+  #unreadable = 0;
+  #lastReason: string | undefined;
 
   constructor(
     self: ServerId,
@@ -74,6 +76,11 @@ export class Links {
     }
   }
 
+  /** Carriers refused since the start, because they could not be read. */
+  get unreadable(): number {
+    return this.#unreadable;
+  }
+
   /** Queues a packet; `lost` when the peer does not listen and everything queued for it was dropped. */
   post(outgoing: Outgoing): LinkLoss | undefined {
     const entry = this.#links.get(outgoing.to);
@@ -88,7 +95,7 @@ export class Links {
    * delivered has been carried out: it holds what is to go back.
    */
   receive(bytes: Uint8Array, self: ServerId): { peer: ServerId; received: LinkReceived } | undefined {
-    const carrier = decodeCarrier(bytes);
+    const carrier = this.#decode(bytes, "a call");
     if (carrier === undefined || carrier.to !== self) return undefined;
     const entry = this.#links.get(carrier.from);
     if (entry === undefined) return undefined;
@@ -138,11 +145,22 @@ export class Links {
 
   #answered(entry: PeerLink, call: number, bytes: Uint8Array): void {
     if (entry.call !== call || entry.calledAt === undefined) return;
-    const carrier = decodeCarrier(bytes);
+    const carrier = this.#decode(bytes, `the answer of server ${entry.peer}`);
     if (carrier === undefined || carrier.from !== entry.peer) return this.#fail(entry);
     entry.calledAt = undefined;
     entry.failures = 0;
     this.#onAnswer(entry.peer, receiveResponse(entry.link, carrier));
+  }
+
+  #decode(bytes: Uint8Array, what: string): Carrier | undefined {
+    const carrier = decodeCarrier(bytes);
+    if (carrier !== undefined) return carrier;
+    this.#unreadable += 1;
+    // A member that is behind calls again and again: each reason in a row is said once.
+    const reason = `${what}: ${whyUnreadable(bytes)}`;
+    if (reason !== this.#lastReason) console.warn(`Refused ${reason}`);
+    this.#lastReason = reason;
+    return undefined;
   }
 
   #fail(entry: PeerLink): void {

@@ -41,6 +41,7 @@ import { readBootstrap, type StoredBootstrap, writeBootstrap } from "./bootstrap
 import { Life } from "./life.ts";
 import type { Locks } from "./locks.ts";
 import { formatMemberName, type MemberName, parseMemberName } from "./member-name.ts";
+import { decodeCarrier, whyUnreadable } from "./packet-codec.ts";
 import { migrate, readMeta, writeMeta } from "./sql/meta.ts";
 import { nextDueMs, setSchedule, takeDue } from "./sql/schedule.ts";
 import { peerTickMs, watchdogMs } from "./timing.ts";
@@ -63,6 +64,7 @@ const blankStatus = {
   incarnation: 0,
   sessions: 0,
   connections: 0,
+  unreadable: 0,
 } as const satisfies Partial<MemberStatus>;
 
 export class Member extends DurableObject<MemberEnv> implements MemberApi {
@@ -95,7 +97,10 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
     // Only activated members call, and activation means that all are prepared.
     if (this.#bootstrap.state === "prepared") this.#activate(this.#bootstrap.config);
     const answer = this.#turn(() => this.#life?.exchange(carrier));
-    if (answer === undefined) throw new Error(`${formatMemberName(this.#name)} refuses this carrier`);
+    if (answer === undefined) {
+      const reason = decodeCarrier(carrier) === undefined ? whyUnreadable(carrier) : "not for it, or halted";
+      throw new Error(`${formatMemberName(this.#name)} refuses a carrier: ${reason}`);
+    }
     return answer;
   }
 

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { assert, makeServerId, type ServerId, serverIdMax, unreachable, type Zxid } from "../base/index.ts";
+import { makeServerId, type ServerId, serverIdMax, unreachable, type Zxid } from "../base/index.ts";
 import {
   JuteError,
   type JuteReader,
@@ -380,8 +380,10 @@ function readFrom<Value>(reader: JuteReader, values: readonly Value[]): Value {
   return value;
 }
 
-/** Told apart from bytes that are damaged, so that a log line can say which deploy is behind. */
-export function carrierVersionOf(bytes: Uint8Array): number {
-  assert(bytes.length > 0, "a carrier has a version");
-  return bytes[0] ?? 0;
+/** Why `decodeCarrier` refuses these bytes: a deploy that is behind is told apart from damage. */
+export function whyUnreadable(bytes: Uint8Array): string {
+  const [version] = bytes;
+  if (version === undefined) return "an empty carrier";
+  if (version !== carrierVersion) return `carrier version ${version}, wanted ${carrierVersion}`;
+  return `damaged, or a packet of an unknown kind, in carrier version ${version}`;
 }

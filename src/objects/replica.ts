@@ -93,6 +93,11 @@ export class Replica {
     return this.#serving;
   }
 
+  /** Messages of peers that could not be read, since the start. */
+  get unreadable(): number {
+    return this.#links.unreadable;
+  }
+
   get halted(): string | undefined {
     return this.#halted;
   }

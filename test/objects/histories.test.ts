@@ -362,6 +362,8 @@ describe("histories: row 47 (ZK-3769): a message that cannot be read", () => {
     ensemble[way] = (bytes) => bytes;
     await ensemble.tick(60);
     for (const replica of ensemble.replicas.values()) expect(replica.halted).toBeUndefined();
+    const counts = [...ensemble.replicas.values()].map(({ unreadable }) => unreadable);
+    expect(Math.max(...counts)).toBeGreaterThan(0);
     ensemble.propose(ensemble.leader(), "/next");
     ensemble.leader().flush();
     await ensemble.tick(4);

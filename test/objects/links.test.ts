@@ -8,10 +8,10 @@
  */
 
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { AssertionFailure, makeServerId, type ServerId } from "../../src/base/index.ts";
 import { type CallPeer, Links } from "../../src/objects/links.ts";
-import { decodeCarrier, encodeCarrier } from "../../src/objects/packet-codec.ts";
+import { carrierVersion, decodeCarrier, encodeCarrier } from "../../src/objects/packet-codec.ts";
 import { type Carrier, type LinkReceived, type Packet, queuePacketsMax } from "../../src/zab/index.ts";
 
 const me = makeServerId(1);
@@ -306,6 +306,20 @@ describe("a peer's call", () => {
     ["from this member itself", carrierFrom(me)],
   ])("that is %s is refused, and delivers nothing", (_, bytes) => {
     expect(new World().links.receive(bytes, me)).toBeUndefined();
+  });
+
+  test("that cannot be read is counted, and each reason in a row is logged once", () => {
+    const logged = vi.spyOn(console, "warn").mockImplementation(() => undefined);
+    const { links } = new World();
+    for (const bytes of [Uint8Array.of(9), Uint8Array.of(9), new Uint8Array(0)]) links.receive(bytes, me);
+    expect(links.unreadable).toBe(3);
+    expect(logged.mock.calls.flat()).toEqual([
+      `Refused a call: carrier version 9, wanted ${carrierVersion}`,
+      "Refused a call: an empty carrier",
+    ]);
+    links.receive(carrierFrom(peer, { to: other }), me);
+    expect(links.unreadable).toBe(3);
+    logged.mockRestore();
   });
 
   test("that comes twice is delivered once", () => {

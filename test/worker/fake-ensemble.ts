@@ -398,6 +398,7 @@ export class FakeMember implements MemberApi {
       incarnation: 1,
       sessions: 0,
       connections: 0,
+      unreadable: 0,
       ...this.claims,
     };
   }

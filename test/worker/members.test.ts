@@ -32,6 +32,7 @@ test("worker: GET members shows role, phase, epoch and zxids of each", async () 
     incarnation: 1,
     sessions: 0,
     connections: 0,
+    unreadable_messages: 0,
   };
   expect(sent.json()).toEqual({
     ensemble: "main",

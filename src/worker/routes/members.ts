@@ -46,6 +46,7 @@ function sightingJson(sighting: Sighting, begun: boolean) {
     incarnation: status.incarnation,
     sessions: status.sessions,
     connections: status.connections,
+    unreadable_messages: status.unreadable,
     failure: failureOf(status, begun),
   };
 }
