@@ -27,6 +27,7 @@ export interface Settings {
   /** `super:<base64 of a SHA-1>`, as ZooKeeper's `superDigest`. */
   readonly superDigest: string | undefined;
   readonly ttlNodes: boolean;
+  readonly enforceQuota: boolean;
   readonly reconfig: boolean;
   /** 0: no limit. */
   readonly maxConnectionsPerAddress: number;
@@ -123,6 +124,14 @@ const readers: { readonly [Field in keyof Settings]: Reader<Settings[Field]> } =
     { name: "EK_TTL_NODES", default: "on", help: "whether clients may create TTL znodes" },
     onOrOff(true),
   ),
+  enforceQuota: setting(
+    {
+      name: "EK_ENFORCE_QUOTA",
+      default: "off",
+      help: "ZooKeeper's enforceQuota: whether hard limits of quotas refuse writes",
+    },
+    onOrOff(false),
+  ),
   reconfig: setting(
     { name: "EK_RECONFIG", default: "on", help: "whether clients may reconfigure the ensemble" },
     onOrOff(true),
@@ -203,6 +212,7 @@ export function parseSettings(vars: Readonly<Record<string, unknown>>): ParsedSe
     tickMs: read(readers.tickMs),
     superDigest: read(readers.superDigest),
     ttlNodes: read(readers.ttlNodes),
+    enforceQuota: read(readers.enforceQuota),
     reconfig: read(readers.reconfig),
     maxConnectionsPerAddress: read(readers.maxConnectionsPerAddress),
     fourLetterWords: read(readers.fourLetterWords),

@@ -86,7 +86,11 @@ export class Life {
     const { id, config, settings, storage } = parts;
     const rows = new SqlTreeRows(storage);
     const history = new History(storage, rows);
-    const tree = new Tree(rows, { cacheBytesMax, ttlNodes: settings.ttlNodes });
+    const tree = new Tree(rows, {
+      cacheBytesMax,
+      ttlNodes: settings.ttlNodes,
+      enforceQuota: settings.enforceQuota,
+    });
     this.#tree = tree;
     this.#replica = new Replica({
       id,

@@ -19,8 +19,18 @@ import {
   type Zxid,
 } from "../base/index.ts";
 import { internAcl } from "./acl.ts";
+import {
+  decodeUsage,
+  encodeUsage,
+  measure,
+  type Quotas,
+  statsPathOf,
+  statsRootOf,
+  type Usage,
+} from "./quotas.ts";
 import type { Trigger } from "./watches.ts";
 import type { ZnodeCache } from "./znode-cache.ts";
+import { sizeOf } from "./znodes.ts";
 
 /** What one change came to: enough to tell the writer. */
 export interface OpResult {
@@ -32,6 +42,7 @@ export interface OpResult {
 /** Where and when a txn applies. */
 export interface Application {
   readonly znodes: ZnodeCache;
+  readonly quotas: Quotas;
   readonly zxid: Zxid;
   readonly timeMs: number;
   /** In the order they happen; grows. */
@@ -55,10 +66,8 @@ export function applyOp(application: Application, op: TreeOp): OpResult {
   }
 }
 
-function applyCreate(
-  { znodes, zxid, timeMs, triggers }: Application,
-  op: Extract<TreeOp, { kind: "create" }>,
-): OpResult {
+function applyCreate(application: Application, op: Extract<TreeOp, { kind: "create" }>): OpResult {
+  const { znodes, quotas, zxid, timeMs, triggers } = application;
   const { path } = op;
   const parentPath = parentOf(path);
   const parent = expect(znodes, parentPath);
@@ -81,12 +90,17 @@ function applyCreate(
   znodes.create(path, znode);
   const numChildren = parent.numChildren + 1;
   znodes.replace(parentPath, { ...parent, creates: op.parentCreates, numChildren, pzxid: zxid });
+  quotas.added(path);
+  const measured = statsRootOf(path);
+  if (measured !== undefined) showUsage(znodes, measured, measure(znodes, measured));
+  charge(application, path, { count: 1, bytes: sizeOf(op.data) });
   triggers.push({ type: EventType.NodeCreated, path, acl: znode.acl });
   triggers.push({ type: EventType.NodeChildrenChanged, path: parentPath, acl: parent.acl });
   return { path, znode };
 }
 
-export function applyDelete({ znodes, zxid, triggers }: Application, path: string): OpResult {
+export function applyDelete(application: Application, path: string): OpResult {
+  const { znodes, quotas, zxid, triggers } = application;
   const znode = expect(znodes, path);
   assert(znode.numChildren === 0, "a deleted znode has no children");
   const parentPath = parentOf(path);
@@ -95,19 +109,20 @@ export function applyDelete({ znodes, zxid, triggers }: Application, path: strin
 
   znodes.delete(path);
   znodes.replace(parentPath, { ...parent, numChildren: parent.numChildren - 1, pzxid: zxid });
+  quotas.removed(path);
+  charge(application, path, { count: -1, bytes: -sizeOf(znode.data) });
   triggers.push({ type: EventType.NodeDeleted, path, acl: znode.acl });
   triggers.push({ type: EventType.NodeChildrenChanged, path: parentPath, acl: parent.acl });
   return { path, znode: undefined };
 }
 
-function applySetData(
-  { znodes, zxid, timeMs, triggers }: Application,
-  op: Extract<TreeOp, { kind: "setData" }>,
-): OpResult {
+function applySetData(application: Application, op: Extract<TreeOp, { kind: "setData" }>): OpResult {
+  const { znodes, zxid, timeMs, triggers } = application;
   const { path, version } = op;
   const before = expect(znodes, path);
   const znode: Znode = { ...before, data: ownBytes(op.data), version, mzxid: zxid, mtime: timeMs };
   znodes.replace(path, znode);
+  charge(application, path, { count: 0, bytes: sizeOf(op.data) - sizeOf(before.data) });
   triggers.push({ type: EventType.NodeDataChanged, path, acl: znode.acl });
   return { path, znode };
 }
@@ -117,6 +132,20 @@ function applySetAcl({ znodes }: Application, op: Extract<TreeOp, { kind: "setAc
   const znode: Znode = { ...expect(znodes, path), acl: internAcl(op.acl), aversion };
   znodes.replace(path, znode);
   return { path, znode };
+}
+
+/** Keeps the books of the quota that a changed path falls under, where there is one. */
+function charge({ znodes, quotas }: Application, path: string, change: Usage): void {
+  const root = quotas.rootOf(path);
+  if (root === undefined) return;
+  const used = decodeUsage(znodes.get(statsPathOf(root))?.data ?? null);
+  showUsage(znodes, root, { count: used.count + change.count, bytes: used.bytes + change.bytes });
+}
+
+/** In place: clients see other data in the same version. Somebody may have deleted the stats. */
+function showUsage(znodes: ZnodeCache, root: string, usage: Usage): void {
+  const stats = znodes.get(statsPathOf(root));
+  if (stats !== undefined) znodes.replace(statsPathOf(root), { ...stats, data: encodeUsage(usage) });
 }
 
 function expect(znodes: ZnodeCache, path: string): Znode {

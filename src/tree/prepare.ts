@@ -38,8 +38,9 @@ import {
 } from "../base/index.ts";
 import { aclUnits, fixUpAcl, isAllowed } from "./acl.ts";
 import { type CreatePlan, isMalformedInMulti, normalizeInMulti, planCreate } from "./create-plan.ts";
+import { decodeHardLimits, decodeUsage, exceeds, limitsPathOf, statsPathOf, type Usage } from "./quotas.ts";
 import { ephemeralUnitsOf, type SpeculativeView, type ZnodeOutline } from "./speculative-view.ts";
-import { isSpecialPath, isSweepable, isSweepDue } from "./znodes.ts";
+import { isSpecialPath, isSweepable, isSweepDue, sizeOf } from "./znodes.ts";
 
 /** What comes with a request besides its body. */
 export interface PrepareContext {
@@ -55,6 +56,8 @@ export interface PrepareRules {
   readonly ttlNodes: boolean;
   /** Whether ACLs are checked at all. */
   readonly skipAcl: boolean;
+  /** Whether hard limits of quotas refuse writes (Java `enforceQuota`). */
+  readonly enforceQuota: boolean;
 }
 
 /** One request on the desk, with all it is decided by. */
@@ -200,6 +203,9 @@ function decideCreate(desk: Desk, request: CreateRequest): Decision {
     const units = view.ephemeralUnits(requester.sessionId) + ephemeralUnitsOf(path);
     if (units > ephemeralUnitsMax) return refuse(ZkErrorCode.QuotaExceeded);
   }
+  if (isOverQuota(desk, path, { count: 1, bytes: sizeOf(request.data) })) {
+    return refuse(ZkErrorCode.QuotaExceeded);
+  }
 
   const lifetime = lifetimeOf(plan, request, requester);
   const parentCreates = Math.min(parent.creates + 1, createsMax);
@@ -238,6 +244,9 @@ function decideSetData(desk: Desk, request: SetDataRequest): Decision {
   const znode = view.znode(request.path);
   if (znode === undefined) return refuseMissing(request.path);
   if (!may(desk, znode, Perms.Write)) return refuse(ZkErrorCode.NoAuth);
+  if (isOverQuota(desk, request.path, { count: 0, bytes: sizeOf(request.data) - sizeOf(znode.data) })) {
+    return refuse(ZkErrorCode.QuotaExceeded);
+  }
   if (!agrees(request.version, znode.version)) return refuse(ZkErrorCode.BadVersion);
   return { kind: "setData", path: request.path, data: request.data, version: (znode.version + 1) | 0 };
 }
@@ -277,6 +286,20 @@ function decideDeleteContainer(desk: Desk, request: DeleteContainerRequest): Dec
   if (znode.numChildren > 0) return refuse(ZkErrorCode.NotEmpty);
   if (!isSweepable(znode.lifetime) || !isSweepDue(znode, desk.nowMs)) return refuse(ZkErrorCode.BadVersion);
   return { kind: "delete", path };
+}
+
+/**
+ * Whether a change would go past a hard limit, given everything prepared before it. ZooKeeper looks at
+ * what has applied only, so that a pipelined burst, or a multi, goes past its limits.
+ */
+function isOverQuota({ view, rules }: Desk, path: string, change: Usage): boolean {
+  if (!rules.enforceQuota) return false;
+  const root = view.quotaRootOf(path);
+  if (root === undefined) return false;
+  const used = decodeUsage(view.appliedData(statsPathOf(root)));
+  const pending = view.pendingUsage(root);
+  const total = { count: used.count + pending.count, bytes: used.bytes + pending.bytes };
+  return exceeds(decodeHardLimits(view.appliedData(limitsPathOf(root))), total, change);
 }
 
 function refuse(code: ZkErrorCode): Refusal {

@@ -5,7 +5,7 @@
  * flight take two numbers. So each prepared txn leaves its effects here, keyed by path and by session,
  * and takes them away when it applies: first prepared, first applied.
  *
- * Only what decisions look at is kept: no data, no zxids (they are not known yet).
+ * Only what decisions look at is kept: no zxids (they are not known yet), data for its size only.
  *
  * Invariants:
  * - `#outstanding` holds one entry per prepared and not yet applied txn, refused ones included.
@@ -29,12 +29,13 @@ import {
   unreachable,
   type Znode,
 } from "../base/index.ts";
-import { ownerOf } from "./znodes.ts";
+import type { Usage } from "./quotas.ts";
+import { ownerOf, sizeOf } from "./znodes.ts";
 
 /** What decisions look at. */
 export type ZnodeOutline = Pick<
   Znode,
-  "acl" | "lifetime" | "mtime" | "version" | "aversion" | "creates" | "numChildren"
+  "acl" | "data" | "lifetime" | "mtime" | "version" | "aversion" | "creates" | "numChildren"
 >;
 
 /** The applied state below the speculation. */
@@ -42,6 +43,7 @@ export interface AppliedState {
   znode(path: string): Znode | undefined;
   hasSession(id: SessionId): boolean;
   ephemeralsOf(owner: SessionId): readonly string[];
+  quotaRootOf(path: string): string | undefined;
 }
 
 interface PendingZnode {
@@ -62,10 +64,18 @@ interface Step {
   readonly before: PendingZnode | undefined;
 }
 
+/** What a change will add to a quota's usage. */
+interface Charge extends Usage {
+  readonly root: string;
+}
+
 interface Outstanding {
   readonly txn: Txn;
   readonly paths: readonly string[];
+  readonly charges: readonly Charge[];
 }
+
+const noUsage: Usage = { count: 0, bytes: 0 };
 
 /** What a path adds to the list of a session's ephemerals: its text, and its length prefix. */
 export function ephemeralUnitsOf(path: string): number {
@@ -86,6 +96,10 @@ export class SpeculativeView {
   /** The number of the next txn to apply, if any is outstanding. */
   #oldest = 0;
   #steps: Step[] = [];
+  /** Of the txn being prepared. */
+  #charges: Charge[] = [];
+  /** The sum of all charges outstanding or being prepared, by quota root. */
+  readonly #usage = new Map<string, Usage>();
 
   constructor(applied: AppliedState) {
     this.#applied = applied;
@@ -130,27 +144,46 @@ export class SpeculativeView {
     return units;
   }
 
+  quotaRootOf(path: string): string | undefined {
+    return this.#applied.quotaRootOf(path);
+  }
+
+  /** Data as applied, whatever is outstanding. */
+  appliedData(path: string): Uint8Array | null {
+    return this.#applied.znode(path)?.data ?? null;
+  }
+
+  /** What outstanding changes will add to the usage that the stats of `root` show. */
+  pendingUsage(root: string): Usage {
+    return this.#usage.get(root) ?? noUsage;
+  }
+
   /** Adds a decided change to the txn being prepared. */
   stage(op: TreeOp, timeMs: number): void {
     switch (op.kind) {
       case "create": {
-        const { acl, lifetime } = op;
+        const { acl, data, lifetime } = op;
         const counters = { version: 0, aversion: 0, creates: 0, numChildren: 0 };
-        this.#set(op.path, { acl, lifetime, mtime: timeMs, ...counters });
+        this.#charge(op.path, 1, sizeOf(data));
+        this.#set(op.path, { acl, data, lifetime, mtime: timeMs, ...counters });
         const parent = this.#expect(parentOf(op.path));
         const numChildren = parent.numChildren + 1;
         this.#set(parentOf(op.path), { ...parent, creates: op.parentCreates, numChildren });
         return;
       }
       case "delete": {
+        this.#charge(op.path, -1, -sizeOf(this.#expect(op.path).data));
         this.#set(op.path, undefined);
         const parent = this.#expect(parentOf(op.path));
         this.#set(parentOf(op.path), { ...parent, numChildren: parent.numChildren - 1 });
         return;
       }
-      case "setData":
-        this.#set(op.path, { ...this.#expect(op.path), version: op.version, mtime: timeMs });
+      case "setData": {
+        const before = this.#expect(op.path);
+        this.#charge(op.path, 0, sizeOf(op.data) - sizeOf(before.data));
+        this.#set(op.path, { ...before, data: op.data, version: op.version, mtime: timeMs });
         return;
+      }
       case "setAcl":
         this.#set(op.path, { ...this.#expect(op.path), acl: op.acl, aversion: op.aversion });
         return;
@@ -169,6 +202,8 @@ export class SpeculativeView {
       this.#recount(path, staged, this.znode(path));
     }
     this.#steps = [];
+    this.#discharge(this.#charges);
+    this.#charges = [];
   }
 
   /** Ends the txn being prepared: it is outstanding from now on, and must be applied next but its elders. */
@@ -178,8 +213,10 @@ export class SpeculativeView {
       this.#ephemeralUnits.delete(txn.sessionId);
       this.#sessions.set(txn.sessionId, { isOpen, by: this.#next });
     }
-    this.#outstanding.set(this.#next, { txn, paths: this.#steps.map((step) => step.path) });
+    const paths = this.#steps.map((step) => step.path);
+    this.#outstanding.set(this.#next, { txn, paths, charges: this.#charges });
     this.#steps = [];
+    this.#charges = [];
     this.#next += 1;
   }
 
@@ -188,7 +225,7 @@ export class SpeculativeView {
     if (this.#outstanding.size === 0) return;
     const oldest = this.#outstanding.get(this.#oldest);
     assert(oldest !== undefined, "outstanding txns are numbered without a gap");
-    const { txn, paths } = oldest;
+    const { txn, paths, charges } = oldest;
     assert(
       txn.sessionId === applied.sessionId &&
         txn.cxid === applied.cxid &&
@@ -197,6 +234,7 @@ export class SpeculativeView {
       "txns apply in the order they were prepared",
     );
 
+    this.#discharge(charges);
     for (const path of paths) {
       if (this.#znodes.get(path)?.by === this.#oldest) this.#put(path, undefined);
     }
@@ -204,7 +242,7 @@ export class SpeculativeView {
     this.#outstanding.delete(this.#oldest);
     this.#oldest += 1;
     if (this.#outstanding.size > 0) return;
-    const held = this.#znodes.size + this.#sessions.size + this.#ephemerals.size;
+    const held = this.#znodes.size + this.#sessions.size + this.#ephemerals.size + this.#usage.size;
     assert(held === 0, "with nothing outstanding, nothing is held");
   }
 
@@ -216,6 +254,8 @@ export class SpeculativeView {
     this.#ephemeralUnits.clear();
     this.#outstanding.clear();
     this.#steps = [];
+    this.#charges = [];
+    this.#usage.clear();
     this.#oldest = this.#next;
   }
 
@@ -223,6 +263,24 @@ export class SpeculativeView {
     const znode = this.znode(path);
     assert(znode !== undefined, "a decided change has something to change");
     return znode;
+  }
+
+  #charge(path: string, count: number, bytes: number): void {
+    const root = this.#applied.quotaRootOf(path);
+    if (root === undefined) return;
+    this.#charges.push({ root, count, bytes });
+    this.#addUsage(root, count, bytes);
+  }
+
+  #discharge(charges: readonly Charge[]): void {
+    for (const { root, count, bytes } of charges) this.#addUsage(root, -count, -bytes);
+  }
+
+  #addUsage(root: string, count: number, bytes: number): void {
+    const before = this.pendingUsage(root);
+    const after = { count: before.count + count, bytes: before.bytes + bytes };
+    if (after.count === 0 && after.bytes === 0) this.#usage.delete(root);
+    else this.#usage.set(root, after);
   }
 
   #set(path: string, znode: ZnodeOutline | undefined): void {

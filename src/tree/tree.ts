@@ -35,7 +35,8 @@ import {
 } from "../base/index.ts";
 import { isAllowed } from "./acl.ts";
 import { type Application, applyDelete, applyOp } from "./apply.ts";
-import { type PrepareContext, prepareTxn } from "./prepare.ts";
+import { type PrepareContext, type PrepareRules, prepareTxn } from "./prepare.ts";
+import { Quotas } from "./quotas.ts";
 import { type Answer, answerRead, type Reader } from "./reads.ts";
 import type { TxnOutcome } from "./respond.ts";
 import type { TreeRows } from "./rows.ts";
@@ -51,6 +52,8 @@ export interface TreeOptions {
   readonly ttlNodes?: boolean | undefined;
   /** Turns every ACL check off (Java `skipACL`). Default: false. */
   readonly skipAcl?: boolean | undefined;
+  /** Whether hard limits of quotas refuse writes (Java `enforceQuota`). Default: false, as in Java. */
+  readonly enforceQuota?: boolean | undefined;
 }
 
 /** What applying a txn came to. */
@@ -66,23 +69,26 @@ export class Tree {
   /** This member's own registrations. They survive `reload`: the shell closes connections as it must. */
   readonly watches = new Watches();
   readonly #rows: TreeRows;
-  readonly #rules: { readonly ttlNodes: boolean; readonly skipAcl: boolean };
+  readonly #rules: PrepareRules;
   readonly #znodes: ZnodeCache;
+  readonly #quotas = new Quotas();
   readonly #speculation: SpeculativeView;
   readonly #sessions = new Map<SessionId, Session>();
   /** Sessions opened or closed since the last checkpoint; true when the rows have them. */
   readonly #dirtySessions = new Map<SessionId, boolean>();
   #applied: Zxid = ZERO_ZXID;
 
-  /** Reads the sessions, and nothing else: znodes come when they are asked for. */
+  /** Reads the sessions and which quotas there are; other znodes come when they are asked for. */
   constructor(rows: TreeRows, options: TreeOptions) {
     this.#rows = rows;
-    this.#rules = { ttlNodes: options.ttlNodes ?? false, skipAcl: options.skipAcl ?? false };
+    const { ttlNodes = false, skipAcl = false, enforceQuota = false } = options;
+    this.#rules = { ttlNodes, skipAcl, enforceQuota };
     this.#znodes = new ZnodeCache(rows, options.cacheBytesMax);
     this.#speculation = new SpeculativeView({
       znode: (path) => this.#znodes.get(path),
       hasSession: (id) => this.#sessions.has(id),
       ephemeralsOf: (owner) => this.#znodes.ephemeralsOf(owner),
+      quotaRootOf: (path) => this.#quotas.rootOf(path),
     });
     this.reload();
   }
@@ -132,7 +138,10 @@ export class Tree {
   apply(zxid: Zxid, txn: Txn): Applied {
     assert(compareZxid(zxid, this.#applied) > 0, "txns apply in zxid order");
     const triggers: Trigger[] = [];
-    const outcome = this.#perform({ znodes: this.#znodes, zxid, timeMs: txn.timeMs, triggers }, txn);
+    const outcome = this.#perform(
+      { znodes: this.#znodes, quotas: this.#quotas, zxid, timeMs: txn.timeMs, triggers },
+      txn,
+    );
     this.#applied = zxid;
     this.#speculation.retire(txn);
     if (txn.op.kind === "closeSession") return { outcome, triggers, closedSession: txn.sessionId };
@@ -217,9 +226,11 @@ export class Tree {
     this.#sessions.clear();
     this.#applied = this.#rows.applied;
     for (const session of this.#rows.listSessions()) this.#sessions.set(session.id, session);
-    if (this.#znodes.get("/") !== undefined) return;
-    assert(equalZxid(this.#applied, ZERO_ZXID), "rows with txns applied have a root");
-    for (const [path, znode] of initialZnodes()) this.#znodes.create(path, znode);
+    if (this.#znodes.get("/") === undefined) {
+      assert(equalZxid(this.#applied, ZERO_ZXID), "rows with txns applied have a root");
+      for (const [path, znode] of initialZnodes()) this.#znodes.create(path, znode);
+    }
+    this.#quotas.load(this.#znodes);
   }
 
   #perform(application: Application, txn: Txn): TxnOutcome {

@@ -32,10 +32,15 @@ export function statOf(znode: Znode): Stat {
     cversion: (2 * znode.creates - znode.numChildren) | 0,
     aversion: znode.aversion,
     ephemeralOwner: ownerOf(znode.lifetime) ?? NO_SESSION,
-    dataLength: znode.data?.byteLength ?? 0,
+    dataLength: sizeOf(znode.data),
     numChildren: znode.numChildren,
     pzxid: znode.pzxid,
   };
+}
+
+/** Bytes of a znode's data; none for null. */
+export function sizeOf(data: Uint8Array | null): number {
+  return data?.byteLength ?? 0;
 }
 
 /** The session an ephemeral belongs to; `undefined` for every other kind. */
