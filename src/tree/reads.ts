@@ -71,7 +71,7 @@ export function answerRead(desk: ReadDesk, request: ReadRequest, reader: Reader)
     case OpCode.GetAllChildrenNumber:
       return withReadable(desk, request.path, reader, (path) => ({
         kind: "number",
-        total: countDescendants(desk.znodes, path),
+        total: countDescendants(desk, path, reader),
       }));
     case OpCode.GetEphemerals:
       return ok({ kind: "ephemerals", paths: ephemeralsBelow(desk, request.path, reader) });
@@ -139,27 +139,36 @@ function answerMultiRead(desk: ReadDesk, request: MultiReadRequest, reader: Read
   return ok({ kind: "multi", results });
 }
 
-/** Someone who lost a connection says what it watched and had seen: tell what it missed, or watch on. */
+/**
+ * Someone who lost a connection says what it watched and had seen: tell what it missed, or watch on.
+ *
+ * Unlike in ZooKeeper nobody is told of a znode that they may not read: with a zxid of one's own choice,
+ * the replay would answer when it last changed. Such a watch stays, as it would have without the loss.
+ */
 function answerSetWatches(desk: ReadDesk, request: SetWatchesRequest, reader: Reader): Answer {
   const { watcher } = reader;
   if (watcher === undefined) return { err: ZkErrorCode.Ok };
   const { znodes, watches } = desk;
   const seen = zxidFromBigint(request.relativeZxid);
   const events: WatchedEvent[] = [];
+  const mayTell = (znode: Znode) => may(desk, znode, Perms.Read, reader);
   for (const path of request.data) {
     const znode = znodes.get(rooted(path));
     if (znode === undefined) events.push({ type: EventType.NodeDeleted, path });
-    else if (isNewer(znode.mzxid, seen)) events.push({ type: EventType.NodeDataChanged, path });
+    else if (isNewer(znode.mzxid, seen) && mayTell(znode))
+      events.push({ type: EventType.NodeDataChanged, path });
     else watches.addData(watcher, rooted(path));
   }
   for (const path of request.exist) {
-    if (znodes.get(rooted(path)) !== undefined) events.push({ type: EventType.NodeCreated, path });
-    else watches.addData(watcher, path);
+    const znode = znodes.get(rooted(path));
+    if (znode !== undefined && mayTell(znode)) events.push({ type: EventType.NodeCreated, path });
+    else watches.addData(watcher, rooted(path));
   }
   for (const path of request.child) {
     const znode = znodes.get(rooted(path));
     if (znode === undefined) events.push({ type: EventType.NodeDeleted, path });
-    else if (isNewer(znode.pzxid, seen)) events.push({ type: EventType.NodeChildrenChanged, path });
+    else if (isNewer(znode.pzxid, seen) && mayTell(znode))
+      events.push({ type: EventType.NodeChildrenChanged, path });
     else watches.addChild(watcher, rooted(path));
   }
   for (const path of request.persistent) watches.addPersistent(watcher, rooted(path), Mode.Persistent);
@@ -201,13 +210,18 @@ function ephemeralsBelow(desk: ReadDesk, prefix: string, reader: Reader): readon
   return trimmed === "" || trimmed === "/" ? paths : paths.filter((path) => path.startsWith(prefix));
 }
 
-/** Walks the subtree: a rare question that costs what it counts. */
-function countDescendants(znodes: ZnodeCache, top: string): number {
+/**
+ * Walks the subtree: a rare question that costs what it counts. Unlike in ZooKeeper the children of a
+ * znode count for those only who may list them.
+ */
+function countDescendants(desk: ReadDesk, top: string, reader: Reader): number {
+  const { znodes } = desk;
   let total = 0;
   const waiting = [top];
   for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
-    const numChildren = znodes.peek(path)?.numChildren ?? 0;
-    if (numChildren === 0) continue;
+    const znode = znodes.peek(path);
+    if (znode === undefined || znode.numChildren === 0 || !may(desk, znode, Perms.Read, reader)) continue;
+    const { numChildren } = znode;
     total += numChildren;
     const prefix = path === "/" ? "/" : `${path}/`;
     for (const name of znodes.allChildren(path, numChildren)) waiting.push(prefix + name);

@@ -265,9 +265,8 @@ describe("setWatches", () => {
     expect(member.tree.watches.export(1)).toEqual(type === undefined ? kept : undefined);
   });
 
-  test("tells in the order of the lists, without asking who may read", () => {
+  test("tells in the order of the lists", () => {
     const member = returning();
-    member.must(setAcl("/set", bobOnly));
     const lists = { data: ["/gone", "/set"], exist: ["/old"], child: ["/grown"] };
     const answer = member.read({ type: OpCode.SetWatches, relativeZxid, ...none, ...lists }, { watcher: 1 });
     expect(answer.events?.map(({ type, path }) => `${type} ${path}`)).toEqual([
@@ -276,6 +275,21 @@ describe("setWatches", () => {
       "1 /old",
       "4 /grown",
     ]);
+  });
+
+  test("tells nobody of what they may not read, and watches on", () => {
+    const member = returning();
+    for (const path of ["/old", "/grown", "/set"]) member.must(setAcl(path, bobOnly));
+    const lists = { data: ["/set"], exist: ["/old"], child: ["/grown"] };
+    const request = { type: OpCode.SetWatches, relativeZxid, ...none, ...lists };
+    expect(member.read(request, { watcher: 1, identities: [eve] }).events).toEqual([]);
+    expect(member.tree.watches.export(1)).toEqual({
+      data: ["/set", "/old"],
+      child: ["/grown"],
+      persistent: [],
+      persistentRecursive: [],
+    });
+    expect(member.read(request, { watcher: 2, identities: [bob] }).events).toHaveLength(3);
   });
 
   test("to a client that has seen nothing, or less, everything is news", () => {
