@@ -85,6 +85,8 @@ export interface Znode {
 export interface Session {
   readonly id: SessionId;
   readonly timeoutMs: number;
+  /** Counts the connections it has had, from 1: only the last one may ask for anything. At most 2^53-1. */
+  readonly ownership: number;
 }
 
 /** `WatcherEvent.type` of events a server sends. */

@@ -44,6 +44,8 @@ export const OpCode = {
   WhoAmI: 107,
   CreateSession: -10,
   CloseSession: -11,
+  /** Our own, and on no wire: a client took its session up again. */
+  RenewSession: -12,
   Error: -1,
 } as const;
 export type OpCode = (typeof OpCode)[keyof typeof OpCode];
@@ -105,6 +107,15 @@ export interface CreateSessionRequest {
   readonly timeoutMs: number;
 }
 
+/**
+ * Internal: a client took its session up again, with the timeout it wants now. The requester's `ownership`
+ * is the one it found: when another connection was quicker, the renewal is refused with `SessionMoved`.
+ */
+export interface RenewSessionRequest {
+  readonly type: typeof OpCode.RenewSession;
+  readonly timeoutMs: number;
+}
+
 /** A client's goodbye, or the leader's verdict that a session has expired. */
 export interface CloseSessionRequest {
   readonly type: typeof OpCode.CloseSession;
@@ -133,6 +144,7 @@ export type WriteRequest =
   | SetAclRequest
   | MultiRequest
   | CreateSessionRequest
+  | RenewSessionRequest
   | CloseSessionRequest
   | DeleteContainerRequest
   | ErrorRequest;
@@ -147,6 +159,7 @@ const writeTypes: ReadonlySet<unknown> = new Set<WriteRequest["type"]>([
   OpCode.SetAcl,
   OpCode.Multi,
   OpCode.CreateSession,
+  OpCode.RenewSession,
   OpCode.CloseSession,
   OpCode.DeleteContainer,
   OpCode.Error,
@@ -244,7 +257,7 @@ export interface ReconfigRequest {
 
 /** Everything a client can send inside a session. */
 export type ClientRequest =
-  | Exclude<WriteRequest, CreateSessionRequest | DeleteContainerRequest | ErrorRequest>
+  | Exclude<WriteRequest, CreateSessionRequest | RenewSessionRequest | DeleteContainerRequest | ErrorRequest>
   | ReadRequest
   | SyncRequest
   | AuthRequest
@@ -324,4 +337,6 @@ export interface Outcome {
 export interface Requester {
   readonly sessionId: SessionId;
   readonly identities: readonly AuthId[];
+  /** Of the connection that asks; a session that was renewed since refuses it with `SessionMoved`. */
+  readonly ownership?: number | undefined;
 }

@@ -47,6 +47,8 @@ export type TxnOp =
   | TreeOp
   | { readonly kind: "multi"; readonly ops: readonly TreeOp[] }
   | { readonly kind: "createSession"; readonly timeoutMs: number }
+  /** A session's connection moved: what comes from an earlier one counts no more. `ownership`: afterwards. */
+  | { readonly kind: "renewSession"; readonly timeoutMs: number; readonly ownership: number }
   /** Lists the ephemerals to remove, so that replay never looks them up. */
   | { readonly kind: "closeSession"; readonly ephemerals: readonly string[] }
   | { readonly kind: "error"; readonly code: ZkErrorCode }
@@ -54,7 +56,7 @@ export type TxnOp =
   | { readonly kind: "failedMulti"; readonly codes: readonly ZkErrorCode[] };
 
 export interface Txn {
-  /** Who asked; for `createSession` and `closeSession` the session concerned; 0 for the HTTP door. */
+  /** Who asked; for a session's own txns the session concerned; 0 for the HTTP door. */
   readonly sessionId: SessionId;
   /** The request's xid on its connection. */
   readonly cxid: number;

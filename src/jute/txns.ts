@@ -39,6 +39,7 @@ const TxnKind = {
   CloseSession: 8,
   Error: 9,
   FailedMulti: 10,
+  RenewSession: 11,
 } as const;
 
 /** A kind and the shortest path. */
@@ -96,6 +97,11 @@ function packOp(op: TxnOp): void {
       writer.writeByte(TxnKind.CreateSession);
       writer.writeInt(op.timeoutMs);
       break;
+    case "renewSession":
+      writer.writeByte(TxnKind.RenewSession);
+      writer.writeInt(op.timeoutMs);
+      writer.writeMs(op.ownership);
+      break;
     case "closeSession":
       writer.writeByte(TxnKind.CloseSession);
       writer.writeVarint(op.ephemerals.length);
@@ -132,6 +138,8 @@ function unpackOp(reader: JuteReader): TxnOp {
       return { kind: "multi", ops: unpackList(reader, packedOpBytesMin, unpackPart) };
     case TxnKind.CreateSession:
       return { kind: "createSession", timeoutMs: reader.readInt() };
+    case TxnKind.RenewSession:
+      return { kind: "renewSession", timeoutMs: reader.readInt(), ownership: reader.readMs() };
     case TxnKind.CloseSession:
       return { kind: "closeSession", ephemerals: unpackList(reader, 1, unpackText) };
     case TxnKind.Error:

@@ -11,7 +11,8 @@ import { packAcls, packLifetime, tryUnpack, unpackAcls, unpackLifetime } from ".
 import { JuteWriter } from "./primitives.ts";
 
 const znodeVersion = 1;
-const sessionVersion = 1;
+/** Version 1 knew no ownership: every session had had one connection. */
+const sessionVersion = 2;
 
 /** Reused by every call: nothing in here is asynchronous, and each call takes its bytes out. */
 const writer = new JuteWriter(4096);
@@ -57,13 +58,15 @@ export function encodeSession(session: Session): Uint8Array {
   writer.writeByte(sessionVersion);
   writer.writeSessionId(session.id);
   writer.writeInt(session.timeoutMs);
+  writer.writeMs(session.ownership);
   return writer.take();
 }
 
 /** `undefined` for bytes that no {@link encodeSession} wrote. */
 export function decodeSession(bytes: Uint8Array): Session | undefined {
-  return tryUnpack(bytes, sessionVersion, (reader) => ({
+  return tryUnpack(bytes, bytes[0] === 1 ? 1 : sessionVersion, (reader) => ({
     id: reader.readSessionId(),
     timeoutMs: reader.readInt(),
+    ownership: bytes[0] === 1 ? 1 : reader.readMs(),
   }));
 }

@@ -7,7 +7,7 @@
  *
  * Nothing a client sends makes this throw.
  *
- * Sources: ZooKeeper `PrepRequestProcessor.pRequest2Txn`, `pRequest2TxnCreate`.
+ * Sources: ZooKeeper `PrepRequestProcessor.pRequest2Txn`, `pRequest2TxnCreate`, `SessionTrackerImpl.checkSession`.
  *
  * @module
  */
@@ -103,6 +103,7 @@ export function prepareTxn(
 
 function decide(desk: Desk, request: WriteRequest): TxnOp {
   const { view, requester } = desk;
+  if (hasMoved(desk)) return refuse(ZkErrorCode.SessionMoved);
   switch (request.type) {
     case OpCode.Multi:
       return decideMulti(desk, request);
@@ -110,6 +111,13 @@ function decide(desk: Desk, request: WriteRequest): TxnOp {
       assert(requester.sessionId !== NO_SESSION, "a session has an id");
       assert(request.timeoutMs > 0, "a session's timeout is positive");
       return { kind: "createSession", timeoutMs: request.timeoutMs };
+    case OpCode.RenewSession:
+      if (!view.isOpen(requester.sessionId)) return refuse(ZkErrorCode.SessionExpired);
+      return {
+        kind: "renewSession",
+        timeoutMs: request.timeoutMs,
+        ownership: view.ownershipOf(requester.sessionId) + 1,
+      };
     case OpCode.CloseSession:
       if (requester.sessionId === NO_SESSION || !view.isOpen(requester.sessionId)) {
         return refuse(ZkErrorCode.SessionExpired);
@@ -123,6 +131,11 @@ function decide(desk: Desk, request: WriteRequest): TxnOp {
       return op;
     }
   }
+}
+
+/** Whether a later connection has taken the session over. One that has ended is refused as such, and elsewhere. */
+function hasMoved({ view, requester: { sessionId, ownership } }: Desk): boolean {
+  return ownership !== undefined && view.isOpen(sessionId) && view.ownershipOf(sessionId) !== ownership;
 }
 
 /** All or nothing. Each part is decided against what the parts before it leave behind. */

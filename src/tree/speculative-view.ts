@@ -23,9 +23,11 @@ import {
   assert,
   NO_SESSION,
   parentOf,
+  type Session,
   type SessionId,
   type TreeOp,
   type Txn,
+  type TxnOp,
   unreachable,
   type Znode,
 } from "../base/index.ts";
@@ -41,7 +43,7 @@ export type ZnodeOutline = Pick<
 /** The applied state below the speculation. */
 export interface AppliedState {
   znode(path: string): Znode | undefined;
-  hasSession(id: SessionId): boolean;
+  session(id: SessionId): Session | undefined;
   ephemeralsOf(owner: SessionId): readonly string[];
   quotaRootOf(path: string): string | undefined;
 }
@@ -55,6 +57,8 @@ interface PendingZnode {
 
 interface PendingSession {
   readonly isOpen: boolean;
+  /** 0 when it is not open. */
+  readonly ownership: number;
   readonly by: number;
 }
 
@@ -117,7 +121,12 @@ export class SpeculativeView {
   /** Whether a session may still ask for anything. Writing without a session is always allowed. */
   isOpen(id: SessionId): boolean {
     if (id === NO_SESSION) return true;
-    return this.#sessions.get(id)?.isOpen ?? this.#applied.hasSession(id);
+    return this.#sessions.get(id)?.isOpen ?? this.#applied.session(id) !== undefined;
+  }
+
+  /** Which of its connections a session will belong to; 0 when there is no such session. */
+  ownershipOf(id: SessionId): number {
+    return this.#sessions.get(id)?.ownership ?? this.#applied.session(id)?.ownership ?? 0;
   }
 
   /** Every ephemeral the session will own, in path order. */
@@ -208,10 +217,10 @@ export class SpeculativeView {
 
   /** Ends the txn being prepared: it is outstanding from now on, and must be applied next but its elders. */
   commit(txn: Txn): void {
-    if (txn.op.kind === "createSession" || txn.op.kind === "closeSession") {
-      const isOpen = txn.op.kind === "createSession";
+    const ownership = ownershipAfter(txn.op);
+    if (ownership !== undefined) {
       this.#ephemeralUnits.delete(txn.sessionId);
-      this.#sessions.set(txn.sessionId, { isOpen, by: this.#next });
+      this.#sessions.set(txn.sessionId, { isOpen: ownership > 0, ownership, by: this.#next });
     }
     const paths = this.#steps.map((step) => step.path);
     this.#outstanding.set(this.#next, { txn, paths, charges: this.#charges });
@@ -321,5 +330,19 @@ export class SpeculativeView {
     const owned = this.#ephemerals.get(owner);
     owned?.delete(path);
     if (owned?.size === 0) this.#ephemerals.delete(owner);
+  }
+}
+
+/** What a session's own txn leaves behind, 0 for none; `undefined` for every other txn. */
+function ownershipAfter(op: TxnOp): number | undefined {
+  switch (op.kind) {
+    case "createSession":
+      return 1;
+    case "renewSession":
+      return op.ownership;
+    case "closeSession":
+      return 0;
+    default:
+      return undefined;
   }
 }

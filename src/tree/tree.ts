@@ -63,6 +63,8 @@ export interface Applied {
   readonly triggers: readonly Trigger[];
   /** The session that ended with this txn: whatever is connected to it must be closed. */
   readonly closedSession?: SessionId | undefined;
+  /** The session that this txn opened or renewed: its earlier connections must be closed. */
+  readonly session?: Session | undefined;
 }
 
 export class Tree {
@@ -86,7 +88,7 @@ export class Tree {
     this.#znodes = new ZnodeCache(rows, options.cacheBytesMax);
     this.#speculation = new SpeculativeView({
       znode: (path) => this.#znodes.get(path),
-      hasSession: (id) => this.#sessions.has(id),
+      session: (id) => this.#sessions.get(id),
       ephemeralsOf: (owner) => this.#znodes.ephemeralsOf(owner),
       quotaRootOf: (path) => this.#quotas.rootOf(path),
     });
@@ -117,7 +119,7 @@ export class Tree {
    * Turns a request into the txn to propose. Leader only.
    *
    * A refused request becomes an `error` or `failedMulti` txn and takes its place in the order like any
-   * other. `createSession` opens `requester.sessionId`, and `closeSession` closes it. A requester without
+   * other. `createSession` opens `requester.sessionId`, `renewSession` and `closeSession` concern it. A requester without
    * a session may write anything but an ephemeral (`BadArguments`).
    */
   prepare(request: WriteRequest, context: PrepareContext): Txn {
@@ -144,8 +146,15 @@ export class Tree {
     );
     this.#applied = zxid;
     this.#speculation.retire(txn);
-    if (txn.op.kind === "closeSession") return { outcome, triggers, closedSession: txn.sessionId };
-    return { outcome, triggers };
+    switch (txn.op.kind) {
+      case "createSession":
+      case "renewSession":
+        return { outcome, triggers, session: this.#sessions.get(txn.sessionId) };
+      case "closeSession":
+        return { outcome, triggers, closedSession: txn.sessionId };
+      default:
+        return { outcome, triggers };
+    }
   }
 
   /** Answers from the applied state, and registers the watches asked for. */
@@ -243,7 +252,11 @@ export class Tree {
       case "multi":
         return { kind: "done", results: op.ops.map((part) => applyOp(application, part)) };
       case "createSession":
-        this.#setSession(sessionId, { id: sessionId, timeoutMs: op.timeoutMs });
+        this.#setSession(sessionId, { id: sessionId, timeoutMs: op.timeoutMs, ownership: 1 });
+        return { kind: "done", results: [] };
+      case "renewSession":
+        assert(this.#sessions.has(sessionId), "a renewal finds its session");
+        this.#setSession(sessionId, { id: sessionId, timeoutMs: op.timeoutMs, ownership: op.ownership });
         return { kind: "done", results: [] };
       case "closeSession":
         for (const path of op.ephemerals) applyDelete(application, path);

@@ -230,6 +230,7 @@ const txnOp: Arbitrary<TxnOp> = fc.oneof(
   { weight: 5, arbitrary: treeOp },
   fc.record({ kind: fc.constant("multi"), ops: fc.array(treeOp, { maxLength: 6 }) }),
   fc.record({ kind: fc.constant("createSession"), timeoutMs: int }),
+  fc.record({ kind: fc.constant("renewSession"), timeoutMs: int, ownership: fc.maxSafeNat() }),
   fc.record({ kind: fc.constant("closeSession"), ephemerals: texts }),
   fc.record({ kind: fc.constant("error"), code }),
   fc.record({ kind: fc.constant("failedMulti"), codes: fc.array(code) }),
@@ -252,4 +253,8 @@ export const znode: Arbitrary<Znode> = fc.record({
   numChildren: int,
 });
 
-export const session: Arbitrary<Session> = fc.record({ id: sessionId, timeoutMs: int });
+export const session: Arbitrary<Session> = fc.record({
+  id: sessionId,
+  timeoutMs: int,
+  ownership: fc.maxSafeNat(),
+});

@@ -68,6 +68,7 @@ const golden: readonly (readonly [string, string, TxnOp])[] = [
     },
   ],
   ["createSession", "07 00007530", { kind: "createSession", timeoutMs: 30_000 }],
+  ["renewSession", "0b 00007530 0000000000000002", { kind: "renewSession", timeoutMs: 30_000, ownership: 2 }],
   ["closeSession", "08 02 02 2f61 02 2f62", { kind: "closeSession", ephemerals: ["/a", "/b"] }],
   ["error", "09 ffffff9b", { kind: "error", code: ZkErrorCode.NoNode }],
   [

@@ -31,8 +31,10 @@ const znodeRow = bytesOf(
     "00000001 ffffffff 00000005 00000006 00 02 02 78",
 );
 
-const session: Session = { id: makeSessionId(0xff00a3c2f5b00001n), timeoutMs: 30_000 };
-const sessionRow = bytesOf("01 ff00a3c2f5b00001 00007530");
+const session: Session = { id: makeSessionId(0xff00a3c2f5b00001n), timeoutMs: 30_000, ownership: 3 };
+const sessionRow = bytesOf("02 ff00a3c2f5b00001 00007530 0000000000000003");
+/** As version 1 wrote it. */
+const formerRow = bytesOf("01 ff00a3c2f5b00001 00007530");
 
 describe("znode", () => {
   test("golden row", () => {
@@ -63,6 +65,12 @@ describe("session", () => {
     expect(decodeSession(sessionRow)).toEqual(session);
   });
 
+  test("decodeSession() reads a row of the version before, which knew one connection a session", () => {
+    expect(decodeSession(formerRow)).toEqual({ ...session, ownership: 1 });
+    for (const cut of truncationsOf(formerRow)) expect(decodeSession(cut)).toBe(undefined);
+    expect(decodeSession(Uint8Array.of(2, ...formerRow.subarray(1)))).toBe(undefined);
+  });
+
   test("decodeSession() reads back any session", () => {
     fc.assert(
       fc.property(arb.session, (session) => {
@@ -74,7 +82,8 @@ describe("session", () => {
   test("decodeSession() refuses cut, longer and other-version rows, and never throws", () => {
     for (const cut of truncationsOf(sessionRow)) expect(decodeSession(cut)).toBe(undefined);
     expect(decodeSession(Uint8Array.of(...sessionRow, 0))).toBe(undefined);
-    expect(decodeSession(Uint8Array.of(2, ...sessionRow.subarray(1)))).toBe(undefined);
+    expect(decodeSession(Uint8Array.of(3, ...sessionRow.subarray(1)))).toBe(undefined);
+    expect(decodeSession(Uint8Array.of(1, ...sessionRow.subarray(1)))).toBe(undefined);
     feedDamaged(sessionRow, decodeSession);
   });
 });

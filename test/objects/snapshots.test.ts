@@ -85,6 +85,7 @@ function manySessions(count: number): Session[] {
   return Array.from({ length: count }, (_, i) => ({
     id: makeSessionId(BigInt(i + 1) << 40n),
     timeoutMs: i + 1,
+    ownership: 1,
   }));
 }
 

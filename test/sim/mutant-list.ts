@@ -428,8 +428,8 @@ export const mutants: readonly Mutant[] = [
     id: "M52",
     file: tree("speculative-view"),
     mistake: "a closing session takes a new ephemeral",
-    find: "return this.#sessions.get(id)?.isOpen ?? this.#applied.hasSession(id);",
-    replace: "return this.#applied.hasSession(id);",
+    find: "return this.#sessions.get(id)?.isOpen ?? this.#applied.session(id) !== undefined;",
+    replace: "return this.#applied.session(id) !== undefined;",
   },
   {
     id: "M55",

@@ -46,7 +46,7 @@ test("ephemerals are found by owner, sweepables by kind", () => {
 test("a write adds, replaces and deletes, and a clone goes its own way", () => {
   const rows = rowsOf({ "/": plain, "/a": plain });
   const copy = rows.clone();
-  const session: Session = { id: owner, timeoutMs: 9 };
+  const session: Session = { id: owner, timeoutMs: 9, ownership: 1 };
   rows.write({
     applied: makeZxid(1, 2),
     znodes: new Map([["/a", undefined]]),

@@ -71,7 +71,7 @@ describe("SessionDeadlines", () => {
   test("a new leader gives everybody the full timeout again, and forgets others", () => {
     const deadlines = new SessionDeadlines(100);
     deadlines.start(a, 500, 0);
-    deadlines.restartAll([{ id: b, timeoutMs: 300 }], 10_000);
+    deadlines.restartAll([{ id: b, timeoutMs: 300, ownership: 1 }], 10_000);
     expect(deadlines.expired(10_399)).toEqual([]);
     expect(deadlines.expired(10_400)).toEqual([b]);
     expect(deadlines.size).toBe(0);

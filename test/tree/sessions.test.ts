@@ -26,7 +26,7 @@ describe("a session", () => {
     expect(member.tree.isOpen(session)).toBe(true);
     member.apply(opened);
     member.apply(created);
-    expect(member.tree.session(session)).toEqual({ id: session, timeoutMs: 4_000 });
+    expect(member.tree.session(session)).toEqual({ id: session, timeoutMs: 4_000, ownership: 1 });
     expect(member.stat("/a").ephemeralOwner).toBe(session);
   });
 
@@ -71,7 +71,43 @@ describe("a session", () => {
     const member = new Member();
     member.open(1n, 1_000);
     const session = member.open(1n, 9_000);
-    expect([...member.tree.sessions()]).toEqual([{ id: session, timeoutMs: 9_000 }]);
+    expect([...member.tree.sessions()]).toEqual([{ id: session, timeoutMs: 9_000, ownership: 1 }]);
+  });
+});
+
+describe("a session's ownership", () => {
+  const renewal: WriteRequest = { type: OpCode.RenewSession, timeoutMs: 9_000 };
+
+  test("counts its connections, and the session keeps the last one's timeout through a checkpoint", () => {
+    const member = new Member();
+    const session = member.open(1n, 4_000);
+    const { session: renewed } = member.apply(member.prepare(renewal, { session, ownership: 1 }));
+    expect(renewed).toEqual({ id: session, timeoutMs: 9_000, ownership: 2 });
+    member.tree.checkpoint();
+    member.tree.reload();
+    expect(member.tree.session(session)).toEqual(renewed);
+  });
+
+  test("refuses what comes from an earlier connection, as soon as the renewal is prepared", () => {
+    const member = new Member();
+    const session = member.open(1n);
+    const renewed = member.prepare(renewal, { session, ownership: 1 });
+    const late = [create("/l"), remove("/l"), setData("/l"), multi(create("/l")), closing, renewal];
+    expect(late.map((request) => member.prepare(request, { session, ownership: 1 }).op)).toEqual(
+      late.map(() => ({ kind: "error", code: -118 })),
+    );
+    expect(member.prepare(create("/a"), { session, ownership: 2 }).op.kind).toBe("create");
+    expect(member.apply(renewed).session?.ownership).toBe(2);
+    expect(verdict(member.write(create("/b"), { session, ownership: 1 }))).toBe("SessionMoved");
+    expect(verdict(member.write(create("/b"), { session, ownership: 3 }))).toBe("SessionMoved");
+  });
+
+  test("is nobody's once the session has ended: that is what its requests are told", () => {
+    const member = new Member();
+    const session = member.open(1n);
+    member.prepare(closing, { session });
+    expect(member.prepare(renewal, { session, ownership: 1 }).op).toEqual({ kind: "error", code: -112 });
+    expect(member.prepare(create("/a"), { session, ownership: 9 }).op).toEqual({ kind: "error", code: -112 });
   });
 });
 

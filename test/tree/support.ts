@@ -54,6 +54,7 @@ export const bobOnly: readonly Acl[] = [{ ...bob, perms: Perms.All }];
 export interface Who {
   readonly session?: SessionId;
   readonly identities?: readonly AuthId[];
+  readonly ownership?: number;
 }
 
 export interface Logged {
@@ -83,7 +84,11 @@ export class Member {
   }
 
   prepare(request: WriteRequest, who: Who = {}): Txn {
-    const requester = { sessionId: who.session ?? NO_SESSION, identities: who.identities ?? [] };
+    const requester = {
+      sessionId: who.session ?? NO_SESSION,
+      identities: who.identities ?? [],
+      ownership: who.ownership,
+    };
     return this.tree.prepare(request, { requester, cxid: 7, nowMs: this.nowMs });
   }
 

@@ -261,7 +261,7 @@ describe("a checkpoint", () => {
     const { member, written } = spied();
     const session = member.open(1n);
     member.tree.checkpoint();
-    expect(member.rows.listSessions()).toEqual([{ id: session, timeoutMs: 10_000 }]);
+    expect(member.rows.listSessions()).toEqual([{ id: session, timeoutMs: 10_000, ownership: 1 }]);
     member.close(session);
     member.tree.checkpoint();
     expect([written(), member.rows.listSessions()]).toEqual([[["1"], ["1"]], []]);

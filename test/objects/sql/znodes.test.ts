@@ -85,7 +85,7 @@ describe("SqlTreeRows", () => {
       "/a": znode({ data: new Uint8Array(0), mtime: 2 ** 53 - 1, version: -1 }),
       "/a/é": znode({ data: Uint8Array.of(0, 255), czxid: makeZxid(2 ** 31 - 1, 2 ** 32 - 1) }),
     };
-    const session = { id: owner, timeoutMs: 4_000 };
+    const session = { id: owner, timeoutMs: 4_000, ownership: 1 };
     const { storage, rows } = rowsOf(given, [session]);
     for (const again of [rows, new SqlTreeRows(storage)]) {
       for (const [path, stored] of Object.entries(given)) expect(again.readZnode(path)).toEqual(stored);
@@ -128,7 +128,7 @@ describe("SqlTreeRows", () => {
 
   test("forget what a checkpoint deletes, and who owned what was made anew", () => {
     const { rows } = rowsOf({ "/": znode(), "/a": ephemeral, "/b": ephemeral, "/c": container }, [
-      { id: owner, timeoutMs: 1 },
+      { id: owner, timeoutMs: 1, ownership: 1 },
     ]);
     rows.write({
       applied: makeZxid(2, 1),
@@ -151,7 +151,7 @@ describe("SqlTreeRows", () => {
     const opened = rowsOf({ "/": znode() });
     const before = ["znode", "session", "meta"].map(opened.dump);
     opened.failOn("INSERT INTO session");
-    const next = checkpoint({ "/a": znode() }, [{ id: owner, timeoutMs: 1 }]);
+    const next = checkpoint({ "/a": znode() }, [{ id: owner, timeoutMs: 1, ownership: 1 }]);
     expect(() => opened.rows.write({ ...next, applied: makeZxid(3, 3) })).toThrow("disk");
     expect(["znode", "session", "meta"].map(opened.dump)).toEqual(before);
     expect(opened.rows.applied).toEqual(makeZxid(1, 7));
@@ -169,7 +169,9 @@ describe("SqlTreeRows", () => {
   });
 
   test("stop the member when what they hold cannot be read", () => {
-    const { storage, rows } = rowsOf({ "/": znode(), "/a": znode() }, [{ id: owner, timeoutMs: 1 }]);
+    const { storage, rows } = rowsOf({ "/": znode(), "/a": znode() }, [
+      { id: owner, timeoutMs: 1, ownership: 1 },
+    ]);
     storage.sql.exec("UPDATE znode SET record = x'ff'");
     storage.sql.exec("UPDATE session SET record = x''");
     expect(() => rows.readZnode("/a")).toThrow(AssertionFailure);
@@ -198,7 +200,7 @@ describe("pages for a snapshot", () => {
   });
 
   test("of sessions are in the order of their ids, strictly after the one given", () => {
-    const sessions = [1n, 2n, -1n].map((id) => ({ id: makeSessionId(id), timeoutMs: 1 }));
+    const sessions = [1n, 2n, -1n].map((id) => ({ id: makeSessionId(id), timeoutMs: 1, ownership: 1 }));
     const { rows } = rowsOf({}, sessions);
     expect(rows.pageOfSessions("", 2).map(({ id }) => id)).toEqual(["0x1", "0x2"]);
     expect(rows.pageOfSessions("0x2", 2).map(({ id }) => id)).toEqual(["0xffffffffffffffff"]);

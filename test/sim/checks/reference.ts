@@ -146,6 +146,8 @@ export class ReferenceTree {
     } else if (op.kind === "createSession") {
       if (this.#sessions.has(sessionId)) violate("E1", `session ${sessionId} opened twice`);
       this.#sessions.add(sessionId);
+    } else if (op.kind === "renewSession") {
+      if (!this.#sessions.has(sessionId)) violate("E1", `session ${sessionId} renewed, and not there`);
     } else if (op.kind === "closeSession") {
       if (!this.#sessions.delete(sessionId)) violate("E1", `session ${sessionId} closed twice`);
       this.#closed.add(sessionId);
