@@ -48,6 +48,7 @@ import {
   type RequestHeader,
 } from "../jute/index.ts";
 import { respond, type WatcherId } from "../tree/index.ts";
+import type { ClientWrite } from "./agreement.ts";
 import { digestIdentities, fitIdentities } from "./identities.ts";
 import type { Settlement } from "./writes.ts";
 
@@ -65,23 +66,20 @@ export interface ConnectionHost {
   /** Applied through here. */
   readonly applied: Zxid;
   readonly superDigest: string | undefined;
-  /** Opens a new session, or takes one over; `undefined`: that session is no longer. */
+  /** Opens a new session, or takes one over; `undefined`: that session is no longer. May end the connection. */
   openSession(
     connection: Connection,
     request: ConnectRequest,
+    fresh: boolean,
     done: (opened: OpenedSession | undefined) => void,
   ): void;
   touch(session: SessionId): void;
   /** `false`: no room; nothing was submitted. */
-  write(
-    request: WriteRequest,
-    requester: Requester,
-    cxid: number,
-    settle: (settled: Settlement) => void,
-  ): boolean;
+  write(write: ClientWrite): boolean;
   read(request: ReadRequest, requester: Requester, watcher: WatcherId): ReadAnswer;
   /**
-   * Calls back once leadership was confirmed after now, or could not be.
+   * Calls back once leadership was confirmed after now, and all that was committed before has applied
+   * here; or with `false` when that could not be.
    *
    * @param fresh - Whether the platform event that brought the request has just begun (`PeerEvent`).
    */
@@ -94,6 +92,8 @@ export interface OpenedSession {
   readonly id: SessionId;
   readonly timeoutMs: number;
   readonly password: Uint8Array;
+  /** Of this connection, among those the session has had. */
+  readonly ownership: number;
 }
 
 export interface ReadAnswer extends Outcome {
@@ -175,8 +175,8 @@ export class Connection {
   }
 
   /** Continues an open connection whose member lost its memory. */
-  restore(sessionId: SessionId, identities: readonly AuthId[]): void {
-    this.#requester = { sessionId, identities };
+  restore(requester: Requester): void {
+    this.#requester = requester;
     this.#state = "open";
   }
 
@@ -231,12 +231,8 @@ export class Connection {
   #handshake(frame: Uint8Array): void {
     const request = decodeConnectRequest(frame);
     if (request === undefined) return this.end({ kind: "drop", reason: "not a connect request" });
-    if (request.lastZxidSeen > zxidToBigint(this.#host.applied)) {
-      // The client must never see time go back; it will try elsewhere.
-      return this.end({ kind: "drop", reason: "client has seen a newer zxid" });
-    }
     this.#state = "opening";
-    this.#host.openSession(this, request, (opened) => this.#opened(request, opened));
+    this.#host.openSession(this, request, this.#isFresh, (opened) => this.#opened(request, opened));
   }
 
   #opened(request: ConnectRequest, opened: OpenedSession | undefined): void {
@@ -247,9 +243,9 @@ export class Connection {
       encodeConnectResponse(this.#out, { timeoutMs: 0, sessionId: 0n, password, readOnly });
       return this.end({ kind: "close", reason: "session expired" });
     }
-    const { id, timeoutMs, password } = opened;
+    const { id, timeoutMs, password, ownership } = opened;
     encodeConnectResponse(this.#out, { timeoutMs, sessionId: id, password, readOnly });
-    this.#requester = { ...this.#requester, sessionId: id };
+    this.#requester = { ...this.#requester, sessionId: id, ownership };
     this.#state = "open";
     this.#handleFrames();
   }
@@ -262,13 +258,13 @@ export class Connection {
     }
     if (header.type !== OpCode.Auth && header.type !== OpCode.Sasl) this.#host.touch(this.sessionId);
     const decoded = decodeRequest(header.type, frame);
-    if (decoded.ok) return this.#handleRequest(header, decoded.request);
+    if (decoded.ok) return this.#handleRequest(header, decoded.request, frame);
     if (decoded.drop) return this.end({ kind: "drop", reason: "unreadable packet" });
     if (decoded.code === ZkErrorCode.Unimplemented) return this.#refuseUnknown(header);
-    this.#refuseUnreadable(header);
+    this.#refuseUnreadable(header, frame);
   }
 
-  #handleRequest({ xid }: RequestHeader, request: ClientRequest): void {
+  #handleRequest({ xid }: RequestHeader, request: ClientRequest, frame: Uint8Array): void {
     switch (request.type) {
       case OpCode.Ping:
         return this.#queue(() => this.#reply({ xid: pingXid, zxid: this.#appliedZxid(), err: 0 }));
@@ -293,10 +289,10 @@ export class Connection {
       case OpCode.SetData:
       case OpCode.SetAcl:
       case OpCode.Multi:
-        return this.#write(xid, withOwnData(request));
+        return this.#write(xid, withOwnData(request), frame);
       case OpCode.CloseSession:
         this.#state = "closing";
-        return this.#write(xid, request);
+        return this.#write(xid, request, frame);
       default: {
         const { requester } = this;
         return this.#queue(() => this.#read(xid, request, requester));
@@ -310,20 +306,34 @@ export class Connection {
     this.#reply({ xid, zxid: this.#appliedZxid(), err: answer.err, body: answer.body });
   }
 
-  #write(xid: number, request: WriteRequest): void {
+  #write(xid: number, request: WriteRequest, frame: Uint8Array): void {
     const slot = this.#reserve();
-    const isGoodbye = request.type === OpCode.CloseSession;
-    const isTaken = this.#host.write(request, this.#requester, xid, (settled) => {
-      if (this.#ending !== undefined) return;
-      this.#host.changed(this);
-      if (settled.kind === "lost") return this.end({ kind: "drop", reason: "leadership lost" });
-      const outcome = respond(request, settled.applied.outcome);
-      this.#settle(slot, () => {
-        this.#reply({ xid, zxid: zxidToBigint(settled.zxid), err: outcome.err, body: outcome.body });
-        if (isGoodbye) this.end({ kind: "close", reason: "session closed" });
-      });
+    const isTaken = this.#host.write({
+      request,
+      frame,
+      requester: this.#requester,
+      cxid: xid,
+      settle: (settled) => this.#written(slot, { xid, request, settled }),
     });
     if (!isTaken) this.end({ kind: "drop", reason: "overloaded" });
+  }
+
+  #written(
+    slot: Slot,
+    { xid, request, settled }: { xid: number; request: WriteRequest; settled: Settlement },
+  ): void {
+    if (this.#ending !== undefined) return;
+    this.#host.changed(this);
+    if (settled.kind === "lost") return this.end({ kind: "drop", reason: "leadership lost" });
+    const outcome = respond(request, settled.applied.outcome);
+    this.#settle(slot, () => {
+      // As in ZooKeeper: whom the session has left is told nothing more.
+      if (outcome.err === ZkErrorCode.SessionMoved) {
+        return this.end({ kind: "close", reason: "session moved" });
+      }
+      this.#reply({ xid, zxid: zxidToBigint(settled.zxid), err: outcome.err, body: outcome.body });
+      if (request.type === OpCode.CloseSession) this.end({ kind: "close", reason: "session closed" });
+    });
   }
 
   #sync(xid: number, path: string): void {
@@ -372,9 +382,9 @@ export class Connection {
   }
 
   /** An unreadable write is ordered like any other, and fails; an unreadable read just fails. */
-  #refuseUnreadable({ xid, type }: RequestHeader): void {
+  #refuseUnreadable({ xid, type }: RequestHeader, frame: Uint8Array): void {
     const code = ZkErrorCode.MarshallingError;
-    if (isWriteType(type)) return this.#write(xid, { type: OpCode.Error, code });
+    if (isWriteType(type)) return this.#write(xid, { type: OpCode.Error, code }, frame);
     this.#queue(() => this.#reply({ xid, zxid: this.#appliedZxid(), err: code }));
   }
 

@@ -3,11 +3,11 @@
  *
  * A socket outlives the object's memory. What its connection needs afterwards stands in the socket's
  * attachment: the session, the identities, the watches, and whether something was under way that only
- * memory knew. After a wake-up a connection goes on if this member leads again and nothing was under way;
+ * memory knew. After a wake-up a connection goes on if this member serves again and nothing was under way;
  * otherwise it is closed, and its client comes back with its session, as after any connection loss.
  *
  * Invariants:
- * - One open connection per session: a newer one ends the older.
+ * - One open connection per session: the one that the session's last renewal, or its opening, is about.
  * - At the end of every turn each attachment says what its connection is.
  *
  * Platform: hibernation API, https://developers.cloudflare.com/durable-objects/best-practices/websockets/;
@@ -23,6 +23,7 @@ import {
   OpCode,
   parseZxid,
   type Requester,
+  type Session,
   type SessionId,
   type WatchedEvent,
   ZERO_ZXID,
@@ -37,7 +38,7 @@ export const CloseCode = {
   Normal: 1000,
   /** The stream broke the protocol, or a bound. */
   Dropped: 4000,
-  /** Another member leads, or this one must find out. */
+  /** This member does not serve, or not any more: its client may come back, here or elsewhere. */
   NotLeading: 4001,
 } as const;
 
@@ -60,13 +61,14 @@ const handshakeTicksMax = 100;
 const sleeperBytesMax = 1024 * 1024;
 
 /** Version of {@link Attachment}: a deploy wakes sockets of the version before. */
-const attachmentVersion = 1;
+const attachmentVersion = 2;
 
 interface Attachment {
   readonly version: typeof attachmentVersion;
   readonly identities: readonly AuthId[];
   /** 0 before the handshake is over. */
   readonly sessionId: bigint;
+  readonly ownership: number;
   /** Printed: every event through here was sent, or the watch did not exist yet. */
   readonly zxid: string;
   readonly watches: StoredWatches | undefined;
@@ -93,7 +95,7 @@ interface Entry {
   watches: StoredWatches | "tooMany" | undefined;
 }
 
-/** A socket found at start, waiting to hear whether this member leads. */
+/** A socket found at start, waiting to hear whether this member serves. */
 interface Sleeper {
   readonly socket: WebSocket;
   readonly attachment: Attachment;
@@ -163,7 +165,7 @@ export class Connections {
     }
   }
 
-  /** This member leads: connections that slept go on, with the events they missed. */
+  /** This member serves: connections that slept go on, with the events they missed. */
   wake(): void {
     const sleepers = [...this.#sleepers.values()];
     this.#sleepers.clear();
@@ -212,13 +214,13 @@ export class Connections {
     this.#finish(socket, code, "closed by the client");
   }
 
-  /** Nobody was found to lead: connections that slept have waited long enough. */
+  /** No leader was found: connections that slept have waited long enough. */
   closeSleepers(reason: string): void {
     for (const { socket } of this.#sleepers.values()) closeSocket(socket, CloseCode.NotLeading, reason);
     this.#sleepers.clear();
   }
 
-  /** Another member leads, or this one no longer does. */
+  /** This member no longer serves. */
   closeAll(reason: string): void {
     this.closeSleepers(reason);
     for (const entry of [...this.#bySocket.values()])
@@ -235,6 +237,13 @@ export class Connections {
     }
     this.#bySession.set(sessionId, entry);
     this.#strangers.delete(entry);
+  }
+
+  /** A session was taken up again, here or at another member: the connection it had here is no longer its own. */
+  endEarlier({ id, ownership }: Session): void {
+    const entry = this.#bySession.get(id);
+    if (entry === undefined || entry.connection.requester.ownership === ownership) return;
+    this.#finish(entry.socket, CloseCode.Normal, "session connected again");
   }
 
   /** A session is over: what was answered so far still leaves. */
@@ -335,10 +344,15 @@ export class Connections {
   #wakeOne({ socket, attachment, chunks }: Sleeper): void {
     const { tree, host } = this.#parts;
     const sessionId = makeSessionId(attachment.sessionId);
-    if (!tree.hasSession(sessionId)) return closeSocket(socket, CloseCode.Normal, "session closed");
-    const entry = this.#enter(socket, attachment.identities);
+    const { identities, ownership } = attachment;
+    const session = tree.session(sessionId);
+    if (session === undefined) return closeSocket(socket, CloseCode.Normal, "session closed");
+    if (session.ownership !== ownership) {
+      return closeSocket(socket, CloseCode.Normal, "session connected again");
+    }
+    const entry = this.#enter(socket, identities);
     const { connection } = entry;
-    connection.restore(sessionId, attachment.identities);
+    connection.restore({ sessionId, identities, ownership });
     this.bind(connection, sessionId);
     this.#touched.add(entry);
     entry.watchesChanged = true;
@@ -376,7 +390,7 @@ export class Connections {
 
   #store(entry: Entry): void {
     const { connection, socket } = entry;
-    const { sessionId, identities } = connection.requester;
+    const { sessionId, identities, ownership = 0 } = connection.requester;
     const brief = `${connection.isBusy} ${sessionId} ${identities.length}`;
     if (brief === entry.stored && !entry.watchesChanged) return;
     if (entry.watchesChanged)
@@ -391,6 +405,7 @@ export class Connections {
       version: attachmentVersion,
       identities,
       sessionId,
+      ownership,
       zxid: formatZxid(this.#parts.tree.applied),
       watches: watches === "tooMany" ? undefined : watches,
       isBound: connection.isBusy || watches === "tooMany",

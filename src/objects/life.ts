@@ -2,10 +2,11 @@
  * A member's life in an ensemble: one in-memory incarnation, from its storage to its clients.
  *
  * It introduces the replica to the clients: what the replica applies goes to watchers and writers, what
- * clients ask goes to the tree or into proposals, and who leads decides whether there are clients at all.
+ * clients ask goes to the tree or to agreement, and what Zab lets this member do decides whether there are
+ * clients at all.
  *
  * Invariants:
- * - Writes, sessions and connections are open exactly while this member is the established leader.
+ * - Connections are open exactly while this member serves; writes and locks of HTTP, while it leads.
  * - While a txn is applied, its events are written before its writer is answered, and both before the
  *   next txn.
  *
@@ -17,7 +18,6 @@ import {
   formatZxid,
   isWriteType,
   NO_SESSION,
-  OpCode,
   type ReadRequest,
   type Requester,
   type ServerId,
@@ -29,29 +29,24 @@ import {
 } from "../base/index.ts";
 import { type Applied, respond, Tree, type WatcherId } from "../tree/index.ts";
 import type { Serving } from "../zab/index.ts";
+import type { Agreement } from "./agreement.ts";
 import type { Answer, Call, ChildrenPageRequest, EnsembleConfig, MemberStatus, NotServed } from "./api.ts";
-import type { ConnectionHost } from "./connection.ts";
 import { Connections } from "./connections.ts";
 import { History } from "./history.ts";
+import { Leading } from "./leading.ts";
 import type { CallPeer } from "./links.ts";
 import { Locks } from "./locks.ts";
+import { Reception } from "./reception.ts";
 import { Replica } from "./replica.ts";
-import { Sessions } from "./sessions.ts";
 import { SqlTreeRows } from "./sql/znodes.ts";
 import { peerOptions } from "./timing.ts";
-import { type Settlement, Writes } from "./writes.ts";
+import type { Settlement } from "./writes.ts";
 
 /** Memory for znodes that SQLite has too. Objects of one class may share 128 MB. */
 const cacheBytesMax = 24 * 1024 * 1024;
 
 /** How long sockets that outlived the member's memory wait to hear who leads, in peer ticks. */
 const sleepersWaitTicks = 100;
-
-/** How often the leader looks for containers and TTL znodes whose time is over, in peer ticks (60 s). */
-const sweepTicks = 600;
-
-/** Znodes deleted in one sweep. */
-const sweepMax = 500;
 
 export interface LifeParts {
   readonly id: ServerId;
@@ -72,12 +67,10 @@ export class Life {
   readonly #parts: LifeParts;
   readonly #tree: Tree;
   readonly #replica: Replica;
-  readonly #writes: Writes;
-  readonly #sessions: Sessions;
+  /** While this member is the established leader. */
+  #leading: Leading | undefined;
   #ticks = 0;
   #lastWatcher = 0;
-  #lastConfirm = 0;
-  readonly #confirming = new Map<number, (confirmed: boolean) => void>();
   /** Watchers of the member's own; the others are connections. */
   readonly #ownWatchers = new Map<WatcherId, () => void>();
 
@@ -102,28 +95,24 @@ export class Life {
       hooks: {
         serving: (serving) => this.#serve(serving),
         applied: (zxid, txn, applied) => this.#applied(zxid, txn, applied),
-        confirmed: (confirmId) => this.#settleConfirm(confirmId, true),
-        rejected: (confirmId) => this.#settleConfirm(confirmId, false),
+        confirmed: (confirmId) => this.#leading?.confirmed(confirmId, true),
+        rejected: (confirmId) => this.#leading?.confirmed(confirmId, false),
         answered: (take) => parts.turn(take),
         halted: (reason) => this.#halted(reason),
       },
     });
-    this.#writes = new Writes({
-      tree,
-      propose: (txns, payloads) => this.#replica.propose(txns, payloads),
-      now: parts.now,
-    });
-    this.#sessions = new Sessions({
-      id,
-      config,
-      tree,
-      tickMs: settings.tickMs,
-      now: parts.now,
-      submit: (request, requester, settle) => this.#writes.submit(request, { requester, cxid: 0, settle }),
-    });
     this.connections = new Connections({
       tree,
-      host: this.#connectionHost(),
+      host: new Reception({
+        tree,
+        secret: config.secret,
+        tickMs: settings.tickMs,
+        superDigest: settings.superDigest,
+        agreement: () => this.#agreement,
+        bind: (connection, session) => this.connections.bind(connection, session),
+        changed: (connection) => this.connections.touch(connection),
+        watchesChanged: (watcher) => this.connections.watchesChanged(watcher),
+      }),
       later: (run) => setTimeout(() => parts.turn(run), 0),
       nextWatcher: () => this.#nextWatcher(),
     });
@@ -145,28 +134,31 @@ export class Life {
   tick(): void {
     this.#ticks += 1;
     this.#replica.tick();
-    if (!this.#writes.isOpen) {
+    if (this.#agreement === undefined) {
       if (this.#ticks === sleepersWaitTicks) this.connections.closeSleepers("no leader was found");
       return;
     }
     this.connections.tick();
+    if (this.#leading === undefined) return;
     this.locks.tick();
-    this.#sessions.tick();
-    if (this.#ticks % sweepTicks === 0) this.#sweep();
+    this.#leading.tick();
   }
 
   /** End of a turn: what has gathered leaves. */
   flush(): void {
-    this.#writes.flush();
+    this.#leading?.flush();
     this.connections.flush();
     this.#replica.flush();
   }
 
-  /** Why clients are not served here now; `undefined` when they are. */
+  /** Why connections are not taken here now; `undefined` when they are. */
   refusal(): NotServed | undefined {
-    if (this.#replica.halted !== undefined) return { kind: "halted" };
-    if (!this.#writes.isOpen) return { kind: "notLeader", leader: this.#replica.status.leader };
-    return undefined;
+    return this.#agreement === undefined ? this.#notServed() : undefined;
+  }
+
+  /** Why writes and locks of HTTP are not taken here now; `undefined` when they are. */
+  leaderRefusal(): NotServed | undefined {
+    return this.#leading === undefined ? this.#notServed() : undefined;
   }
 
   /** Answers one HTTP request. The returned promise settles in a later turn. */
@@ -176,9 +168,9 @@ export class Life {
     if (consistency === "linearizable") {
       const refusal = this.refusal();
       if (refusal !== undefined) return refusal;
-      if (!(await this.#confirm(true))) return this.refusal() ?? { kind: "notLeader", leader: 0 };
+      if (!(await this.#confirm(true))) return this.#notServed();
     } else if (this.#replica.serving.kind === "none") {
-      return this.refusal() ?? { kind: "notLeader", leader: 0 };
+      return this.#notServed();
     }
     return this.#performRead(request, identities);
   }
@@ -189,7 +181,7 @@ export class Life {
       voters: this.#parts.config.voters,
       role,
       phase,
-      serving: this.#writes.isOpen,
+      serving: this.#agreement !== undefined,
       leader,
       epoch,
       lastLogged: formatZxid(lastLogged),
@@ -203,31 +195,46 @@ export class Life {
     };
   }
 
+  get #agreement(): Agreement | undefined {
+    return this.#leading;
+  }
+
   // Hooks of the replica: each runs within a step's duties.
 
   #serve(serving: Serving): void {
+    if (this.#agreement !== undefined) this.#stopServing("leadership lost");
     if (serving.kind === "leading") {
-      this.#sessions.lead(serving.epoch);
-      this.#writes.open();
+      this.#leading = this.#makeLeading(serving.epoch);
       this.connections.wake();
-      return;
+    } else if (serving.kind !== "none") {
+      this.connections.closeAll("another member leads");
     }
-    this.#sessions.follow();
-    if (this.#writes.isOpen) this.#stopServing("leadership lost");
-    else if (serving.kind !== "none") this.connections.closeAll("another member leads");
+  }
+
+  #makeLeading(epoch: number): Leading {
+    const { id, settings, now } = this.#parts;
+    return new Leading({
+      id,
+      epoch,
+      tree: this.#tree,
+      tickMs: settings.tickMs,
+      now,
+      propose: (txns, payloads) => this.#replica.propose(txns, payloads),
+      readIndex: (confirmId, fresh) => this.#replica.readIndex(confirmId, fresh),
+    });
   }
 
   #stopServing(reason: string): void {
-    this.#writes.close();
+    const leading = this.#leading;
+    this.#leading = undefined;
+    leading?.end();
     this.connections.closeAll(reason);
     for (const changed of [...this.#ownWatchers.values()]) changed();
   }
 
   #halted(reason: string): void {
     console.error(`server ${this.#parts.id} has halted: ${reason}`);
-    if (this.#writes.isOpen) this.#stopServing("member halted");
-    this.connections.closeSleepers("member halted");
-    for (const id of [...this.#confirming.keys()]) this.#settleConfirm(id, false);
+    this.#stopServing("member halted");
   }
 
   #applied(zxid: Zxid, txn: Txn, applied: Applied): void {
@@ -240,17 +247,21 @@ export class Life {
         else this.connections.notify(watcher, event, zxid);
       }
     }
-    if (this.#writes.isOpen) this.#sessions.applied(txn);
-    this.#writes.applied(zxid, applied);
+    if (applied.session !== undefined) this.connections.endEarlier(applied.session);
+    this.#leading?.applied(zxid, txn, applied);
     if (applied.closedSession !== undefined) this.connections.endSession(applied.closedSession);
   }
 
   // Clients.
 
+  #notServed(): NotServed {
+    if (this.#replica.halted !== undefined) return { kind: "halted" };
+    return { kind: "notLeader", leader: this.#replica.status.leader };
+  }
+
   async #performWrite(request: WriteRequest, identities: readonly AuthId[]): Promise<Answer> {
-    const refusal = this.refusal();
-    if (refusal !== undefined) return refusal;
-    if (!this.#writes.hasRoom) return { kind: "overloaded" };
+    if (this.#leading === undefined) return this.#notServed();
+    if (!this.#leading.hasRoom) return { kind: "overloaded" };
     const settled = await this.#write(request, { sessionId: NO_SESSION, identities });
     if (settled.kind === "lost") return { kind: "unknown" };
     const outcome = respond(request, settled.applied.outcome);
@@ -269,37 +280,19 @@ export class Life {
   #write(request: WriteRequest, requester: Requester): Promise<Settlement> {
     return new Promise((resolve) => {
       this.#parts.turn(() => {
-        if (!this.#writes.isOpen) resolve({ kind: "lost" });
-        else this.#writes.submit(request, { requester, cxid: 0, settle: resolve });
+        if (this.#leading === undefined) resolve({ kind: "lost" });
+        else this.#leading.submit(request, { requester, cxid: 0, settle: resolve });
       });
     });
   }
 
   #confirm(fresh: boolean): Promise<boolean> {
     return new Promise((resolve) => {
-      this.#parts.turn(() => this.#askToConfirm(fresh, resolve));
+      this.#parts.turn(() => {
+        if (this.#agreement === undefined) resolve(false);
+        else this.#agreement.confirm(fresh, resolve);
+      });
     });
-  }
-
-  #askToConfirm(fresh: boolean, done: (confirmed: boolean) => void): void {
-    if (!this.#writes.isOpen) return done(false);
-    this.#lastConfirm += 1;
-    this.#confirming.set(this.#lastConfirm, done);
-    this.#replica.readIndex(this.#lastConfirm, fresh);
-  }
-
-  #settleConfirm(id: number, confirmed: boolean): void {
-    const done = this.#confirming.get(id);
-    this.#confirming.delete(id);
-    done?.(confirmed);
-  }
-
-  #sweep(): void {
-    const requester = { sessionId: NO_SESSION, identities: [] };
-    for (const path of this.#tree.sweepDue(this.#parts.now(), sweepMax)) {
-      const writer = { requester, cxid: 0, settle: ignore };
-      this.#writes.submit({ type: OpCode.DeleteContainer, path }, writer);
-    }
   }
 
   #nextWatcher(): WatcherId {
@@ -307,56 +300,21 @@ export class Life {
     return this.#lastWatcher;
   }
 
-  #connectionHost(): ConnectionHost {
-    const tree = this.#tree;
-    return {
-      get applied() {
-        return tree.applied;
-      },
-      superDigest: this.#parts.settings.superDigest,
-      openSession: (connection, request, settle) => {
-        const isNew = request.sessionId === 0n;
-        if (!this.#writes.isOpen || !this.#writes.hasRoom || (isNew && !this.#sessions.hasRoom)) {
-          return connection.end({ kind: "drop", reason: "no room for a session" });
-        }
-        const opening = this.#sessions.open(request, connection.requester, (opened) => {
-          this.connections.touch(connection);
-          if (opened === undefined) return connection.end({ kind: "drop", reason: "leadership lost" });
-          this.connections.bind(connection, opened.id);
-          settle(opened);
-        });
-        if (opening.kind === "pending") return;
-        if (opening.kind === "opened") this.connections.bind(connection, opening.session.id);
-        settle(opening.kind === "opened" ? opening.session : undefined);
-      },
-      touch: (session) => this.#sessions.touch(session, this.#parts.now()),
-      write: (request, requester, cxid, settle) => {
-        if (!this.#writes.isOpen || !this.#writes.hasRoom) return false;
-        this.#writes.submit(request, { requester, cxid, settle });
-        return true;
-      },
-      read: (request, requester, watcher) => {
-        if (leavesWatches(request)) this.connections.watchesChanged(watcher);
-        return tree.answer(request, { requester, watcher });
-      },
-      confirm: (fresh, done) => this.#askToConfirm(fresh, done),
-      changed: (connection) => this.connections.touch(connection),
-    };
-  }
-
   #makeLocks(): Locks {
     const tree = this.#tree;
     return new Locks({
       tree,
       now: () => Date.now(),
-      hasRoom: () => this.#writes.hasRoom && this.#sessions.hasRoom,
-      isLeading: () => this.#writes.isOpen,
-      newSessionId: () => this.#sessions.newId(),
+      hasRoom: () => this.#leading?.hasRoom === true && this.#leading.sessions.hasRoom,
+      isLeading: () => this.#leading !== undefined,
+      newSessionId: () => this.#leading?.sessions.newId(),
       write: (request, requester) => this.#write(request, requester),
       touch: (session) => {
         const nowMs = Date.now();
         // One whose end was proposed is lost, whatever its deadline said.
-        return tree.isOpen(session) && this.#sessions.touch(session, nowMs) ? nowMs : undefined;
+        return tree.isOpen(session) && this.#leading?.sessions.touch(session, nowMs) === true
+          ? nowMs
+          : undefined;
       },
       confirm: (fresh) => this.#confirm(fresh),
       watchZnode: (path, changed) => {
@@ -373,27 +331,8 @@ export class Life {
   }
 }
 
-function ignore(): void {}
-
 function isWrite(request: Call["request"]): request is WriteRequest {
   return isWriteType(request.type);
-}
-
-function leavesWatches(request: ReadRequest): boolean {
-  switch (request.type) {
-    case OpCode.Exists:
-    case OpCode.GetData:
-    case OpCode.GetChildren:
-    case OpCode.GetChildren2:
-      return request.watch;
-    case OpCode.SetWatches:
-    case OpCode.SetWatches2:
-    case OpCode.AddWatch:
-    case OpCode.RemoveWatches:
-      return true;
-    default:
-      return false;
-  }
 }
 
 function childrenPage(

@@ -264,7 +264,7 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
 
   async #withLocks<Result>(use: (locks: Locks) => Promise<Result>): Promise<Result | NotServed> {
     if (this.#life === undefined) return { kind: "blank" };
-    return this.#life.refusal() ?? use(this.#life.locks);
+    return this.#life.leaderRefusal() ?? use(this.#life.locks);
   }
 }
 

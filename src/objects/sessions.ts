@@ -1,17 +1,15 @@
 /**
- * Sessions at the leader: opening them, keeping them alive, ending those nobody keeps alive.
+ * Sessions at the leader: naming them, keeping them alive, ending those nobody keeps alive.
  *
  * Which sessions exist is replicated and the tree's affair. Their deadlines are the leader's alone and
  * volatile: a new leader gives every session its full timeout again, since it has no evidence against any.
  *
- * Sources: ZooKeeper `SessionTrackerImpl`, `ZooKeeperServer.reopenSession`.
+ * Sources: ZooKeeper `SessionTrackerImpl`.
  *
  * @module
  */
 
 import {
-  type ConnectRequest,
-  makeSessionId,
   OpCode,
   type Requester,
   type ServerId,
@@ -20,23 +18,17 @@ import {
   type WriteRequest,
 } from "../base/index.ts";
 import { SessionDeadlines, type Tree } from "../tree/index.ts";
-import type { EnsembleConfig } from "./api.ts";
-import type { OpenedSession } from "./connection.ts";
-import { isSessionPassword, sessionPassword } from "./passwords.ts";
 import { SessionIds } from "./session-ids.ts";
 import { tickGapMs } from "./timing.ts";
 import type { Settle } from "./writes.ts";
-
-/** A client may ask for any timeout; it gets one between these, in session ticks (as ZooKeeper). */
-const timeoutTicksMin = 2;
-const timeoutTicksMax = 20;
 
 /** Open sessions of an ensemble; every member keeps all of them in memory. */
 export const sessionsMax = 100_000;
 
 export interface SessionsParts {
   readonly id: ServerId;
-  readonly config: EnsembleConfig;
+  /** Of this leader's reign. */
+  readonly epoch: number;
   readonly tree: Tree;
   /** ZooKeeper's `tickTime`. */
   readonly tickMs: number;
@@ -44,38 +36,24 @@ export interface SessionsParts {
   submit(request: WriteRequest, requester: Requester, settle: Settle): void;
 }
 
-export type Opening =
-  | { readonly kind: "opened"; readonly session: OpenedSession }
-  /** Unknown, closed, or the password is wrong. */
-  | { readonly kind: "gone" }
-  /** The txn is under way. */
-  | { readonly kind: "pending" };
-
 export class Sessions {
   readonly #parts: SessionsParts;
   readonly #deadlines: SessionDeadlines;
-  #ids: SessionIds | undefined;
+  readonly #ids: SessionIds;
   #lastTickMs: number;
 
+  /** Every session that there is gets its full timeout. */
   constructor(parts: SessionsParts) {
     this.#parts = parts;
+    this.#ids = new SessionIds(parts.id, parts.epoch);
     this.#deadlines = new SessionDeadlines(parts.tickMs);
     this.#lastTickMs = parts.now();
+    this.#deadlines.restartAll(parts.tree.sessions(), parts.now());
   }
 
-  /** This member leads from now on. */
-  lead(epoch: number): void {
-    this.#ids = new SessionIds(this.#parts.id, epoch);
-    this.#deadlines.restartAll(this.#parts.tree.sessions(), this.#parts.now());
-  }
-
-  follow(): void {
-    this.#ids = undefined;
-  }
-
-  /** An id no session has had; `undefined` when this member does not lead. */
-  newId(): SessionId | undefined {
-    return this.#ids?.next((id) => this.#parts.tree.hasSession(id));
+  /** An id no session has had. */
+  newId(): SessionId {
+    return this.#ids.next((id) => this.#parts.tree.hasSession(id));
   }
 
   /** Whether another session may be opened. */
@@ -88,31 +66,11 @@ export class Sessions {
     return this.#deadlines.touch(id, atMs);
   }
 
-  /**
-   * Opens a new session, or takes up the one asked for with the timeout asked for.
-   *
-   * @param settle - For a new one: when its txn has applied.
-   */
-  open(
-    request: ConnectRequest,
-    requester: Requester,
-    settle: (opened: OpenedSession | undefined) => void,
-  ): Opening {
-    const { tree } = this.#parts;
-    const timeoutMs = this.#clampTimeout(request.timeoutMs);
-    if (request.sessionId === 0n) return this.#create(timeoutMs, requester, settle);
-    const id = makeSessionId(request.sessionId);
-    const isKnown = tree.hasSession(id) && tree.isOpen(id);
-    if (!isSessionPassword(this.#parts.config.secret, id, request.password) || !isKnown) {
-      return { kind: "gone" };
-    }
-    this.#deadlines.start(id, timeoutMs, this.#parts.now());
-    return { kind: "opened", session: this.#opened(id, timeoutMs) };
-  }
-
-  /** A session's own txn has applied while this member leads. */
+  /** A session's own txn has applied. */
   applied({ sessionId, op }: Txn): void {
-    if (op.kind === "createSession") this.#deadlines.start(sessionId, op.timeoutMs, this.#parts.now());
+    if (op.kind === "createSession" || op.kind === "renewSession") {
+      this.#deadlines.start(sessionId, op.timeoutMs, this.#parts.now());
+    }
     if (op.kind === "closeSession") this.#deadlines.stop(sessionId);
   }
 
@@ -128,30 +86,6 @@ export class Sessions {
       if (!tree.isOpen(sessionId)) continue;
       submit({ type: OpCode.CloseSession }, { sessionId, identities: [] }, ignore);
     }
-  }
-
-  #create(
-    timeoutMs: number,
-    requester: Requester,
-    settle: (opened: OpenedSession | undefined) => void,
-  ): Opening {
-    const id = this.newId();
-    if (id === undefined) return { kind: "gone" };
-    this.#parts.submit(
-      { type: OpCode.CreateSession, timeoutMs },
-      { ...requester, sessionId: id },
-      (settled) => settle(settled.kind === "lost" ? undefined : this.#opened(id, timeoutMs)),
-    );
-    return { kind: "pending" };
-  }
-
-  #opened(id: SessionId, timeoutMs: number): OpenedSession {
-    return { id, timeoutMs, password: sessionPassword(this.#parts.config.secret, id) };
-  }
-
-  #clampTimeout(askedMs: number): number {
-    const { tickMs } = this.#parts;
-    return Math.min(Math.max(askedMs, timeoutTicksMin * tickMs), timeoutTicksMax * tickMs);
   }
 }
 

@@ -24,6 +24,7 @@ import {
   ZkErrorCode,
   type Zxid,
 } from "../../src/base/index.ts";
+import type { ClientWrite } from "../../src/objects/agreement.ts";
 import {
   Connection,
   type ConnectionHost,
@@ -34,7 +35,6 @@ import {
   type ReadAnswer,
 } from "../../src/objects/connection.ts";
 import { identitiesMax, identityUnitsMax } from "../../src/objects/identities.ts";
-import type { Settlement } from "../../src/objects/writes.ts";
 import { bytesOf, hexOf } from "../jute/hostile.ts";
 import { authFrame, connectFrame, Heard, join, pingFrame, rawFrame, requestFrame } from "./support/stream.ts";
 
@@ -42,6 +42,7 @@ const session: OpenedSession = {
   id: makeSessionId(0x100000100000001n),
   timeoutMs: 10_000,
   password: new Uint8Array(16).fill(7),
+  ownership: 2,
 };
 
 const watcher = 5;
@@ -72,6 +73,7 @@ class Host implements ConnectionHost {
   openSession(
     _: Connection,
     request: ConnectRequest,
+    __: boolean,
     done: (opened: OpenedSession | undefined) => void,
   ): void {
     this.asked.push(request);
@@ -83,12 +85,7 @@ class Host implements ConnectionHost {
     this.touched.push(id);
   }
 
-  write(
-    request: WriteRequest,
-    requester: Requester,
-    cxid: number,
-    settle: (settled: Settlement) => void,
-  ): boolean {
+  write({ request, requester, cxid, settle }: ClientWrite): boolean {
     if (!this.hasRoom) return false;
     const apply = (counter: number, code: ZkErrorCode = ZkErrorCode.Ok) => {
       this.applied = makeZxid(1, counter);
@@ -191,20 +188,6 @@ describe("the handshake", () => {
     expect(world.send(connectFrame(), pingFrame())).toEqual([]);
     world.host.openings[0]?.(session);
     expect(world.hear()).toEqual([`connected ${session.id} 10000`, `-2 ${zxid10} 0`]);
-  });
-
-  test.each([
-    ["behind", zxid10 - 1n, undefined],
-    ["level", zxid10, undefined],
-    ["that has seen a newer zxid", zxid10 + 1n, "drop"],
-    ["of another epoch ahead", 0x200000000n, "drop"],
-    ["that keeps a -1 from a reply", -1n, undefined],
-  ])("of a client %s", (_, lastZxidSeen, end) => {
-    const world = new World();
-    const said = world.send(connectFrame({ lastZxidSeen }));
-    expect([world.end, said.length, world.host.asked.length]).toEqual(
-      end === "drop" ? [end, 0, 0] : [end, 1, 1],
-    );
   });
 
   test.each([
@@ -728,13 +711,15 @@ describe("a connection", () => {
 
   test("restored goes on with its session and identities, without a handshake", () => {
     const world = new World();
-    world.connection.restore(session.id, [{ scheme: "digest", id: "bob:h" }]);
-    world.connection.receive(requestFrame(4, exists), true);
-    expect(new Heard(true).read(world.connection.takeOutput())).toEqual([`4 ${zxid10} 0`]);
-    expect(world.host.reads[0]?.requester).toEqual({
+    const requester = {
       sessionId: session.id,
       identities: [{ scheme: "digest", id: "bob:h" }],
-    });
+      ownership: 3,
+    };
+    world.connection.restore(requester);
+    world.connection.receive(requestFrame(4, exists), true);
+    expect(new Heard(true).read(world.connection.takeOutput())).toEqual([`4 ${zxid10} 0`]);
+    expect(world.host.reads[0]?.requester).toEqual(requester);
     expect(world.connection.isBusy).toBe(false);
   });
 

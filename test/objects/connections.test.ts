@@ -87,6 +87,12 @@ class World {
     this.turn(() => this.leader.submit(request));
   }
 
+  /** At another member. */
+  renew(sessionId: SessionId): void {
+    const requester = { sessionId, identities: [] };
+    this.turn(() => this.leader.submit({ type: OpCode.RenewSession, timeoutMs: 4_000 }, { requester }));
+  }
+
   #begin(): Connections {
     const { leader } = this;
     const host: ConnectionHost = {
@@ -94,14 +100,14 @@ class World {
         return leader.tree.applied;
       },
       superDigest: undefined,
-      openSession: (connection, { sessionId, timeoutMs }, done) => {
+      openSession: (connection, { sessionId, timeoutMs }, _, done) => {
         const id = sessionId === 0n ? this.#newSession(timeoutMs) : makeSessionId(sessionId);
         if (!leader.tree.hasSession(id)) return done(undefined);
         this.connections.bind(connection, id);
-        done({ id, timeoutMs, password: new Uint8Array(16) });
+        done({ id, timeoutMs, password: new Uint8Array(16), ownership: 1 });
       },
       touch: () => undefined,
-      write: (request, requester, cxid, settle) => {
+      write: ({ request, requester, cxid, settle }) => {
         leader.writes.submit(request, { requester, cxid, settle });
         return true;
       },
@@ -392,7 +398,7 @@ describe("a socket that outlived the memory", () => {
       "of another version",
       (world, socket) => {
         world.send(socket, connectFrame());
-        socket.serializeAttachment({ ...attachmentOf(socket), version: 2 });
+        socket.serializeAttachment({ ...attachmentOf(socket), version: 1 });
       },
     ],
     ["without an attachment of ours", (_, socket) => socket.serializeAttachment("x")],
@@ -472,6 +478,32 @@ describe("a session", () => {
     world.turn(() => world.connections.endSession(makeSessionId(1n)));
     expect(second.closed?.code).toBe(CloseCode.Normal);
   });
+
+  test.each([
+    [1, false],
+    [2, true],
+  ])("taken up again, as its connection %d, ends the first one: %s", (ownership, isClosed) => {
+    const world = new World();
+    const first = world.connect();
+    world.turn(() => world.connections.endEarlier({ id: makeSessionId(1n), timeoutMs: 4_000, ownership }));
+    expect(first.closed !== undefined).toBe(isClosed);
+    world.turn(() => world.connections.endEarlier({ id: makeSessionId(9n), timeoutMs: 4_000, ownership }));
+  });
+
+  test.each([
+    [0, 1],
+    [1, 0],
+  ])(
+    "taken up elsewhere %d times while its member was out of memory leaves it %d connections",
+    (times, left) => {
+      const world = new World();
+      const socket = world.connect();
+      for (let i = 0; i < times; i++) world.renew(makeSessionId(1n));
+      world.forget([socket]);
+      world.turn(() => world.connections.wake());
+      expect([world.connections.size, socket.closed === undefined]).toEqual([left, left === 1]);
+    },
+  );
 
   test("that ends sends what was answered, then closes", () => {
     const world = new World();

@@ -423,20 +423,9 @@ class Reign {
   readonly tree = new Tree(new MemoryRows(), treeOptions);
   nowMs = 1_000_000;
   proposed: { readonly txn: Txn; readonly sessionId: SessionId }[] = [];
-  readonly sessions = new Sessions({
-    id: makeServerId(3),
-    config,
-    tree: this.tree,
-    tickMs: 1_000,
-    now: () => this.nowMs,
-    submit: (request, requester) => {
-      const txn = this.tree.prepare(request, { requester, cxid: 0, nowMs: this.nowMs });
-      this.proposed.push({ txn, sessionId: requester.sessionId });
-    },
-  });
+  sessions = this.#begin(1);
 
   constructor() {
-    this.sessions.lead(1);
     for (const id of [1n, 2n]) {
       const requester = { sessionId: makeSessionId(id), identities: [] };
       const request = { type: OpCode.CreateSession, timeoutMs } as const;
@@ -454,6 +443,25 @@ class Reign {
       this.sessions.tick();
     }
     return this.proposed.splice(0).map(({ sessionId }) => sessionId);
+  }
+
+  /** Memory was lost; this member leads again. */
+  beginAgain(): void {
+    this.sessions = this.#begin(2);
+  }
+
+  #begin(epoch: number): Sessions {
+    return new Sessions({
+      id: makeServerId(3),
+      epoch,
+      tree: this.tree,
+      tickMs: 1_000,
+      now: () => this.nowMs,
+      submit: (request, requester) => {
+        const txn = this.tree.prepare(request, { requester, cxid: 0, nowMs: this.nowMs });
+        this.proposed.push({ txn, sessionId: requester.sessionId });
+      },
+    });
   }
 
   /** Nothing runs for so long. */
@@ -491,8 +499,7 @@ describe("histories: rows 46 (etcd 15247) and 60: silence that nobody listened t
     const reign = new Reign();
     reign.pass(timeoutMs - 500);
     reign.sleep(100);
-    reign.sessions.follow();
-    reign.sessions.lead(2);
+    reign.beginAgain();
     expect(reign.pass(timeoutMs - 200)).toEqual([]);
     expect(reign.pass(2_000).sort()).toEqual([1n, 2n]);
   });

@@ -195,7 +195,7 @@ describe("a free lock", () => {
     expect(world.queue).toEqual([`ek-${a}__lock__0000000000`]);
     expect(world.leader.tree.get("/locks")?.lifetime.kind).toBe("persistent");
     const owner = world.ownerOf(`ek-${a}__lock__0000000000`);
-    expect(world.leader.tree.session(owner)).toEqual({ id: owner, timeoutMs: 10_000 });
+    expect(world.leader.tree.session(owner)).toEqual({ id: owner, timeoutMs: 10_000, ownership: 1 });
     expect([world.leader.tree.sessionCount, world.watchers]).toEqual([1, 0]);
   });
 
@@ -583,13 +583,12 @@ describe("a session that is ending", () => {
     let nowMs = 1_000_000;
     const sessions = new Sessions({
       id: makeServerId(1),
-      config: { voters: [], observers: [], secret: "" },
+      epoch: 1,
       tree: leader.tree,
       tickMs: 1000,
       now: () => nowMs,
       submit: (request, requester, settle) => void leader.submit(request, { requester, settle }),
     });
-    sessions.lead(1);
     const locks = new Locks({
       tree: leader.tree,
       now: () => nowMs,
