@@ -36,6 +36,8 @@ export interface LeadingParts {
   readonly tickMs: number;
   now(): number;
   propose(txns: readonly Txn[], payloads: readonly Uint8Array[]): void;
+  /** Runs something in a turn of its own after so many ms; answers how to call it off. */
+  later(ms: number, run: () => void): () => void;
   /** Asks the peer to confirm leadership; `confirmed` is called with the same id. */
   readIndex(id: number, fresh: boolean): void;
 }
@@ -51,7 +53,7 @@ export class Leading implements Agreement {
   constructor(parts: LeadingParts) {
     this.#parts = parts;
     const { id, epoch, tree, tickMs, now } = parts;
-    this.#writes = new Writes({ tree, now, propose: parts.propose });
+    this.#writes = new Writes({ tree, now, propose: parts.propose, later: parts.later });
     this.#writes.open();
     this.sessions = new Sessions({
       id,

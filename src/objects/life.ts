@@ -220,6 +220,10 @@ export class Life {
       tickMs: settings.tickMs,
       now,
       propose: (txns, payloads) => this.#replica.propose(txns, payloads),
+      later: (ms, run) => {
+        const timer = setTimeout(() => this.#parts.turn(run), ms);
+        return () => clearTimeout(timer);
+      },
       readIndex: (confirmId, fresh) => this.#replica.readIndex(confirmId, fresh),
     });
   }

@@ -9,7 +9,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { AssertionFailure, OpCode, type WriteRequest, ZkErrorCode } from "../../src/base/index.ts";
-import { outstandingBytesMax, outstandingMax, type Settlement } from "../../src/objects/writes.ts";
+import {
+  companyMsMax,
+  gatherMsMax,
+  outstandingBytesMax,
+  outstandingMax,
+  type Settlement,
+} from "../../src/objects/writes.ts";
 import { create, setData } from "../tree/support.ts";
 import { Leader } from "./support/leader.ts";
 
@@ -48,7 +54,7 @@ describe("a write", () => {
     leader.writes.flush();
     const settled = leader.submit(create("/a/b"));
     leader.writes.flush();
-    while (leader.agree());
+    leader.settle();
     expect(settled).toMatchObject([{ applied: { outcome: { kind: "done" } } }]);
   });
 
@@ -70,17 +76,38 @@ describe("a batch", () => {
     expect(leader.batches).toEqual([5]);
   });
 
-  test("gathers while two are under way, and goes when one has applied", () => {
+  test("gathers while one is under way, and goes when that has applied", () => {
     const leader = new Leader();
     for (let i = 0; i < 6; i++) {
       leader.submit(fails);
       leader.writes.flush();
     }
+    expect(leader.batches).toEqual([1]);
+    leader.agree();
+    expect(leader.batches).toEqual([1]);
+    leader.submit(fails);
+    leader.writes.flush();
+    expect(leader.batches).toEqual([1, 6]);
+  });
+
+  test("goes beside one that has been under way for gatherMsMax, but not as a third", () => {
+    const leader = new Leader();
+    leader.submit(fails);
+    leader.writes.flush();
+    leader.submit(fails);
+    leader.nowMs += gatherMsMax - 1;
+    leader.writes.flush();
+    expect(leader.batches).toEqual([1]);
+    leader.nowMs += 1;
+    leader.writes.flush();
+    expect(leader.batches).toEqual([1, 1]);
+    leader.submit(fails);
+    leader.nowMs += gatherMsMax;
+    leader.writes.flush();
     expect(leader.batches).toEqual([1, 1]);
     leader.agree();
-    expect(leader.batches).toEqual([1, 1]);
-    leader.writes.flush();
-    expect(leader.batches).toEqual([1, 1, 4]);
+    leader.settle();
+    expect(leader.batches).toEqual([1, 1, 1]);
   });
 
   test("is under way until its last txn has applied", () => {
@@ -92,17 +119,13 @@ describe("a batch", () => {
         half = [...leader.batches];
       },
     });
-    for (let i = 0; i < 2; i++) {
-      leader.submit(fails);
-      leader.submit(fails);
-      leader.submit(fails);
-      leader.writes.flush();
-    }
-    leader.submit(fails);
-    leader.agree();
-    expect(half).toEqual([3, 3]);
+    for (let i = 0; i < 3; i++) leader.submit(fails);
     leader.writes.flush();
-    expect(leader.batches).toEqual([3, 3, 1]);
+    for (let i = 0; i < 3; i++) leader.submit(fails);
+    leader.agree();
+    expect(half).toEqual([3]);
+    leader.settle();
+    expect(leader.batches).toEqual([3, 3]);
   });
 
   test("closes at 512 KiB at once, however many are under way", () => {
@@ -115,8 +138,7 @@ describe("a batch", () => {
     expect(leader.batches).toEqual([1, 4, 4, 4]);
     leader.writes.flush();
     expect(leader.batches).toEqual([1, 4, 4, 4]);
-    while (leader.agree());
-    leader.writes.flush();
+    leader.settle();
     expect(leader.batches).toEqual([1, 4, 4, 4, 1]);
   });
 
@@ -124,13 +146,79 @@ describe("a batch", () => {
     const leader = new Leader();
     leader.submit(create("/a", { data: new Uint8Array(1_000_000) }));
     leader.submit(create("/b"));
-    leader.writes.flush();
+    leader.settle();
     expect(leader.batches).toEqual([1, 1]);
   });
 });
 
+describe("company", () => {
+  /** As many writers as a batch has, all told. */
+  function tell(leader: Leader, writers: number): void {
+    for (let i = 0; i < writers; i++) leader.submit(fails);
+    leader.settle();
+  }
+
+  test("is not awaited by one write behind one", () => {
+    const leader = new Leader();
+    tell(leader, 1);
+    leader.submit(fails);
+    leader.writes.flush();
+    expect([leader.batches, leader.timers.size]).toEqual([[1, 1], 0]);
+  });
+
+  test("is complete with as many as were told together", () => {
+    const leader = new Leader();
+    tell(leader, 3);
+    for (let i = 0; i < 2; i++) {
+      leader.submit(fails);
+      leader.writes.flush();
+    }
+    expect(leader.batches).toEqual([3]);
+    leader.submit(fails);
+    leader.writes.flush();
+    expect([leader.batches, leader.timers.size]).toEqual([[3, 3], 0]);
+  });
+
+  test("counts those that waited while the others were told", () => {
+    const leader = new Leader();
+    leader.submit(fails);
+    leader.writes.flush();
+    leader.submit(fails);
+    leader.writes.flush();
+    leader.agree();
+    leader.writes.flush();
+    expect(leader.batches).toEqual([1]);
+    leader.submit(fails);
+    leader.writes.flush();
+    expect(leader.batches).toEqual([1, 2]);
+  });
+
+  test("is awaited for companyMsMax, and who does not come is not awaited again", () => {
+    const leader = new Leader();
+    tell(leader, 3);
+    leader.submit(fails);
+    leader.writes.flush();
+    expect([leader.batches, [...leader.timers].map(({ ms }) => ms)]).toEqual([[3], [companyMsMax]]);
+    leader.elapse();
+    expect(leader.batches).toEqual([3, 1]);
+    leader.agree();
+    leader.submit(fails);
+    leader.writes.flush();
+    expect([leader.batches, leader.timers.size]).toEqual([[3, 1, 1], 0]);
+  });
+
+  test("is not awaited any more once leadership is lost", () => {
+    const leader = new Leader();
+    tell(leader, 3);
+    const settled = leader.submit(fails);
+    leader.writes.flush();
+    leader.writes.close();
+    expect([leader.timers.size, kinds(settled)]).toEqual([0, ["lost"]]);
+  });
+});
+
 test("writers are told once, in the order they wrote, whatever the turns (property)", () => {
-  const act = fc.constantFrom("write", "write", "write", "flush", "agree");
+  const act = fc.constantFrom("write", "write", "write", "flush", "agree", "elapse");
   fc.assert(
     fc.property(fc.array(act, { maxLength: 60 }), fc.boolean(), (acts, isLone) => {
       const leader = new Leader({ isLone });
@@ -141,10 +229,11 @@ test("writers are told once, in the order they wrote, whatever the turns (proper
           const number = writes++;
           leader.submit(fails, { settle: () => told.push(number) });
         } else if (done === "flush") leader.writes.flush();
-        else leader.agree();
+        else if (done === "agree") leader.agree();
+        else leader.elapse();
       }
-      do leader.writes.flush();
-      while (leader.agree());
+      leader.settle();
+      expect(leader.timers.size).toBe(0);
       expect(told).toEqual(Array.from({ length: writes }, (_, i) => i));
       expect([leader.writes.outstanding, leader.tree.outstandingCount]).toEqual([0, 0]);
       expect(leader.batches.reduce((sum, size) => sum + size, 0)).toBe(writes);
@@ -168,7 +257,7 @@ describe("close()", () => {
     leader.writes.close();
     expect(told).toEqual(["a applied", "b lost", "c lost", "d lost"]);
     leader.writes.flush();
-    expect([leader.batches, leader.writes.outstanding]).toEqual([[1, 1, 1], 0]);
+    expect([leader.batches, leader.writes.outstanding]).toEqual([[1, 1], 0]);
   });
 
   test("forgets what was prepared: a new reign decides on what has applied", () => {
@@ -220,8 +309,7 @@ describe("hasRoom", () => {
     expect(leader.writes.hasRoom).toBe(true);
     leader.submit(fails);
     expect([leader.writes.hasRoom, leader.writes.outstanding]).toEqual([false, outstandingMax]);
-    do leader.writes.flush();
-    while (leader.agree());
+    leader.settle();
     expect([leader.writes.hasRoom, leader.writes.outstanding]).toEqual([true, 0]);
   });
 
@@ -234,8 +322,7 @@ describe("hasRoom", () => {
     expect(leader.writes.hasRoom).toBe(true);
     leader.submit(setData("/a", new Uint8Array(each)));
     expect(leader.writes.hasRoom).toBe(false);
-    do leader.writes.flush();
-    while (leader.agree());
+    leader.settle();
     expect(leader.writes.hasRoom).toBe(true);
   });
 });
@@ -253,7 +340,7 @@ describe("a lone voter, which applies while it proposes,", () => {
       });
     submit("a", () => submit("c", () => submit("d", () => undefined)));
     submit("b", () => undefined);
-    leader.writes.flush();
+    leader.settle();
     expect([told, leader.batches]).toEqual([
       ["a", "b", "c", "d"],
       [2, 1, 1],

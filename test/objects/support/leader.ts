@@ -23,6 +23,8 @@ export class Leader {
   /** Sizes of all batches proposed so far. */
   readonly batches: number[] = [];
   nowMs = 1_000_000;
+  /** What waits for time to pass; a lone voter's time passes by itself. */
+  readonly timers = new Set<{ readonly ms: number; readonly run: () => void }>();
   readonly #options: LeaderOptions;
   readonly #waiting: (readonly Txn[])[] = [];
 
@@ -32,6 +34,12 @@ export class Leader {
       tree: this.tree,
       now: () => this.nowMs,
       propose: (txns, payloads) => this.#propose(txns, payloads),
+      later: (ms, run) => {
+        const timer = { ms, run };
+        this.timers.add(timer);
+        if (options.isLone === true) setImmediate(() => this.elapse());
+        return () => this.timers.delete(timer);
+      },
     });
     this.writes.open();
   }
@@ -41,6 +49,23 @@ export class Leader {
     const batch = this.#waiting.shift();
     for (const txn of batch ?? []) this.#apply(txn);
     return batch !== undefined;
+  }
+
+  /** Every timer set goes off, each in a turn of its own; false when none was. */
+  elapse(): boolean {
+    const timers = [...this.timers];
+    for (const timer of timers) {
+      if (!this.timers.delete(timer)) continue;
+      timer.run();
+      this.writes.flush();
+    }
+    return timers.length > 0;
+  }
+
+  /** Agrees to everything, and lets as much time pass as that takes. */
+  settle(): void {
+    do this.writes.flush();
+    while (this.agree() || this.elapse());
   }
 
   /** Submits without an end of the turn; what came of it turns up in the answer. */
