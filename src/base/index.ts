@@ -5,6 +5,7 @@
  */
 
 export * from "./assert.ts";
+export * from "./durations.ts";
 export * from "./errors.ts";
 export * from "./ids.ts";
 export * from "./paths.ts";

@@ -34,6 +34,12 @@ export class FrameDecoder {
   #start = 0;
   #end = 0;
   #fault: NextFrame | undefined;
+  readonly #lengthMax: number;
+
+  /** @param lengthMax - The longest frame taken, prefix not counted. Clients take longer ones than servers. */
+  constructor(lengthMax = frameBytesMax) {
+    this.#lengthMax = lengthMax;
+  }
 
   /** Bytes held: more than 0 after `incomplete` means part of a frame has come. */
   get buffered(): number {
@@ -60,8 +66,8 @@ export class FrameDecoder {
     if (this.#fault !== undefined) return this.#fault;
     if (this.buffered < prefixBytes) return INCOMPLETE;
     const length = this.#peekLength();
-    if (length < 0 || length > frameBytesMax) {
-      this.#fault = { kind: "fault", reason: `frame length ${length} is not 0 to ${frameBytesMax}` };
+    if (length < 0 || length > this.#lengthMax) {
+      this.#fault = { kind: "fault", reason: `frame length ${length} is not 0 to ${this.#lengthMax}` };
       this.#bytes = new Uint8Array(0);
       this.#start = this.#end = 0;
       return this.#fault;

@@ -4,8 +4,8 @@
  * @module
  */
 
+import { durationForms, formatDuration, parseDuration } from "../base/index.ts";
 import type { LockMode } from "../objects/index.ts";
-import { durationForms, formatDuration, parseDuration } from "./durations.ts";
 import { badRequest } from "./problems.ts";
 
 export interface LockOrder {

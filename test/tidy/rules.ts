@@ -39,6 +39,7 @@ const rooms: Readonly<Record<string, Room>> = {
   jute: { rooms: ["base"], packages: [] },
   objects: { rooms: ["base", "zab", "tree", "jute"], packages: ["cloudflare:", "node:crypto"] },
   worker: { rooms: ["base", "objects"], packages: ["cloudflare:", "hono", "hono/"] },
+  client: { rooms: ["base", "jute"], packages: ["node:"] },
   gateway: { rooms: ["base", "jute"], packages: ["node:"] },
   local: { rooms: ["base", "gateway"], packages: ["node:", "miniflare", "esbuild"] },
 };

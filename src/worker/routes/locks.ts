@@ -13,11 +13,10 @@
  */
 
 import type { Context } from "hono";
-import { type Outcome, unreachable } from "../../base/index.ts";
+import { formatDuration, type Outcome, unreachable } from "../../base/index.ts";
 import type { Contender, LockAnswer } from "../../objects/index.ts";
 import { readBody } from "../bodies.ts";
 import { hexOf } from "../bootstrap.ts";
-import { formatDuration } from "../durations.ts";
 import type { AppEnv } from "../env.ts";
 import type { LeaderRouter } from "../leader.ts";
 import { findLeaderMs, lockBodyBytesMax, lockMarginMs, readMs, writeMs } from "../limits.ts";

@@ -3,7 +3,7 @@
  */
 
 import { expect, test } from "vitest";
-import { formatDuration, parseDuration } from "../../src/worker/durations.ts";
+import { formatDuration, parseDuration } from "../../src/base/durations.ts";
 
 test.each([
   ["500ms", 500],

@@ -1,10 +1,13 @@
 /**
- * Durations in requests: `"500ms"`, `"30s"`, `"2m"`, `"1h"`, or an integer of milliseconds.
+ * Durations in requests and options: `"500ms"`, `"30s"`, `"2m"`, `"1h"`, or an integer of milliseconds.
  *
  * @module
  */
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+
+/** `"500ms"`, `"30s"`, `"2m"`, `"1h"`, or an integer of milliseconds. */
+export type Duration = number | `${number}${"ms" | "s" | "m" | "h"}`;
 
 /** How a duration is spelt, for messages. */
 export const durationForms = '"500ms", "30s", "2m", "1h" or an integer of milliseconds';

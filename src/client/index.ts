@@ -1,0 +1,32 @@
+/**
+ * The SDK: `connect` to an ensemble from a browser, a Worker, Deno, Bun or Node, without dependencies.
+ *
+ * @module
+ */
+
+export {
+  type Acl,
+  type AuthId,
+  CreateMode,
+  type Duration,
+  OPEN_ACL,
+  Perms,
+  ZkErrorCode,
+  type ZkErrorName,
+} from "../base/index.ts";
+export {
+  type CallOptions,
+  Client,
+  type WatchEvent,
+  type Watched,
+  type WatchOptions,
+} from "./client.ts";
+export { type BindingTarget, type ConnectOptions, connect } from "./connect.ts";
+export type { CreateOptions } from "./create-request.ts";
+export { isZkError, type WriteOutcome, ZkError } from "./errors.ts";
+export type { SessionState } from "./session.ts";
+export type { Transaction, TransactionResult } from "./transaction.ts";
+export type { Clock, Transport, Wire, WireEvents } from "./transport.ts";
+export type { WatchEvent, WatchOptions } from "./watch-events.ts";
+export type { ServiceBinding, WebSocketClass, WebSocketLike } from "./web-socket.ts";
+export { type Data, json, type Schema, Znode, type ZnodeEvent, type ZnodeStat } from "./znode.ts";
