@@ -33,7 +33,7 @@ import {
   transactionResult,
 } from "./transaction.ts";
 import type { Clock, Transport } from "./transport.ts";
-import { type WatchEvent, type WatchOptions, watchEvents } from "./watch-events.ts";
+import { type WatchOptions, type WatchStream, watchEvents } from "./watch-events.ts";
 import { type OnceKind, Watches } from "./watches.ts";
 import {
   type Data,
@@ -376,7 +376,7 @@ export class Client implements AsyncDisposable {
    * @example
    * for await (const event of zk.watch("/config", { subtree: true })) console.log(event.kind, event.path);
    */
-  watch(path: string, options: WatchOptions = {}): AsyncGenerator<WatchEvent, void, undefined> {
+  watch(path: string, options: WatchOptions = {}): WatchStream {
     return watchEvents(
       { chroot: this.#chroot, watches: this.#watches, session: this.#session },
       path,

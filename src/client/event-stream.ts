@@ -12,8 +12,10 @@ export class EventStream<Event> implements AsyncIterable<Event>, AsyncIterator<E
   readonly #signal: AbortSignal | undefined;
   readonly #stop = () => this.end();
   #buffer: Event[] = [];
-  #waiting: ((result: IteratorResult<Event, undefined>) => void)[] = [];
+  #waiting: { resolve(result: IteratorResult<Event, undefined>): void; reject(error: unknown): void }[] = [];
   #isOver = false;
+  /** Told once, behind everything kept. */
+  #failure: { readonly error: unknown } | undefined;
 
   /**
    * @param bufferMax - Events kept for a slow consumer. When one more comes, `missed` takes the place of all.
@@ -36,7 +38,7 @@ export class EventStream<Event> implements AsyncIterable<Event>, AsyncIterator<E
   push(event: Event): void {
     if (this.#isOver) return;
     const next = this.#waiting.shift();
-    if (next !== undefined) return next({ done: false, value: event });
+    if (next !== undefined) return next.resolve({ done: false, value: event });
     if (this.#buffer.length >= this.#bufferMax) this.#buffer = [this.#missed];
     else this.#buffer.push(event);
   }
@@ -46,19 +48,32 @@ export class EventStream<Event> implements AsyncIterable<Event>, AsyncIterator<E
     if (this.#isOver) return;
     this.#isOver = true;
     this.#signal?.removeEventListener("abort", this.#stop);
-    for (const next of this.#waiting.splice(0)) next({ done: true, value: undefined });
+    for (const { resolve } of this.#waiting.splice(0)) resolve({ done: true, value: undefined });
     this.#onEnd();
+  }
+
+  /** What is kept is still given out; then the loop throws `error`. */
+  fail(error: unknown): void {
+    if (this.#isOver) return;
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#failure = { error };
+    else next.reject(error);
+    this.end();
   }
 
   next(): Promise<IteratorResult<Event, undefined>> {
     const event = this.#buffer.shift();
     if (event !== undefined) return Promise.resolve({ done: false, value: event });
+    const failure = this.#failure;
+    this.#failure = undefined;
+    if (failure !== undefined) return Promise.reject(failure.error);
     if (this.#isOver) return Promise.resolve({ done: true, value: undefined });
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
   }
 
   return(): Promise<IteratorResult<Event, undefined>> {
     this.#buffer = [];
+    this.#failure = undefined;
     this.end();
     return Promise.resolve({ done: true, value: undefined });
   }

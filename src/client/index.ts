@@ -14,19 +14,13 @@ export {
   ZkErrorCode,
   type ZkErrorName,
 } from "../base/index.ts";
-export {
-  type CallOptions,
-  Client,
-  type WatchEvent,
-  type Watched,
-  type WatchOptions,
-} from "./client.ts";
+export { type CallOptions, Client, type Watched } from "./client.ts";
 export { type BindingTarget, type ConnectOptions, connect } from "./connect.ts";
 export type { CreateOptions } from "./create-request.ts";
 export { isZkError, type WriteOutcome, ZkError } from "./errors.ts";
 export type { SessionState } from "./session.ts";
 export type { Transaction, TransactionResult } from "./transaction.ts";
 export type { Clock, Transport, Wire, WireEvents } from "./transport.ts";
-export type { WatchEvent, WatchOptions } from "./watch-events.ts";
+export type { WatchEvent, WatchOptions, WatchStream } from "./watch-events.ts";
 export type { ServiceBinding, WebSocketClass, WebSocketLike } from "./web-socket.ts";
 export { type Data, json, type Schema, Znode, type ZnodeEvent, type ZnodeStat } from "./znode.ts";

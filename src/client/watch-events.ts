@@ -36,17 +36,21 @@ export interface WatchHost {
   readonly session: Session;
 }
 
-export async function* watchEvents(
-  host: WatchHost,
-  path: string,
-  { subtree = false, buffer = bufferDefault, signal }: WatchOptions,
-): AsyncGenerator<WatchEvent, void, undefined> {
+/** A watch at work, from the moment it was asked for: what happens before the loop begins is kept for it. */
+export interface WatchStream
+  extends Pick<EventStream<WatchEvent>, "next" | "return" | typeof Symbol.asyncIterator> {
+  /** Resolves when the server watches: what happens from then on will be told. */
+  readonly ready: Promise<void>;
+}
+
+/** @throws {@link ZkError} `BadArguments`, at once. What the server refuses, the loop throws. */
+export function watchEvents(host: WatchHost, path: string, options: WatchOptions): WatchStream {
+  const { subtree = false, buffer = bufferDefault, signal } = options;
   if (!Number.isInteger(buffer) || buffer < 1) {
     throw badArguments(`Cannot watch "${path}": \`buffer\` is not 1 or more`, path);
   }
   const { chroot, watches } = host;
   const serverPath = chroot.toServer(path, "watch");
-  if (isAborted(signal)) return;
   const mode = subtree ? AddWatchMode.PersistentRecursive : AddWatchMode.Persistent;
   const missed: WatchEvent = { kind: "missed", path };
   const listener = {
@@ -58,18 +62,15 @@ export async function* watchEvents(
   };
   const onEnd = () => unwatch(host, mode, serverPath, listener);
   const stream = new EventStream<WatchEvent>({ bufferMax: buffer, missed, signal, onEnd });
+  if (signal?.aborted === true) return Object.assign(stream, { ready: Promise.resolve() });
   watches.addStream(mode, serverPath, listener);
-  try {
-    const request = { type: OpCode.AddWatch, path: serverPath, mode } as const;
-    const { err } = await host.session.submit(request, { path, signal });
+  const request = { type: OpCode.AddWatch, path: serverPath, mode } as const;
+  const ready = host.session.submit(request, { path, signal }).then(({ err }) => {
     if (err !== ZkErrorCode.Ok) throw explain(err, "watch", path);
-    yield* stream;
-  } catch (error) {
-    // A stream that is told to end, ends; it does not fail.
-    if (!isAborted(signal)) throw error;
-  } finally {
-    stream.end();
-  }
+  });
+  // An aborted stream has ended by itself. Whoever does not wait for `ready` hears of it from the loop.
+  ready.catch((error: unknown) => stream.fail(error));
+  return Object.assign(stream, { ready });
 }
 
 /** The last to listen tells the server. */
@@ -84,9 +85,4 @@ function unwatch(
   const watcherType = isRecursive ? WatcherType.PersistentRecursive : WatcherType.Persistent;
   // A connection that is lost now takes the watch with it, and nobody registers it again.
   session.submit({ type: OpCode.RemoveWatches, path, watcherType }).catch(() => undefined);
-}
-
-/** Asked anew: it changes during an `await`. */
-function isAborted(signal: AbortSignal | undefined): boolean {
-  return signal?.aborted === true;
 }

@@ -53,7 +53,8 @@ function open({ host, port }: HostAndPort, events: WireEvents): () => void {
     if (!isOver) events.opened({ send: (bytes) => void socket.write(bytes), close: giveUp });
   });
   socket.on("data", (chunk) => {
-    if (!isOver) events.received(chunk);
+    // A plain array: a Buffer's `slice` would share its memory with whoever gets a value.
+    if (!isOver) events.received(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length));
   });
   socket.on("error", (error) => {
     reason = error.message;
