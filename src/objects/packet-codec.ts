@@ -50,6 +50,11 @@ const packetKinds = [
   "inform",
   "ping",
   "pong",
+  "solicit",
+  "decline",
+  "quiesce",
+  "quiesced",
+  "wake",
 ] as const satisfies readonly Packet["kind"][];
 
 const roles = ["looking", "following", "leading", "observing"] as const satisfies readonly Role[];
@@ -203,6 +208,25 @@ function writePacket(writer: JuteWriter, packet: Packet): void {
       writer.writeZxid(packet.through);
       writer.writeMs(packet.confirmRound);
       return;
+    case "solicit":
+      writer.writeInt(packet.epoch);
+      return;
+    case "decline":
+      writer.writeInt(packet.epoch);
+      writer.writeInt(packet.acceptedEpoch);
+      return;
+    case "quiesce":
+      writeScope(writer, packet);
+      writer.writeZxid(packet.through);
+      writer.writeMs(packet.number);
+      return;
+    case "quiesced":
+      writeScope(writer, packet);
+      writer.writeMs(packet.number);
+      writer.writeBoolean(packet.accepted);
+      return;
+    case "wake":
+      return writeScope(writer, packet);
     default:
       return unreachable(packet);
   }
@@ -297,6 +321,16 @@ function readPacketFields(reader: JuteReader): Packet {
       return { kind, ...readScope(reader), commitTo: reader.readZxid(), confirmRound: reader.readMs() };
     case "pong":
       return { kind, ...readScope(reader), through: reader.readZxid(), confirmRound: reader.readMs() };
+    case "solicit":
+      return { kind, epoch: reader.readInt() };
+    case "decline":
+      return { kind, epoch: reader.readInt(), acceptedEpoch: reader.readInt() };
+    case "quiesce":
+      return { kind, ...readScope(reader), through: reader.readZxid(), number: reader.readMs() };
+    case "quiesced":
+      return { kind, ...readScope(reader), number: reader.readMs(), accepted: reader.readBoolean() };
+    case "wake":
+      return { kind, ...readScope(reader) };
     default:
       return unreachable(kind);
   }

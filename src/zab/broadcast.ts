@@ -72,7 +72,10 @@ export function establishIfQuorum(peer: Peer, leading: Leading): void {
   leading.phase = "broadcast";
   leading.since = peer.now;
   peer.penalties.clear();
-  promise(peer, { establishedEpoch: leading.epoch });
+  // A resumed leader is in the epoch it was established in.
+  if (peer.promises.establishedEpoch !== leading.epoch) {
+    promise(peer, { establishedEpoch: leading.epoch });
+  }
   deliver(peer, leading.ihEnd);
   serve(peer, { kind: "leading", epoch: leading.epoch });
   for (const slot of leading.slots.values()) if (slot.joined) admit(peer, leading, slot);

@@ -97,12 +97,14 @@ function presentVote(peer: Peer): Vote {
   return joined ? { ...role.vote, currentEpoch: role.epoch } : role.vote;
 }
 
-/** Whether I can vouch for the leader I name: heard in this session, and lately. */
+/** Whether I can vouch for the leader I name: heard in this session, lately, and since I last slept. */
 function isConfirmed(peer: Peer): boolean {
   const { role } = peer;
   if (role.kind === "looking") return false;
   if (role.kind === "leading") return role.phase === "broadcast";
-  return role.stage !== "attaching" && peer.now - role.lastHeard <= peer.options.syncLimitTicks;
+  return (
+    role.stage !== "attaching" && !role.isUnheard && peer.now - role.lastHeard <= peer.options.syncLimitTicks
+  );
 }
 
 function broadcast(peer: Peer, wantsAnswer: boolean): void {
@@ -197,7 +199,7 @@ function evaluate(peer: Peer, looking: Looking): void {
 function decide(peer: Peer, looking: Looking): void {
   const { vote } = looking;
   if (vote.leader === peer.id) turnTo(peer, { kind: "lead", vote });
-  else if (vote.leader !== 0) turnTo(peer, { kind: "learn", leader: vote.leader, vote });
+  else if (vote.leader !== 0) turnTo(peer, { kind: "learn", leader: vote.leader, vote, isHinted: false });
 }
 
 /**
@@ -220,7 +222,7 @@ function evaluateSettled(peer: Peer, looking: Looking, claim: Claim): void {
   };
   if (!hasQuorum(peer.active, supports)) return;
   peer.round = Math.max(peer.round, claim.round);
-  turnTo(peer, { kind: "learn", leader, vote: claim.vote });
+  turnTo(peer, { kind: "learn", leader, vote: claim.vote, isHinted: false });
 }
 
 export function tickLooking(peer: Peer, looking: Looking): void {

@@ -15,7 +15,19 @@ import { hearPong, ping, rejectReads } from "./confirm-rounds.ts";
 import { askForPromise, chooseEpochIfQuorum, hearAckEpoch, hearCEpoch, voterIsAhead } from "./discovery.ts";
 import { answer } from "./election.ts";
 import type { LinkLoss } from "./link-types.ts";
-import type { Ack, AckEpoch, AckLeader, Notify, Packet, Pong, Received, Refuse, Vote } from "./packets.ts";
+import type {
+  Ack,
+  AckEpoch,
+  AckLeader,
+  Notify,
+  Packet,
+  Pong,
+  Quiesced,
+  Received,
+  Refuse,
+  Vote,
+  Wake,
+} from "./packets.ts";
 import {
   attachTicks,
   isVoterId,
@@ -28,16 +40,31 @@ import {
   turnTo,
 } from "./peer-state.ts";
 import { hasQuorum } from "./quorum.ts";
+import { hearQuiesced, keepOffer } from "./sleep.ts";
+import { solicit, solicitAgain } from "./solicit.ts";
 import { arrived, endSession, pump } from "./stream.ts";
 
 export function startLeading(peer: Peer, vote: Vote): void {
-  const leading: Leading = {
-    kind: "leading",
+  const leading = newLeading(peer, {
     vote,
     phase: "discovery",
     epoch: 0,
-    since: peer.now,
     ihEnd: ZERO_ZXID,
+    isResumed: false,
+  });
+  peer.role = leading;
+  chooseEpochIfQuorum(peer, leading);
+}
+
+export function newLeading(
+  peer: Peer,
+  start: Pick<Leading, "vote" | "phase" | "epoch" | "ihEnd" | "isResumed">,
+): Leading {
+  peer.activeAt = peer.now;
+  return {
+    kind: "leading",
+    ...start,
+    since: peer.now,
     slots: new Map(),
     match: new Map(),
     contact: new Map(),
@@ -48,9 +75,9 @@ export function startLeading(peer: Peer, vote: Vote): void {
     round: undefined,
     waiting: [],
     renewSince: undefined,
+    solicitAt: peer.now,
+    offer: undefined,
   };
-  peer.role = leading;
-  chooseEpochIfQuorum(peer, leading);
 }
 
 /** Everything volatile goes at once; learners are told, so that they need not wait for silence. */
@@ -73,7 +100,14 @@ export function leaderHears(peer: Peer, leading: Leading, from: ServerId, packet
     case "received":
     case "pong":
     case "refuse":
+    case "quiesced":
+    case "wake":
       hearLearner(peer, leading, from, packet);
+      break;
+    case "decline":
+      // Promised to somebody else, or ahead: either way it joins a later epoch only.
+      if (packet.epoch === leading.epoch && isVoterId(peer, from) && !leading.forgetful.has(from))
+        voterIsAhead(peer, leading, packet.acceptedEpoch);
       break;
     default:
       // Meant for learners: leftovers of an earlier role.
@@ -86,7 +120,7 @@ function hearLearner(
   peer: Peer,
   leading: Leading,
   from: ServerId,
-  packet: AckEpoch | AckLeader | Ack | Received | Pong | Refuse,
+  packet: AckEpoch | AckLeader | Ack | Received | Pong | Refuse | Quiesced | Wake,
 ): void {
   const slot = leading.slots.get(from);
   if (slot === undefined || !sameSession(slot.session, packet.session)) return;
@@ -118,6 +152,10 @@ function hearLearner(
       return pump(peer, leading, slot);
     case "pong":
       return hearPong(peer, leading, slot, packet);
+    case "quiesced":
+      return hearQuiesced(peer, leading, slot, packet);
+    case "wake":
+      return ping(peer, leading, slot);
   }
 }
 
@@ -134,6 +172,11 @@ function hearNotify(peer: Peer, leading: Leading, from: ServerId, notify: Notify
   const slot = leading.slots.get(from);
   if (slot !== undefined) endSession(peer, leading, slot, undefined);
   if (leading.phase === "broadcast" || !isVoterId(peer, from)) return;
+  if (leading.isResumed) {
+    // It looks because I was gone. It has not voted for me, and deserts nobody.
+    solicit(peer, leading, from);
+    return;
+  }
   const changedItsMind =
     notify.round > peer.round || (notify.round === peer.round && notify.vote.leader !== peer.id);
   if (!changedItsMind) return;
@@ -151,8 +194,11 @@ export function leaderLinkDown(peer: Peer, leading: Leading, from: ServerId, rea
 export function tickLeading(peer: Peer, leading: Leading): void {
   if (leading.phase !== "broadcast") {
     if (peer.now - leading.since >= peer.options.initLimitTicks) penalize(peer, peer.id);
-    else if (leading.phase !== "discovery" || !hasWaitedForFitter(peer, leading))
-      return keepSessions(peer, leading);
+    else if (leading.phase !== "discovery" || !hasWaitedForFitter(peer, leading)) {
+      if (leading.isResumed) solicitAgain(peer, leading);
+      keepSessions(peer, leading);
+      return pingWhenDue(peer, leading);
+    }
     turnTo(peer, { kind: "look" });
     return;
   }
@@ -162,6 +208,7 @@ export function tickLeading(peer: Peer, leading: Leading): void {
   }
   admitObservers(peer, leading);
   keepSessions(peer, leading);
+  if (!keepOffer(peer, leading)) pingWhenDue(peer, leading);
 }
 
 /** The others had their time to make a quorum without the voter that has the better history. */
@@ -170,12 +217,14 @@ function hasWaitedForFitter(peer: Peer, leading: Leading): boolean {
 }
 
 function keepSessions(peer: Peer, leading: Leading): void {
-  const { options } = peer;
   for (const slot of [...leading.slots.values()]) {
     if (isSilent(peer, slot)) endSession(peer, leading, slot, "outOfOrder");
     else pump(peer, leading, slot);
   }
-  if (peer.now - leading.pingedAt < options.pingEveryTicks) return;
+}
+
+function pingWhenDue(peer: Peer, leading: Leading): void {
+  if (peer.now - leading.pingedAt < peer.options.pingEveryTicks) return;
   leading.pingedAt = peer.now;
   for (const slot of leading.slots.values()) if (slot.asked) ping(peer, leading, slot);
 }

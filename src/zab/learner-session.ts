@@ -23,11 +23,15 @@ import {
   turnTo,
 } from "./peer-state.ts";
 
-export function startLearning(peer: Peer, leader: ServerId, vote: Vote): void {
+export function startLearning(
+  peer: Peer,
+  leader: ServerId,
+  choice: { readonly vote: Vote; readonly isHinted: boolean },
+): void {
   const learning: Learning = {
     kind: "learning",
     leader,
-    vote,
+    ...choice,
     session: nextSession(peer),
     stage: "attaching",
     epoch: 0,
@@ -35,6 +39,7 @@ export function startLearning(peer: Peer, leader: ServerId, vote: Vote): void {
     staging: undefined,
     pages: 0,
     lastHeard: peer.now,
+    isUnheard: false,
     attachBy: undefined,
     epochBy: 0,
     leaderKnown: false,
@@ -73,7 +78,11 @@ export function attach(peer: Peer, learning: Learning): void {
 export function reattach(peer: Peer, learning: Learning): void {
   leaveSession(peer, learning);
   serve(peer, { kind: "none" });
-  if (learning.stage !== "attaching") learning.attachBy = undefined;
+  if (learning.stage !== "attaching") {
+    // Woken, and not yet answered: the time for that goes on.
+    const { isUnheard, lastHeard } = learning;
+    learning.attachBy = isUnheard ? lastHeard + attachTicks(peer.options) : undefined;
+  }
   learning.session = nextSession(peer);
   learning.stage = "attaching";
   learning.epoch = 0;

@@ -21,6 +21,7 @@ import { hearEntries, hearInform, hearNewLeader, hearPage, hearPropose, hearSync
 import type { LinkLoss } from "./link-types.ts";
 import type { NewEpoch, Notify, Packet, Ping, Refuse, UpToDate } from "./packets.ts";
 import {
+  attachTicks,
   fence,
   type Learning,
   last,
@@ -31,6 +32,7 @@ import {
   serve,
   turnTo,
 } from "./peer-state.ts";
+import { hearQuiesce } from "./sleep.ts";
 
 export function learnerHears(peer: Peer, learning: Learning, from: ServerId, packet: Packet): void {
   if (packet.kind === "notify") {
@@ -44,6 +46,7 @@ export function learnerHears(peer: Peer, learning: Learning, from: ServerId, pac
     return;
   }
   // Leftovers of another session, or meant for a leader, or from somebody who is not mine.
+  if (packet.kind === "solicit" || packet.kind === "decline") return;
   if (from !== learning.leader || !sameSession(packet.session, learning.session)) return;
   if (packet.kind === "refuse") {
     hearRefuse(peer, learning, packet);
@@ -58,6 +61,7 @@ export function learnerHears(peer: Peer, learning: Learning, from: ServerId, pac
     return;
   }
   learning.lastHeard = peer.now;
+  learning.isUnheard = false;
   hearLeader(peer, learning, packet);
 }
 
@@ -81,6 +85,8 @@ function hearLeader(peer: Peer, learning: Learning, packet: Packet): void {
       return commitThrough(peer, learning, packet.commitTo);
     case "ping":
       return hearPing(peer, learning, packet);
+    case "quiesce":
+      return hearQuiesce(peer, learning, packet);
     default:
       return;
   }
@@ -120,6 +126,7 @@ function hearUpToDate(peer: Peer, learning: Learning, packet: UpToDate): void {
   }
   learning.stage = "serving";
   learning.attaches = 0;
+  learning.isHinted = false;
   peer.penalties.clear();
   commitThrough(peer, learning, packet.commitTo);
   const kind = peer.isVoter ? "following" : "observing";
@@ -142,8 +149,8 @@ function hearRefuse(peer: Peer, learning: Learning, packet: Refuse): void {
       giveLeaderUp(peer, learning);
       break;
     case "notLeading":
-      // It may decide a little later than I did.
-      if (learning.stage === "attaching") reattach(peer, learning);
+      // It may decide a little later than I did. One that was only remembered has nothing to decide.
+      if (learning.stage === "attaching" && !learning.isHinted) reattach(peer, learning);
       else turnTo(peer, { kind: "look" });
       break;
     case "outOfOrder":
@@ -156,8 +163,8 @@ function hearRefuse(peer: Peer, learning: Learning, packet: Refuse): void {
 function hearNotify(peer: Peer, learning: Learning, from: ServerId, notify: Notify): void {
   if (from === learning.leader) {
     if (notify.state === "leading") learning.leaderKnown = true;
-    else if (notify.state !== "looking" || learning.stage !== "attaching") {
-      // It led, in this session, and does so no longer.
+    else if (notify.state !== "looking" || learning.stage !== "attaching" || learning.isHinted) {
+      // It led, in this session or when memory was lost, and does so no longer.
       turnTo(peer, { kind: "look" });
       return;
     }
@@ -167,7 +174,8 @@ function hearNotify(peer: Peer, learning: Learning, from: ServerId, notify: Noti
 
 export function tickLearning(peer: Peer, learning: Learning): void {
   if (learning.stage !== "attaching") {
-    if (peer.now - learning.lastHeard > peer.options.syncLimitTicks) turnTo(peer, { kind: "look" });
+    const limit = learning.isUnheard ? attachTicks(peer.options) : peer.options.syncLimitTicks;
+    if (peer.now - learning.lastHeard > limit) turnTo(peer, { kind: "look" });
   } else if (learning.attachAt !== undefined) {
     if (learning.attachBy !== undefined && learning.attachBy <= peer.now) giveLeaderUp(peer, learning);
     else if (learning.attachAt <= peer.now) attach(peer, learning);
@@ -180,7 +188,13 @@ export function tickLearning(peer: Peer, learning: Learning): void {
 
 export function learnerLinkDown(peer: Peer, learning: Learning, from: ServerId, reason: LinkLoss): void {
   if (from !== learning.leader) return;
-  // Restarted, it has forgotten that it led.
-  if (reason === "restarted") turnTo(peer, { kind: "look" });
-  else reattach(peer, learning);
+  if (reason === "restarted") {
+    // It has forgotten that it led, and may go on all the same.
+    if (peer.options.resumes !== true || learning.stage !== "serving") {
+      turnTo(peer, { kind: "look" });
+      return;
+    }
+    learning.isHinted = true;
+  }
+  reattach(peer, learning);
 }

@@ -208,6 +208,49 @@ export interface Pong {
   readonly confirmRound: number;
 }
 
+/**
+ * L->P (e): I was established in this epoch, have lost my memory since, and go on: attach to me. Answered by
+ * CEPOCH, or by DECLINE.
+ */
+export interface Solicit {
+  readonly kind: "solicit";
+  readonly epoch: number;
+}
+
+/** P->L (e): the epoch of SOLICIT cannot be joined any more: a later one is promised, or this one to another. */
+export interface Decline {
+  readonly kind: "decline";
+  /** The epoch solicited for. */
+  readonly epoch: number;
+  readonly acceptedEpoch: number;
+}
+
+/** L->F (e, s): nothing is under way, everything through `through` is committed everywhere: let us sleep. */
+export interface Quiesce {
+  readonly kind: "quiesce";
+  readonly session: LearnerSession;
+  readonly epoch: number;
+  readonly through: Zxid;
+  /** Of the offer; not used twice in an incarnation. */
+  readonly number: number;
+}
+
+/** F->L (e, s): answers QUIESCE. A learner that accepts is asleep from here on. */
+export interface Quiesced {
+  readonly kind: "quiesced";
+  readonly session: LearnerSession;
+  readonly epoch: number;
+  readonly number: number;
+  readonly accepted: boolean;
+}
+
+/** F->L (e, s): I have slept, and need to hear that you lead. Answered by PING. */
+export interface Wake {
+  readonly kind: "wake";
+  readonly session: LearnerSession;
+  readonly epoch: number;
+}
+
 export type Packet =
   | Notify
   | CEpoch
@@ -226,4 +269,9 @@ export type Packet =
   | Commit
   | Inform
   | Ping
-  | Pong;
+  | Pong
+  | Solicit
+  | Decline
+  | Quiesce
+  | Quiesced
+  | Wake;

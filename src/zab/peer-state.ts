@@ -66,6 +66,10 @@ export interface Learning {
   /** Snapshot pages received in this session. */
   pages: number;
   lastHeard: number;
+  /** Has slept and not heard the leader since: vouches for nobody. */
+  isUnheard: boolean;
+  /** The leader is the one promised before memory was lost, or that lost its own: nobody has voted for it. */
+  isHinted: boolean;
   /** While attaching: without a sign of the leader by then it is given up. */
   attachBy: number | undefined;
   /** While attaching: with a sign, but without an epoch, by then it is given up. */
@@ -156,6 +160,19 @@ export interface Leading {
   waiting: Read[];
   /** Since when a new epoch is wanted for a voter that has promised a later one. */
   renewSince: number | undefined;
+  /** Goes on in an epoch it was established in before it lost its memory. */
+  readonly isResumed: boolean;
+  /** While a resumed one has no quorum yet: when it solicits next. */
+  solicitAt: number;
+  /** The offer to sleep that is under way. */
+  offer: SleepOffer | undefined;
+}
+
+/** A leader's offer to sleep. */
+export interface SleepOffer {
+  readonly number: number;
+  readonly since: number;
+  readonly acceptedBy: Set<ServerId>;
 }
 
 export type RoleState = Looking | Learning | Leading;
@@ -163,7 +180,7 @@ export type RoleState = Looking | Learning | Leading;
 export type Turn =
   | { readonly kind: "look" }
   | { readonly kind: "lead"; readonly vote: Vote }
-  | { readonly kind: "learn"; readonly leader: ServerId; readonly vote: Vote };
+  | { readonly kind: "learn"; readonly leader: ServerId; readonly vote: Vote; readonly isHinted: boolean };
 
 export interface Penalty {
   readonly until: number;
@@ -179,6 +196,7 @@ export interface Draft {
   readonly confirmed: { readonly id: number; readonly index: Zxid }[];
   readonly rejected: number[];
   serving: Serving | undefined;
+  wantsTicks: boolean;
   halt: string | undefined;
 }
 
@@ -209,6 +227,12 @@ export interface Peer {
   attempts: number;
   /** Confirm rounds so far. */
   confirmRounds: number;
+  /** Offers to sleep so far. */
+  offers: number;
+  /** Tick of the last reason to stay awake: a client's request, or the beginning of a reign or of a wake. */
+  activeAt: number;
+  /** Wants no ticks, tells nobody anything, and has no evidence about anybody. */
+  asleep: boolean;
   /** The highest epoch a voter is known to have promised. */
   epochHeard: number;
   readonly penalties: Map<ServerId, Penalty>;
@@ -236,6 +260,7 @@ export function emptyDraft(): Draft {
     confirmed: [],
     rejected: [],
     serving: undefined,
+    wantsTicks: false,
     halt: undefined,
   };
 }

@@ -100,6 +100,11 @@ export type PeerEvent =
   | { readonly kind: "submitted"; readonly payloads: readonly Uint8Array[] }
   /** A linearizable read or sync. Answered by `confirmed` or `rejected` with the same id. */
   | { readonly kind: "readIndex"; readonly id: number; readonly fresh: boolean }
+  /**
+   * A client did something here, or waits for something. Wakes the member, and puts off its sleep. While the
+   * peer wants ticks, one before a tick is enough.
+   */
+  | { readonly kind: "active" }
   /** The shell wrote a checkpoint of the applied state. */
   | { readonly kind: "checkpointed"; readonly applied: Zxid }
   /** The shell dropped the log through `base`. Invariant: `base <= applied`. */
@@ -120,6 +125,11 @@ export interface Duties {
   readonly rejected: readonly number[];
   /** Set when what the member may do for clients has changed in this step. */
   readonly serving: Serving | undefined;
+  /**
+   * Whether `ticked` is wanted from now on. A peer that sleeps wants none, and nothing of it waits for one:
+   * without calls under way the shell may drop it from memory. The next event of any other kind wakes it.
+   */
+  readonly wantsTicks: boolean;
   /** An invariant is broken: stop this member, repair nothing. */
   readonly halt: string | undefined;
 }
@@ -152,6 +162,16 @@ export interface PeerOptions {
   readonly counterMax: number;
   /** This incarnation: goes into learner sessions and confirm rounds. */
   readonly incarnation: number;
+  /**
+   * After so long without activity the ensemble goes to sleep: no ticks, no packets. At least 1. Default: it
+   * never does.
+   */
+  readonly idleTicks?: number | undefined;
+  /**
+   * A leader that lost its memory goes on in its epoch, and its learners come back to it without an election.
+   * Only for a shell that makes every proposal durable before it leaves. Default: no.
+   */
+  readonly resumes?: boolean | undefined;
   /** More missing txns than this are replaced by a snapshot where one helps. Default: no limit. */
   readonly diffTxnsMax?: number | undefined;
   /** Every synchronization is a snapshot where one is possible; for tests and operators. */
@@ -172,6 +192,7 @@ export interface PeerStatus {
   readonly serving: Serving;
   /** Learners with a session, at a leader. */
   readonly learners: readonly ServerId[];
+  readonly asleep: boolean;
   /** Why the peer stopped for good. */
   readonly halted: string | undefined;
 }

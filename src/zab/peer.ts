@@ -34,6 +34,8 @@ import type {
   PeerStatus,
 } from "./peer-types.ts";
 import { votersOf } from "./quorum.ts";
+import { begin, hearSolicit } from "./resume.ts";
+import { isMissed, stir, wake } from "./sleep.ts";
 import { NOBODY } from "./vote.ts";
 
 /** The last counter an epoch may reach: zxids keep 32 bits for it, and the very last stays unused. */
@@ -47,6 +49,7 @@ const counterMaxMax = 2 ** 32 - 2;
 export function createPeer(durable: DurableState, options: PeerOptions, history: HistoryReader): Peer {
   assert(options.counterMax >= 1 && options.counterMax <= counterMaxMax, "counterMax is 1 to 2^32-2");
   assert(options.incarnation >= 1, "an incarnation is 1 or more");
+  assert((options.idleTicks ?? 1) >= 1, "idleTicks is 1 or more");
   const { config } = durable;
   const voters = votersOf(config);
   const peer: Peer = {
@@ -68,6 +71,9 @@ export function createPeer(durable: DurableState, options: PeerOptions, history:
     round: 0,
     attempts: 0,
     confirmRounds: 0,
+    offers: 0,
+    activeAt: -(options.idleTicks ?? 0),
+    asleep: false,
     epochHeard: 0,
     penalties: new Map(),
     snapshots: new Map(),
@@ -112,6 +118,7 @@ export function step(peer: Peer, event: PeerEvent): Duties {
     }
   }
   peer.draft.halt = peer.halted;
+  peer.draft.wantsTicks = peer.booted && peer.isMember && !peer.asleep && peer.halted === undefined;
   return peer.draft;
 }
 
@@ -126,23 +133,33 @@ function handle(peer: Peer, event: PeerEvent): void {
     case "booted":
       assert(!peer.booted, "a peer boots once");
       peer.booted = true;
-      startLooking(peer);
+      begin(peer);
       return;
     case "ticked":
-      if (peer.booted) tick(peer);
+      if (peer.booted && !peer.asleep) tick(peer);
       return;
     case "received":
       peer.fresh = event.fresh;
-      if (peer.booted && peer.others.includes(event.from)) receive(peer, event.from, event.packet);
+      if (!peer.booted || !peer.others.includes(event.from)) return;
+      wake(peer, event.from);
+      receive(peer, event.from, event.packet);
       return;
     case "linkDown":
-      if (peer.booted && peer.others.includes(event.peer)) linkDown(peer, event.peer, event.reason ?? "lost");
+      if (!peer.booted || !peer.others.includes(event.peer)) return;
+      if (!isMissed(peer, event.peer)) return;
+      wake(peer, event.peer);
+      linkDown(peer, event.peer, event.reason ?? "lost");
       return;
     case "submitted":
+      stir(peer);
       propose(peer, event.payloads);
       return;
     case "readIndex":
+      stir(peer);
       requestRead(peer, event.id, event.fresh);
+      return;
+    case "active":
+      stir(peer);
       return;
     case "checkpointed":
       assert(compareZxid(event.applied, peer.delivered) <= 0, "a checkpoint holds what was delivered");
@@ -173,6 +190,7 @@ function tick(peer: Peer): void {
 
 function receive(peer: Peer, from: ServerId, packet: Packet): void {
   const { role } = peer;
+  if (packet.kind === "solicit") return hearSolicit(peer, from, packet);
   switch (role.kind) {
     case "looking":
       if (packet.kind === "notify") hearNotify(peer, role, from, packet);
@@ -207,6 +225,7 @@ function takeTurns(peer: Peer): void {
     assert(turns < 8, "a step changes its role a few times at most");
     const { turn, role } = peer;
     peer.turn = undefined;
+    peer.asleep = false;
     if (role.kind === "leading") stopLeading(peer, role);
     else if (role.kind === "learning") stopLearning(peer, role);
     switch (turn.kind) {
@@ -217,7 +236,7 @@ function takeTurns(peer: Peer): void {
         startLeading(peer, turn.vote);
         break;
       case "learn":
-        startLearning(peer, turn.leader, turn.vote);
+        startLearning(peer, turn.leader, { vote: turn.vote, isHinted: turn.isHinted });
         break;
     }
   }
@@ -236,6 +255,7 @@ export function statusOf(peer: Peer): PeerStatus {
     round: peer.round,
     serving: peer.serving,
     learners: role.kind === "leading" ? [...role.slots.keys()] : [],
+    asleep: peer.asleep,
     halted: peer.halted,
   };
 }

@@ -101,6 +101,11 @@ const packets: { readonly [Kind in Packet["kind"]]: Arbitrary<Packet> } = {
   inform: kind("inform", { ...scope, prev: zxid, batch }),
   ping: kind("ping", { ...scope, commitTo: zxid, confirmRound: ordinal }),
   pong: kind("pong", { ...scope, through: zxid, confirmRound: ordinal }),
+  solicit: kind("solicit", { epoch }),
+  decline: kind("decline", { epoch, acceptedEpoch: epoch }),
+  quiesce: kind("quiesce", { ...scope, through: zxid, number: ordinal }),
+  quiesced: kind("quiesced", { ...scope, number: ordinal, accepted: fc.boolean() }),
+  wake: kind("wake", scope),
 };
 
 function carrierOf(packet: Arbitrary<Packet>, maxLength = 6): Arbitrary<Carrier> {

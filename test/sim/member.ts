@@ -552,7 +552,8 @@ export class Instance implements HistoryReader, TreeRows {
     if (event.kind !== "received") return;
     const { packet, from } = event;
     const end = this.links.get(from);
-    if (end === undefined || packet.kind === "notify") return;
+    if (end === undefined) return;
+    if (packet.kind === "notify" || packet.kind === "solicit" || packet.kind === "decline") return;
     if (packet.kind === "cepoch") {
       end.attachedBy = packet.session;
       return;
@@ -692,6 +693,8 @@ const fromLearner: ReadonlySet<Packet["kind"]> = new Set([
   "ack",
   "received",
   "pong",
+  "quiesced",
+  "wake",
 ]);
 
 function isSame(a: LearnerSession | undefined, b: LearnerSession): boolean {

@@ -61,6 +61,16 @@ export function printPacket(packet: Packet): string {
       return `ping commit=${formatZxid(packet.commitTo)}${packet.confirmRound > 0 ? ` round=${packet.confirmRound}` : ""}`;
     case "pong":
       return `pong ${formatZxid(packet.through)}${packet.confirmRound > 0 ? ` round=${packet.confirmRound}` : ""}`;
+    case "solicit":
+      return `solicit ${packet.epoch}`;
+    case "decline":
+      return `decline ${packet.epoch} accepted=${packet.acceptedEpoch}`;
+    case "quiesce":
+      return `quiesce through=${formatZxid(packet.through)}`;
+    case "quiesced":
+      return `quiesced ${packet.accepted ? "yes" : "no"}`;
+    case "wake":
+      return "wake";
     default:
       return unreachable(packet);
   }

@@ -29,7 +29,16 @@ test("three and five voters, with and without an observer, through crashes, part
   }
   expect(failures).toEqual([]);
   // What never happened was not tested.
-  for (const name of ["established", "delivered", "reads", "snapshots", "truncations", "crashes"]) {
+  for (const name of [
+    "established",
+    "delivered",
+    "reads",
+    "snapshots",
+    "truncations",
+    "crashes",
+    "sleeps",
+    "resumes",
+  ]) {
     expect(total.get(name), name).toBeGreaterThan(0);
   }
 }, 300_000);

@@ -24,6 +24,7 @@ function drawOptions(dice: Dice): WorldOptions {
     closeCut: some(3),
     stall: some(6),
     oracle: some(12),
+    active: some(8),
   };
   // A quarter of the runs is about reads, another about attaching again and again.
   const profile = dice.below(4);
@@ -49,6 +50,8 @@ function drawOptions(dice: Dice): WorldOptions {
       counterMax: dice.pick([4, 9, 30, 2 ** 32 - 2, 2 ** 32 - 2]),
       diffTxnsMax: dice.pick([10_000, 10_000, 1, 4]),
       forceSnapshot: dice.chance(10),
+      idleTicks: dice.chance(50) ? 1 + dice.below(8) : undefined,
+      resumes: dice.chance(60),
     },
     weights,
   };

@@ -10,7 +10,7 @@
  * - `ensemble voters=(1,2,3) [observers=(4)] [option=number ...]`
  * - `boot 1 2`, `crash 2`, `restart 2`: lifecycle. Memory goes, storage stays.
  * - `elect 1`: everybody who runs decides for 1, and all that follows. `lead 1`, `follow 2->1`: one decision.
- * - `propose 1 a b`, `read 1 [stale]`: work. A stale read arrives in a continuation.
+ * - `propose 1 a b`, `read 1 [stale]`, `active 2`: work, and clients that ask for nothing of Zab. A stale read arrives in a continuation.
  * - `settle`: until nothing moves. `tick 5`, `tick 1 2 5`: time passes for all, or for some, and settles.
  * - `cut 1-2`, `cut 1->2`, `cut 3`, `heal`: paths. `linkdown 1->2`: 1 gives up its link to 2.
  * - `hold 1->2 [kind]`, `release`, `drop`: parks carriers (with a packet of that kind), lets them go, loses them.
@@ -219,6 +219,8 @@ export class Script {
         return this.#feed(this.#member(first), { kind: "submitted", payloads: args.slice(1).map(encode) });
       case "read":
         return this.#read(this.#member(first), second !== "stale");
+      case "active":
+        return this.#feed(this.#member(first), { kind: "active" });
       case "settle":
         return this.#settle();
       case "tick":
@@ -279,7 +281,7 @@ export class Script {
       else
         this.#options = {
           ...this.#options,
-          [name]: name === "forceSnapshot" ? value === "yes" : Number(value),
+          [name]: value === "yes" || value === "no" ? value === "yes" : Number(value),
         };
     }
     const voters = lists.get("voters") ?? [];
@@ -643,12 +645,14 @@ export class Script {
 
   #stateLine({ id, running }: Member): string {
     if (running === undefined) return `${id} down`;
-    const { role, phase, leader, promises, lastLogged, lastCommitted, serving } = statusOf(running.peer);
+    const { role, phase, leader, promises, lastLogged, lastCommitted, serving, asleep } = statusOf(
+      running.peer,
+    );
     const { acceptedEpoch, currentEpoch } = promises;
     const whom = role === "following" || role === "observing" ? ` ${leader}` : "";
     const zxids = `last=${formatZxid(lastLogged)} committed=${formatZxid(lastCommitted)}`;
     const epochs = `accepted=${acceptedEpoch} current=${currentEpoch}`;
-    return `${id} ${role}${whom} ${phase} ${epochs} ${zxids}${serving.kind === "none" ? "" : " serving"}`;
+    return `${id} ${role}${whom} ${phase} ${epochs} ${zxids}${serving.kind === "none" ? "" : " serving"}${asleep ? ", asleep" : ""}`;
   }
 
   #logLine({ id, disk }: Member): string {

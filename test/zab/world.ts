@@ -132,7 +132,8 @@ export type Action =
   | "unblock"
   | "closeCut"
   | "stall"
-  | "oracle";
+  | "oracle"
+  | "active";
 
 const actions: readonly Action[] = [
   "deliver",
@@ -150,6 +151,7 @@ const actions: readonly Action[] = [
   "closeCut",
   "stall",
   "oracle",
+  "active",
 ];
 
 /** What happened in a run, to see at a glance that it was not dull. */
@@ -161,6 +163,9 @@ export interface Figures {
   snapshots: number;
   truncations: number;
   crashes: number;
+  /** Times a leader fell asleep, and times one went on in its epoch. */
+  sleeps: number;
+  resumes: number;
   epochs: number;
   healTicks: number;
 }
@@ -177,6 +182,8 @@ export class World {
     snapshots: 0,
     truncations: 0,
     crashes: 0,
+    sleeps: 0,
+    resumes: 0,
     epochs: 0,
     healTicks: 0,
   };
@@ -320,6 +327,9 @@ export class World {
       case "oracle":
         this.#decide();
         break;
+      case "active":
+        if (instance !== undefined) this.#feed(instance, { kind: "active" });
+        break;
     }
   }
 
@@ -447,6 +457,8 @@ export class World {
     const before = statusOf(instance.peer);
     const duties = step(instance.peer, event);
     this.figures.steps += 1;
+    if (!before.asleep && before.role === "leading" && statusOf(instance.peer).asleep)
+      this.figures.sleeps += 1;
     if (this.trace !== undefined) this.trace(describe(instance, event, duties));
     if (duties.halt !== undefined) this.ghost.fail("halt", `${instance.id}: ${duties.halt}`);
     if (instance.zombie) {
@@ -476,6 +488,7 @@ export class World {
     }
     if (duties.serving?.kind === "leading") {
       this.figures.established += 1;
+      if (instance.peer.role.kind === "leading" && instance.peer.role.isResumed) this.figures.resumes += 1;
       this.figures.epochs = Math.max(this.figures.epochs, duties.serving.epoch);
       this.ghost.established(member.id, duties.serving.epoch, member.disk);
     }
@@ -707,6 +720,10 @@ export class World {
     for (const zombie of [...this.#zombies]) this.#bury(zombie);
     this.#blocked.clear();
     for (const member of this.members) if (member.instance === undefined) this.#start(member);
+    // Whoever sleeps finds out about the others when somebody asks it for something.
+    for (const { instance } of this.members) {
+      if (instance !== undefined) this.#feed(instance, { kind: "active" });
+    }
     const { initLimitTicks, syncLimitTicks } = this.options.peer;
     const limit = 20 * (initLimitTicks + syncLimitTicks);
     const epochBefore = Math.max(...this.members.map((member) => member.disk.promises.acceptedEpoch));
