@@ -30,6 +30,7 @@ const help = `usage: node test/explore/run.ts [--voters 3] [--observers 0] [--BO
 bounds, 0 to ${boundMax}: ${boundNames.map((name) => `--${name} ${defaults[name]}`).join(" ")}
 begin: --begin ${Object.keys(beginnings).join("|")}, or "lead 1, follow 2->1, settle, propose 1"
 flags: --snapshots   every synchronization is a snapshot where one is possible
+       --resumes     a leader that crashed goes on in its epoch
        --flow        one txn under way to a learner at a time, and its receipts
        --keep-dead   packets of ended sessions stay in their channels
        --no-symmetry states that differ in the names of servers count as different
@@ -67,6 +68,7 @@ export function parseArguments(args: readonly string[]): Parsed {
       observers: numbers.get("observers") ?? 0,
       bounds,
       snapshots: flags.has("snapshots"),
+      resumes: flags.has("resumes"),
       flow: flags.has("flow"),
       keepDead: flags.has("keep-dead"),
       symmetry: !flags.has("no-symmetry"),
@@ -82,5 +84,5 @@ export function parseArguments(args: readonly string[]): Parsed {
   };
 }
 
-const switches = ["snapshots", "flow", "keep-dead", "no-symmetry", "mutants", "json", "quiet"];
+const switches = ["snapshots", "resumes", "flow", "keep-dead", "no-symmetry", "mutants", "json", "quiet"];
 const counted: readonly string[] = ["voters", "observers", "states-max", "seconds-max", ...boundNames];

@@ -19,6 +19,13 @@ import { Interned, PairMap } from "./tables.ts";
 export const SENDER = 0;
 export const RECEIVER = 1;
 
+/** Packets that belong to a session. The others only help members to find each other: an oracle does that here. */
+export type SessionPacket = Exclude<Packet, { kind: "notify" | "solicit" | "decline" }>;
+
+export function isSessionPacket(packet: Packet): packet is SessionPacket {
+  return packet.kind !== "notify" && packet.kind !== "solicit" && packet.kind !== "decline";
+}
+
 /** Packet numbers of the marks. */
 export const LOST = 0;
 export const RESTARTED = 1;
@@ -27,7 +34,7 @@ export const EMPTY_LIST = 0;
 
 interface Entry {
   /** `undefined` for a mark. */
-  readonly packet: Exclude<Packet, { kind: "notify" }> | undefined;
+  readonly packet: SessionPacket | undefined;
   readonly name: string;
 }
 
@@ -76,12 +83,12 @@ export class Channels {
   }
 
   /** The number of a packet whose session names its end. */
-  packet(packet: Exclude<Packet, { kind: "notify" }>): number {
+  packet(packet: SessionPacket): number {
     const name = describe(packet);
     return this.#packets.id(`${packet.session.incarnation} ${name}`, () => ({ packet, name }));
   }
 
-  packetAt(id: number): Exclude<Packet, { kind: "notify" }> | undefined {
+  packetAt(id: number): SessionPacket | undefined {
     return this.#packets.at(id).packet;
   }
 
@@ -231,7 +238,7 @@ export function isRanked(alive: number): boolean {
 }
 
 /** Every field of a packet: equal texts, equal packets. */
-function describe(packet: Exclude<Packet, { kind: "notify" }>): string {
+function describe(packet: SessionPacket): string {
   const parts = [packet.kind, `s${sessionName(packet.session)}`];
   switch (packet.kind) {
     case "cepoch":
@@ -284,6 +291,15 @@ function describe(packet: Exclude<Packet, { kind: "notify" }>): string {
       break;
     case "pong":
       parts.push(`e${packet.epoch}`, `through=${format(packet.through)}`, `round=${packet.confirmRound}`);
+      break;
+    case "quiesce":
+      parts.push(`e${packet.epoch}`, `through=${format(packet.through)}`, `number=${packet.number}`);
+      break;
+    case "quiesced":
+      parts.push(`e${packet.epoch}`, `number=${packet.number}`, `${packet.accepted}`);
+      break;
+    case "wake":
+      parts.push(`e${packet.epoch}`);
       break;
     default:
       unreachable(packet);

@@ -70,6 +70,20 @@ describe("every state within bounds", () => {
     expect(report.sent).toContain("pong");
   });
 
+  test("three voters: a leader that crashed goes on in its epoch", () => {
+    const report = explore({ epochs: 1, follows: 2, proposals: 2, crashes: 2 }, { resumes: true });
+    expect(report.committed).toContain("(1,1)#1 (1,2)#2");
+  });
+
+  test("three voters: a leader that crashed meets its successor", () => {
+    const report = explore(
+      { epochs: 1, follows: 1, proposals: 1, crashes: 1, timeouts: 1 },
+      { resumes: true, begin: parseBeginning("warm") ?? [] },
+    );
+    expect(report.committed).toContain("(1,1)#1 (2,1)#2");
+    expect(report.committed).toContain("(1,1)#1 (1,2)#2");
+  });
+
   test("two voters and an observer", () => {
     const report = explore({ epochs: 1, follows: 3, proposals: 2, crashes: 1 }, { voters: 2, observers: 1 });
     expect(report.sent).toContain("inform");
@@ -110,6 +124,8 @@ describe("the search itself", () => {
     };
     explore(small, { onEqual });
     explore({ epochs: 1, follows: 3, proposals: 1, crashes: 1 }, { onEqual, snapshots: true, flow: true });
+    const resumed = { epochs: 1, follows: 2, proposals: 1, crashes: 1, timeouts: 1 };
+    explore(resumed, { onEqual, resumes: true, begin: parseBeginning("warm") ?? [] });
     expect(compared).toBeGreaterThan(3_000);
   });
 

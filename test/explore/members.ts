@@ -37,7 +37,16 @@ import {
   step,
 } from "../../src/zab/index.ts";
 import { Violation, violate } from "../sim/violation.ts";
-import { attemptMax, type Channels, outlineName, RECEIVER, RESTARTED, rank, SENDER } from "./channels.ts";
+import {
+  attemptMax,
+  type Channels,
+  isSessionPacket,
+  outlineName,
+  RECEIVER,
+  RESTARTED,
+  rank,
+  SENDER,
+} from "./channels.ts";
 import { EMPTY, format, type Histories } from "./histories.ts";
 import { checkFields, copyPeer, encodePeer, type Identity, optionsOf } from "./peers.ts";
 import { Interned, Ints, PairMap } from "./tables.ts";
@@ -110,6 +119,8 @@ export interface Ensemble {
   readonly flow: boolean;
   /** Every synchronization is a snapshot where one is possible. */
   readonly snapshots: boolean;
+  /** Leaders go on in their epoch after a crash, and learners go back to theirs. */
+  readonly resumes: boolean;
   /** Told of two peers whose encodings are equal. */
   readonly onEqual?: ((known: Peer, again: Peer) => void) | undefined;
 }
@@ -191,7 +202,7 @@ export class Members {
     };
     this.#identities = ids.map((id) => ({
       id,
-      options: optionsOf(id, ensemble.flow, ensemble.snapshots),
+      options: optionsOf(id, ensemble),
       config,
       active: [voters],
       isVoter: voters.includes(id),
@@ -469,7 +480,7 @@ export class Members {
       member.acked = acked;
     }
     for (const { to, packet } of duties.send) {
-      if (packet.kind === "notify" || (packet.kind === "received" && !this.#ensemble.flow)) continue;
+      if (!isSessionPacket(packet) || (packet.kind === "received" && !this.#ensemble.flow)) continue;
       const { incarnation, attempt } = packet.session;
       const session = { incarnation: incarnation === peer.id ? SENDER : RECEIVER, attempt };
       sends.push(to - 1, this.#channels.packet({ ...packet, session }));

@@ -14,6 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "esbuild";
+import { parseBeginning } from "./begin.ts";
 import { type Bounds, noBounds } from "./bounds.ts";
 import type { Limits, Report, search } from "./search.ts";
 import type { Setup } from "./world.ts";
@@ -343,7 +344,40 @@ export const mutants: readonly Mutant[] = [
     isSlow: true,
     breaks: ["I7", "I8"],
   },
+  {
+    name: "resume an epoch after the promise of a later one",
+    edits: [
+      {
+        file: "resume.ts",
+        find: "currentEpoch === acceptedEpoch &&\n    establishedEpoch === acceptedEpoch",
+        replace: "establishedEpoch > 0",
+      },
+    ],
+    setup: { resumes: true, begin: begin("warm") },
+    bounds: { epochs: 1, follows: 2, proposals: 1, crashes: 1, timeouts: 2 },
+    breaks: ["I5", "B6"],
+  },
+  {
+    name: "serve before a quorum has come back",
+    edits: [
+      {
+        file: "broadcast.ts",
+        find: "if (!hasQuorum(peer.active, (id) => id === peer.id || joins(leading.slots.get(id)))) return;",
+        replace:
+          "if (!leading.isResumed && !hasQuorum(peer.active, (id) => id === peer.id || joins(leading.slots.get(id)))) return;",
+      },
+    ],
+    setup: { resumes: true, begin: begin("warm") },
+    bounds: { proposals: 1, crashes: 1 },
+    breaks: ["I7"],
+  },
 ];
+
+function begin(text: string): Setup["begin"] {
+  const commands = parseBeginning(text);
+  if (commands === undefined) throw new Error(`what is "${text}"?`);
+  return commands;
+}
 
 const source = fileURLToPath(new URL("../../src/", import.meta.url));
 
@@ -401,6 +435,7 @@ export function setupOf(mutant: Pick<Mutant, "bounds" | "setup">): Setup {
     observers: 0,
     flow: false,
     snapshots: false,
+    resumes: false,
     keepDead: false,
     symmetry: true,
     begin: [],

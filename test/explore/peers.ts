@@ -77,6 +77,9 @@ const peerFields: Record<keyof Peer, true> = {
   round: true,
   attempts: true,
   confirmRounds: true,
+  offers: true,
+  activeAt: true,
+  asleep: true,
   epochHeard: true,
   penalties: true,
   snapshots: true,
@@ -112,6 +115,10 @@ export function copyPeer(peer: Peer, how: Copying): Peer {
     // The next session takes the last number there is; it is ranked afterwards.
     attempts: 0,
     confirmRounds: peer.confirmRounds,
+    // Nobody offers sleep here: time is free, and a sleep is only a long wait.
+    offers: 0,
+    activeAt: 0,
+    asleep: false,
     epochHeard: peer.epochHeard,
     penalties: new Map(),
     snapshots: new Map([...peer.snapshots].sort(([a], [b]) => a - b)),
@@ -173,6 +180,8 @@ function copyLearning(peer: Peer, role: Learning, how: Copying): Learning {
     staging: role.staging === undefined ? undefined : { ...role.staging },
     pages: role.pages,
     lastHeard: 0,
+    isUnheard: false,
+    isHinted: role.isHinted,
     attachBy: undefined,
     epochBy: never,
     leaderKnown: false,
@@ -203,6 +212,10 @@ function copyLeading(role: Leading, how: Copying): Leading {
     round: role.round === undefined ? undefined : copyRound(role.round, how),
     waiting: [...role.waiting],
     renewSince: undefined,
+    // It only asks others to attach, and they do that without being asked.
+    isResumed: false,
+    solicitAt: never,
+    offer: undefined,
   };
   return copy;
 }
@@ -302,7 +315,7 @@ export function encodePeer(peer: Peer, flow: boolean): number[] {
 function encodeLearning(code: number[], role: Learning): void {
   code.push(1, role.leader, role.session.attempt, stages.indexOf(role.stage), role.epoch);
   encodeZxid(code, role.bound);
-  code.push(role.pages, role.staging?.id ?? 0, role.staging?.pages ?? 0);
+  code.push(Number(role.isHinted), role.pages, role.staging?.id ?? 0, role.staging?.pages ?? 0);
   encodeZxid(code, role.staging?.zxid ?? ZERO_ZXID);
 }
 
@@ -366,7 +379,14 @@ function encodeOutline(code: number[], { base, runs }: Outline): void {
 }
 
 /** No limit of time is ever reached by itself. */
-export function optionsOf(id: ServerId, flow: boolean, forceSnapshot: boolean): PeerOptions {
+export function optionsOf(
+  id: ServerId,
+  {
+    flow,
+    snapshots,
+    resumes,
+  }: { readonly flow: boolean; readonly snapshots: boolean; readonly resumes: boolean },
+): PeerOptions {
   return {
     id,
     initLimitTicks: 1_000_000,
@@ -380,6 +400,7 @@ export function optionsOf(id: ServerId, flow: boolean, forceSnapshot: boolean): 
     packetBytesMax: 1,
     counterMax: 1_000_000,
     incarnation: id,
-    forceSnapshot,
+    forceSnapshot: snapshots,
+    resumes,
   };
 }

@@ -113,6 +113,8 @@ export class World {
   /** Everybody has just started, with nothing stored. */
   first(): Int32Array {
     this.#next.fill(0);
+    // A history is retold from the same beginning.
+    this.#proposedBefore = 0;
     this.#next[this.#ghostAt] = this.ghosts.first();
     for (let i = 0; i < this.count; i++) this.#next[i] = this.members.blank(i);
     // The first start is like any other. A lone voter leads at once.

@@ -275,7 +275,7 @@ describe("decodeCarrier()", () => {
     ["no sender", 2, 0],
     ["a sender of 255", 2, 255],
     ["no receiver", 3, 0],
-    ["an unknown kind", countAt + 5, 18],
+    ["an unknown kind", countAt + 5, 23],
     ["an unknown role", countAt + 6, 4],
   ])("refuses %s", (_, at, value) => {
     const bytes = encodeCarrier(golden);
