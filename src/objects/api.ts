@@ -13,10 +13,18 @@
 
 import type { AuthId, Outcome, ReadRequest, ServerId, WriteRequest } from "../base/index.ts";
 
-/** Which servers make the ensemble. The same for all members, for ever (until reconfiguration comes). */
+/**
+ * What a member is made with: the servers there were then, and what all members share for ever. Later
+ * configurations are txns, and come with the history or by word of mouth.
+ */
 export interface EnsembleConfig {
   readonly voters: readonly ServerId[];
   readonly observers: readonly ServerId[];
+  /**
+   * By server id: which storage each member was made with, 32 hex digits. A member that has another one has
+   * lost what it promised. Absent: made before there were storage ids, and any will do.
+   */
+  readonly storageIds?: Readonly<Record<string, string>> | undefined;
   /** 32 random bytes, hex: session passwords are a MAC under it. */
   readonly secret: string;
 }

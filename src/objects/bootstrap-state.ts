@@ -8,7 +8,8 @@
  * @module
  */
 
-import { assert, makeServerId, type ServerId } from "../base/index.ts";
+import { assert, makeServerId, type ServerId, ZERO_ZXID } from "../base/index.ts";
+import type { Config } from "../zab/index.ts";
 import type { EnsembleConfig } from "./api.ts";
 import { readMeta, writeMeta } from "./sql/meta.ts";
 
@@ -36,11 +37,34 @@ function parseBootstrap(value: unknown): StoredBootstrap | undefined {
   const { state, config }: { state?: unknown; config?: unknown } = value;
   if (state !== "prepared" && state !== "active") return undefined;
   if (typeof config !== "object" || config === null) return undefined;
-  const fields: { voters?: unknown; observers?: unknown; secret?: unknown } = config;
+  const fields: { voters?: unknown; observers?: unknown; secret?: unknown; storageIds?: unknown } = config;
   const voters = parseServerIds(fields.voters);
   const observers = parseServerIds(fields.observers);
   if (voters === undefined || observers === undefined || typeof fields.secret !== "string") return undefined;
-  return { state, config: { voters, observers, secret: fields.secret } };
+  const { secret } = fields;
+  if (fields.storageIds === undefined) return { state, config: { voters, observers, secret } };
+  const storageIds = parseStorageIds(fields.storageIds);
+  return storageIds === undefined ? undefined : { state, config: { voters, observers, secret, storageIds } };
+}
+
+/** The configuration that everybody is made with; its version is lower than that of any change. */
+export function firstConfig({ voters, observers, storageIds }: EnsembleConfig): Config {
+  const memberOf = (role: "voter" | "observer") => (id: ServerId) => {
+    const storageId = storageIds?.[id];
+    return storageId === undefined ? { id, role } : { id, role, storageId };
+  };
+  const members = [...voters.map(memberOf("voter")), ...observers.map(memberOf("observer"))];
+  return { version: ZERO_ZXID, members };
+}
+
+function parseStorageIds(value: unknown): Record<string, string> | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const storageIds: Record<string, string> = {};
+  for (const [id, storageId] of Object.entries(value)) {
+    if (typeof storageId !== "string") return undefined;
+    storageIds[id] = storageId;
+  }
+  return storageIds;
 }
 
 function parseServerIds(value: unknown): ServerId[] | undefined {

@@ -20,6 +20,8 @@ import {
 import type {
   Batch,
   Carrier,
+  Config,
+  ConfigMember,
   LearnerSession,
   Outline,
   OutlineRun,
@@ -64,6 +66,7 @@ const reasons = [
   "outOfOrder",
   "damaged",
 ] as const satisfies readonly Refuse["reason"][];
+const memberRoles = ["voter", "observer"] as const satisfies readonly ConfigMember["role"][];
 const modes = ["diff", "trunc", "snap"] as const;
 const statuses = ["ok", "reset", "stale", "gap"] as const;
 
@@ -132,6 +135,7 @@ function writePacket(writer: JuteWriter, packet: Packet): void {
       writer.writeInt(packet.vote.currentEpoch);
       writer.writeBoolean(packet.confirmed);
       writer.writeBoolean(packet.wantsAnswer);
+      writeConfig(writer, packet.config);
       return;
     case "cepoch":
       writeSession(writer, packet.session);
@@ -139,6 +143,7 @@ function writePacket(writer: JuteWriter, packet: Packet): void {
       writer.writeInt(packet.currentEpoch);
       writeOutline(writer, packet.outline);
       writer.writeBoolean(packet.observer);
+      writer.writePackedText(packet.storageId ?? "");
       return;
     case "newEpoch":
       return writeScope(writer, packet);
@@ -159,6 +164,7 @@ function writePacket(writer: JuteWriter, packet: Packet): void {
       writer.writeZxid(packet.after);
       writer.writeZxid(packet.syncEnd);
       writer.writeMs(packet.snapshotId);
+      writeConfig(writer, packet.config);
       return;
     case "snapPage":
       writeScope(writer, packet);
@@ -253,6 +259,7 @@ function readPacketFields(reader: JuteReader): Packet {
         },
         confirmed: reader.readBoolean(),
         wantsAnswer: reader.readBoolean(),
+        ...readConfig(reader),
       };
     case "cepoch":
       return {
@@ -262,6 +269,7 @@ function readPacketFields(reader: JuteReader): Packet {
         currentEpoch: reader.readInt(),
         outline: readOutline(reader),
         observer: reader.readBoolean(),
+        ...readStorageId(reader),
       };
     case "newEpoch":
       return { kind, ...readScope(reader) };
@@ -288,6 +296,7 @@ function readPacketFields(reader: JuteReader): Packet {
         after: reader.readZxid(),
         syncEnd: reader.readZxid(),
         snapshotId: reader.readMs(),
+        ...readConfig(reader),
       };
     case "snapPage":
       return {
@@ -375,6 +384,49 @@ function readOutline(reader: JuteReader): Outline {
     runs.push({ epoch, last: counter });
   }
   return { base, runs };
+}
+
+/** What was written before there were configurations has nothing here. */
+function writeConfig(writer: JuteWriter, config: Config | undefined): void {
+  writer.writeBoolean(config !== undefined);
+  if (config === undefined) return;
+  writer.writeZxid(config.version);
+  writer.writeVarint(config.members.length);
+  for (const { id, role, storageId } of config.members) {
+    writer.writeByte(id);
+    writer.writeByte(memberRoles.indexOf(role));
+    writer.writePackedText(storageId ?? "");
+  }
+  const retired = config.retired ?? [];
+  writer.writeVarint(retired.length);
+  for (const id of retired) writer.writeByte(id);
+}
+
+function readConfig(reader: JuteReader): { config?: Config } {
+  if (reader.remaining === 0 || !reader.readBoolean()) return {};
+  const version = reader.readZxid();
+  const members = readList(reader, (): ConfigMember => {
+    const id = readServerId(reader);
+    const role = readFrom(reader, memberRoles);
+    return { id, role, ...readStorageId(reader) };
+  });
+  const ids = new Set(members.map(({ id }) => id));
+  if (ids.size !== members.length) throw new JuteError("a member twice");
+  if (!members.some(({ role }) => role === "voter")) throw new JuteError("nobody votes");
+  return { config: { version, members, retired: readList(reader, () => readServerId(reader)) } };
+}
+
+function readStorageId(reader: JuteReader): { storageId?: string } {
+  if (reader.remaining === 0) return {};
+  const storageId = reader.readPackedText();
+  return storageId === "" ? {} : { storageId };
+}
+
+/** Elements of at least a byte each. */
+function readList<Element>(reader: JuteReader, read: () => Element): Element[] {
+  const count = reader.readVarint();
+  if (count > reader.remaining) throw new JuteError("more elements than bytes");
+  return Array.from({ length: count }, read);
 }
 
 function writeBatch(writer: JuteWriter, batch: Batch): void {

@@ -16,7 +16,8 @@
  * @module
  */
 
-import { compareZxid, equalZxid, maxZxid } from "../base/index.ts";
+import { assert, compareZxid, equalZxid, maxZxid, minZxid } from "../base/index.ts";
+import { isVoterOf } from "./config.ts";
 import type { Ack, AckLeader } from "./packets.ts";
 import {
   append,
@@ -96,7 +97,9 @@ export function propose(peer: Peer, payloads: readonly Uint8Array[]): void {
     turnTo(peer, { kind: "look" });
     return;
   }
+  const { config } = peer;
   append(peer, { epoch: role.epoch, first: counter + 1, payloads });
+  assert(config === peer.config, "one configuration is pending at a time");
   commitReached(peer, role);
   for (const slot of role.slots.values()) pump(peer, role, slot);
 }
@@ -118,16 +121,25 @@ export function hearAck(peer: Peer, leading: Leading, slot: Slot, packet: Ack): 
   pump(peer, leading, slot);
 }
 
-/** Commits what a quorum has stored. */
-function commitReached(peer: Peer, leading: Leading): void {
+/**
+ * Commits what a quorum has stored. A leader whose departure is pending commits through that and no further:
+ * the others count without it from there on.
+ */
+export function commitReached(peer: Peer, leading: Leading): void {
   if (leading.phase !== "broadcast") return;
+  const { pending } = peer;
   const mine = last(peer);
-  const reached = reachedByQuorum(peer.active, (id) => (id === peer.id ? mine : leading.match.get(id)));
+  let reached = reachedByQuorum(peer.active, (id) => (id === peer.id ? mine : leading.match.get(id)));
+  if (pending !== undefined && !isVoterOf(pending, peer.id)) reached = minZxid(reached, pending.version);
   if (reached.epoch !== leading.epoch || compareZxid(reached, peer.delivered) <= 0) return;
   deliver(peer, reached);
   for (const slot of leading.slots.values()) {
+    const { stream } = slot;
+    if (stream === undefined) continue;
+    // An observer hears with the txns that they are committed, but one that has voted may have some already.
+    const hasIt = compareZxid(stream.sentThrough, reached) >= 0;
     if (!slot.counts) pump(peer, leading, slot);
-    else if (slot.served) {
+    if (slot.served && (slot.counts || hasIt)) {
       const { session } = slot;
       sendLazily(peer, slot.id, { kind: "commit", session, epoch: leading.epoch, commitTo: reached });
     }

@@ -72,7 +72,8 @@ export function hearPong(peer: Peer, leading: Leading, slot: Slot, pong: Pong): 
   finishRound(peer, leading, round);
 }
 
-function finishRound(peer: Peer, leading: Leading, round: ReadRound): void {
+/** Answers the reads of a round that a quorum has confirmed. */
+export function finishRound(peer: Peer, leading: Leading, round: ReadRound): void {
   if (!hasQuorum(peer.active, (id) => id === peer.id || round.confirmedBy.has(id))) return;
   if (!round.reads.every((read) => read.fresh)) fence(peer);
   for (const { id } of round.reads) peer.draft.confirmed.push({ id, index: round.index });

@@ -16,10 +16,10 @@
 import { compareZxid, type ServerId } from "../base/index.ts";
 import { establishIfQuorum } from "./broadcast.ts";
 import { ownNotify } from "./election.ts";
+import { mayCount } from "./membership.ts";
 import { contains, lastOf, outlineFault } from "./outline.ts";
 import type { AckEpoch, CEpoch } from "./packets.ts";
 import {
-  isVoterId,
   type Leading,
   last,
   type Peer,
@@ -44,7 +44,8 @@ export function hearCEpoch(peer: Peer, leading: Leading, from: ServerId, packet:
   const slot: Slot = {
     id: from,
     session: packet.session,
-    counts: isVoterId(peer, from) && !packet.observer && !leading.forgetful.has(from),
+    storageId: packet.storageId,
+    counts: mayCount(peer, from, packet.storageId) && !leading.forgetful.has(from),
     acceptedEpoch: packet.acceptedEpoch,
     isFitter: false,
     lastHeard: peer.now,

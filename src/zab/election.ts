@@ -15,7 +15,7 @@
  * @module
  */
 
-import type { ServerId } from "../base/index.ts";
+import { compareZxid, type ServerId, ZERO_ZXID } from "../base/index.ts";
 import type { LinkLoss } from "./link-types.ts";
 import type { Notify, Role, Vote } from "./packets.ts";
 import {
@@ -60,7 +60,17 @@ function ownVote(peer: Peer): Vote {
 }
 
 function isAcceptable(peer: Peer, vote: Vote): boolean {
-  return vote.leader !== 0 && isVoterId(peer, vote.leader) && !isPenalized(peer, vote.leader);
+  const { leader } = vote;
+  // Also one that is only being made a voter: who has not logged that yet must still be able to join it.
+  return leader !== 0 && (leader === peer.id || peer.others.includes(leader)) && !isPenalized(peer, leader);
+}
+
+/**
+ * Votes are counted in the committed configuration alone. A pending one may be known to few, who then could
+ * not gather its votes; discovery and synchronization count in both, and that is where it matters.
+ */
+function hasElected(peer: Peer, has: (id: ServerId) => boolean): boolean {
+  return hasQuorum(peer.active.slice(0, 1), has);
 }
 
 /** What I tell about myself. */
@@ -72,6 +82,7 @@ export function ownNotify(peer: Peer, wantsAnswer: boolean): Notify {
     vote: presentVote(peer),
     confirmed: isConfirmed(peer),
     wantsAnswer,
+    ...(compareZxid(peer.config.version, ZERO_ZXID) > 0 ? { config: peer.config } : {}),
   };
 }
 
@@ -114,7 +125,11 @@ function broadcast(peer: Peer, wantsAnswer: boolean): void {
 
 /** Tells a member that looks where I stand. Only voters' words count, so only they answer. */
 export function answer(peer: Peer, to: ServerId): void {
-  if (!peer.isVoter) return;
+  if (peer.isVoter) tell(peer, to);
+}
+
+/** Tells one member, or one that is none, where I stand and which configuration I know. */
+export function tell(peer: Peer, to: ServerId): void {
   const notify = ownNotify(peer, false);
   // To vouch for somebody is to assert present authority: not from memory in a continuation.
   if (notify.confirmed && !peer.fresh) fence(peer);
@@ -122,8 +137,8 @@ export function answer(peer: Peer, to: ServerId): void {
 }
 
 export function hearNotify(peer: Peer, looking: Looking, from: ServerId, notify: Notify): void {
-  if (!isVoterId(peer, from)) {
-    if (notify.state === "looking" && notify.wantsAnswer) answer(peer, from);
+  if (notify.state === "looking" && !isVoterId(peer, from)) {
+    if (notify.wantsAnswer) answer(peer, from);
     return;
   }
   if (notify.state === "looking") hearLooking(peer, looking, from, notify);
@@ -187,7 +202,7 @@ function evaluate(peer: Peer, looking: Looking): void {
     const vote = looking.seen.get(id);
     return vote !== undefined && equalVotes(vote, looking.vote);
   };
-  if (!hasQuorum(peer.active, agrees)) {
+  if (!hasElected(peer, agrees)) {
     looking.decideAt = undefined;
   } else if (peer.active.every((voters) => voters.every(agrees))) {
     decide(peer, looking);
@@ -220,7 +235,7 @@ function evaluateSettled(peer: Peer, looking: Looking, claim: Claim): void {
     if (theirs === undefined || theirs.vote.leader !== leader) return false;
     return theirs.vote.currentEpoch === currentEpoch && (id === leader || theirs.confirmed);
   };
-  if (!hasQuorum(peer.active, supports)) return;
+  if (!hasElected(peer, supports)) return;
   peer.round = Math.max(peer.round, claim.round);
   turnTo(peer, { kind: "learn", leader, vote: claim.vote, isHinted: false });
 }

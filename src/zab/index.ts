@@ -4,7 +4,7 @@
  * @module
  */
 
-export type { Config, ConfigMember } from "./config.ts";
+export { type Config, type ConfigMember, type Membership, memberOf } from "./config.ts";
 export {
   createLink,
   enqueue,
@@ -22,6 +22,7 @@ export {
   wantsCall,
 } from "./link.ts";
 export type { Carrier, LinkLoss } from "./link-types.ts";
+export { type ReconfigRefusal, refuseReconfig } from "./membership.ts";
 export { lastOf, type Outline, type OutlineRun } from "./outline.ts";
 export type * from "./packets.ts";
 export { createPeer, statusOf, step } from "./peer.ts";

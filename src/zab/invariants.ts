@@ -17,7 +17,15 @@ export function checkRelations(peer: Peer): void {
   assert(compareZxid(peer.history.outline.base, peer.applied) <= 0, "base <= applied");
   assert(compareZxid(peer.applied, peer.delivered) <= 0, "applied <= delivered");
   assert(compareZxid(peer.delivered, last(peer)) <= 0, "delivered <= last");
+  checkConfigs(peer);
   checkRole(peer);
+}
+
+function checkConfigs({ config, pending, delivered, history }: Peer): void {
+  if (pending === undefined) return;
+  assert(compareZxid(pending.version, config.version) > 0, "a pending configuration is the later one");
+  assert(compareZxid(pending.version, history.last) <= 0, "a pending configuration is in the log");
+  assert(compareZxid(pending.version, delivered) > 0, "a delivered configuration is not pending");
 }
 
 function checkRole(peer: Peer): void {

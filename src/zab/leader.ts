@@ -10,11 +10,12 @@
  */
 
 import { equalZxid, type ServerId, ZERO_ZXID } from "../base/index.ts";
-import { hearAck, hearAckLeader } from "./broadcast.ts";
-import { hearPong, ping, rejectReads } from "./confirm-rounds.ts";
+import { commitReached, hearAck, hearAckLeader } from "./broadcast.ts";
+import { finishRound, hearPong, ping, rejectReads } from "./confirm-rounds.ts";
 import { askForPromise, chooseEpochIfQuorum, hearAckEpoch, hearCEpoch, voterIsAhead } from "./discovery.ts";
-import { answer } from "./election.ts";
+import { answer, ownNotify } from "./election.ts";
 import type { LinkLoss } from "./link-types.ts";
+import { mayCount } from "./membership.ts";
 import type {
   Ack,
   AckEpoch,
@@ -37,6 +38,7 @@ import {
   penalize,
   type Slot,
   sameSession,
+  send,
   turnTo,
 } from "./peer-state.ts";
 import { hasQuorum } from "./quorum.ts";
@@ -72,6 +74,7 @@ export function newLeading(
     forgetful: new Set(),
     fitterSince: undefined,
     pingedAt: peer.now,
+    toldAt: peer.now,
     round: undefined,
     waiting: [],
     renewSince: undefined,
@@ -84,6 +87,38 @@ export function newLeading(
 export function stopLeading(peer: Peer, leading: Leading): void {
   rejectReads(peer, leading);
   for (const slot of [...leading.slots.values()]) endSession(peer, leading, slot, "notLeading");
+}
+
+/**
+ * Another configuration governs, or two do. Those who are no longer members leave; what was committed last
+ * is queued for them already. New voters count from here on. A leader that is no voter has committed its
+ * own departure, and commits nothing after it.
+ */
+export function leaderReconfigured(peer: Peer, leading: Leading): void {
+  if (!peer.isVoter) {
+    turnTo(peer, { kind: "look" });
+    return;
+  }
+  for (const slot of [...leading.slots.values()]) {
+    if (!peer.others.includes(slot.id)) endSession(peer, leading, slot, "notLeading");
+    else slot.counts = mayCount(peer, slot.id, slot.storageId) && !leading.forgetful.has(slot.id);
+  }
+  if (leading.phase !== "broadcast") return;
+  if (peer.pending === undefined) tellAbsent(peer, leading);
+  commitReached(peer, leading);
+  if (leading.round !== undefined) finishRound(peer, leading, leading.round);
+  for (const slot of leading.slots.values()) {
+    askForPromise(peer, leading, slot);
+    pump(peer, leading, slot);
+  }
+}
+
+/** A member that was just added does not know that it is one, and would not ask. */
+function tellAbsent(peer: Peer, leading: Leading): void {
+  leading.toldAt = peer.now;
+  // It vouches for nothing, so it needs no fence.
+  const notify = { ...ownNotify(peer, false), confirmed: false };
+  for (const id of peer.others) if (!leading.slots.has(id)) send(peer, id, notify);
 }
 
 export function leaderHears(peer: Peer, leading: Leading, from: ServerId, packet: Packet): void {
@@ -132,7 +167,7 @@ function hearLearner(
   }
   if (packet.epoch !== leading.epoch) return;
   slot.lastHeard = peer.now;
-  if (slot.counts) leading.contact.set(from, peer.now);
+  leading.contact.set(from, peer.now);
   switch (packet.kind) {
     case "ackEpoch":
       return hearAckEpoch(peer, leading, slot, packet);
@@ -209,6 +244,9 @@ export function tickLeading(peer: Peer, leading: Leading): void {
   admitObservers(peer, leading);
   keepSessions(peer, leading);
   if (!keepOffer(peer, leading)) pingWhenDue(peer, leading);
+  // The first configuration is known to all who are in it.
+  const isFirst = equalZxid(peer.config.version, ZERO_ZXID);
+  if (!isFirst && peer.now - leading.toldAt >= peer.options.initLimitTicks) tellAbsent(peer, leading);
 }
 
 /** The others had their time to make a quorum without the voter that has the better history. */

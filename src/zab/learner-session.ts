@@ -68,6 +68,7 @@ export function attach(peer: Peer, learning: Learning): void {
     currentEpoch: peer.promises.currentEpoch,
     outline: peer.history.outline,
     observer: !peer.isVoter,
+    ...(peer.options.storageId === undefined ? {} : { storageId: peer.options.storageId }),
   });
 }
 

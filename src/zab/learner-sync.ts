@@ -19,6 +19,7 @@
 import { assert, compareZxid, equalZxid } from "../base/index.ts";
 import { follows, lastOfBatch } from "./batch.ts";
 import { commitThrough, leaveSession, reattach } from "./learner-session.ts";
+import { learnConfig } from "./membership.ts";
 import { contains } from "./outline.ts";
 import type { Entries, Inform, NewLeader, Propose, SnapPage, Sync } from "./packets.ts";
 import {
@@ -40,6 +41,7 @@ export function hearSync(peer: Peer, learning: Learning, packet: Sync): void {
   // Pages of an earlier incarnation may have been left behind by a crash.
   if (peer.stagingUnknown) peer.draft.store.push({ kind: "discardStaging" });
   peer.stagingUnknown = false;
+  learnConfig(peer, packet.config);
   learning.stage = "syncing";
   const { after } = packet;
   switch (packet.mode) {

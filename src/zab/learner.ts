@@ -129,8 +129,18 @@ function hearUpToDate(peer: Peer, learning: Learning, packet: UpToDate): void {
   learning.isHinted = false;
   peer.penalties.clear();
   commitThrough(peer, learning, packet.commitTo);
+  serveLearning(peer, learning);
+}
+
+function serveLearning(peer: Peer, learning: Learning): void {
   const kind = peer.isVoter ? "following" : "observing";
   serve(peer, { kind, epoch: learning.epoch, leader: learning.leader });
+}
+
+/** Another configuration: the leader may be the same, and says so itself when it is not. */
+export function learnerReconfigured(peer: Peer, learning: Learning): void {
+  if (!peer.others.includes(learning.leader)) turnTo(peer, { kind: "look" });
+  else if (learning.stage === "serving") serveLearning(peer, learning);
 }
 
 /** In a continuation the answer asserts authority from memory, so a fence goes with it. */

@@ -15,6 +15,7 @@
 
 import type { ServerId, Zxid } from "../base/index.ts";
 import type { Batch } from "./batch.ts";
+import type { Config } from "./config.ts";
 import type { Outline } from "./outline.ts";
 
 export type { Batch } from "./batch.ts";
@@ -45,6 +46,8 @@ export interface Notify {
   readonly confirmed: boolean;
   /** The sender is looking and wants an answer. */
   readonly wantsAnswer: boolean;
+  /** The committed configuration, as the sender knows it. Members that cannot be reconfigured send none. */
+  readonly config?: Config | undefined;
 }
 
 /** F->L (s): attaches; the learner's promises and history, exactly as stored. */
@@ -54,7 +57,9 @@ export interface CEpoch {
   readonly acceptedEpoch: number;
   readonly currentEpoch: number;
   readonly outline: Outline;
+  /** What the learner takes itself for. The leader counts by its own configurations. */
   readonly observer: boolean;
+  readonly storageId?: string | undefined;
 }
 
 /** L->F (e, s): the epoch a quorum is asked to promise. */
@@ -96,6 +101,8 @@ export interface Sync {
   readonly syncEnd: Zxid;
   /** Only for `snap`. */
   readonly snapshotId: number;
+  /** The committed configuration: a snapshot does not say it. */
+  readonly config?: Config | undefined;
 }
 
 /** L->F (e, s): one page of a snapshot, in key order. The last one says so and carries the digest of all. */

@@ -17,6 +17,13 @@ import { assert, compareZxid, type ServerId, type Zxid } from "../base/index.ts"
 import { follows } from "./batch.ts";
 import type { Config } from "./config.ts";
 import {
+  type MembershipView,
+  noteAppended,
+  noteDelivered,
+  noteReplaced,
+  noteTruncated,
+} from "./membership.ts";
+import {
   append as appendToOutline,
   type History,
   restart as restartHistory,
@@ -24,7 +31,6 @@ import {
 } from "./outline.ts";
 import type { AckEpoch, Batch, LearnerSession, Packet, Vote } from "./packets.ts";
 import type { HistoryReader, PeerOptions, Promises, Serving, StoreOp } from "./peer-types.ts";
-import type { Voters } from "./quorum.ts";
 
 /** What a settled member said of itself when it was last heard in this election. */
 export interface Claim {
@@ -106,8 +112,10 @@ export interface Stream {
 export interface Slot {
   readonly id: ServerId;
   readonly session: LearnerSession;
-  /** Whether its answers count: a voter that does not call itself an observer. */
-  readonly counts: boolean;
+  /** Which storage it says it has. */
+  readonly storageId: string | undefined;
+  /** Whether its answers count: a voter of an active configuration, with its storage. */
+  counts: boolean;
   readonly acceptedEpoch: number;
   /** Its history is more recent than the leader's: no part of the quorum that fixes the history. */
   isFitter: boolean;
@@ -156,6 +164,8 @@ export interface Leading {
   /** Since when a voter with a more recent history waits, before the history is fixed. */
   fitterSince: number | undefined;
   pingedAt: number;
+  /** When members without a session were last told of the configuration. */
+  toldAt: number;
   round: ReadRound | undefined;
   waiting: Read[];
   /** Since when a new epoch is wanted for a voter that has promised a later one. */
@@ -193,6 +203,7 @@ export interface Draft {
   readonly send: { to: ServerId; packet: Packet; lazy: boolean }[];
   deliver: { readonly after: Zxid; readonly through: Zxid } | undefined;
   reloaded: Zxid | undefined;
+  configs: { readonly committed: Config; readonly pending: Config | undefined } | undefined;
   readonly confirmed: { readonly id: number; readonly index: Zxid }[];
   readonly rejected: number[];
   serving: Serving | undefined;
@@ -200,17 +211,14 @@ export interface Draft {
   halt: string | undefined;
 }
 
-export interface Peer {
+export interface Peer extends MembershipView {
   readonly id: ServerId;
   readonly options: PeerOptions;
   readonly reader: HistoryReader;
-  readonly config: Config;
-  /** Voters of each active configuration. */
-  readonly active: readonly Voters[];
-  readonly isVoter: boolean;
-  readonly isMember: boolean;
-  /** Everybody else in the active configurations. */
-  readonly others: readonly ServerId[];
+  /** The committed configuration; how both change is the affair of `membership.ts`. */
+  config: Config;
+  /** Logged, and not known to be committed. */
+  pending: Config | undefined;
 
   promises: Promises;
   readonly history: History;
@@ -244,6 +252,8 @@ export interface Peer {
   serving: Serving;
 
   turn: Turn | undefined;
+  /** A configuration has changed in this step. */
+  isReconfigured: boolean;
   draft: Draft;
   /** Whether the event under way came at the start of a platform event. */
   fresh: boolean;
@@ -257,6 +267,7 @@ export function emptyDraft(): Draft {
     send: [],
     deliver: undefined,
     reloaded: undefined,
+    configs: undefined,
     confirmed: [],
     rejected: [],
     serving: undefined,
@@ -293,6 +304,7 @@ export function append(peer: Peer, batch: Batch): void {
   assert(peer.unwritten === undefined, "a step appends once");
   peer.draft.store.push({ kind: "append", prev, batch });
   appendToOutline(peer.history, batch);
+  noteAppended(peer, batch);
   peer.unwritten = { prev, batch };
 }
 
@@ -300,6 +312,7 @@ export function truncate(peer: Peer, after: Zxid): void {
   assert(compareZxid(after, peer.delivered) >= 0, "nothing delivered is ever truncated");
   peer.draft.store.push({ kind: "truncate", after });
   truncateOutline(peer.history, after);
+  noteTruncated(peer, after);
 }
 
 export function installSnapshot(peer: Peer, zxid: Zxid, pages: number): void {
@@ -309,6 +322,7 @@ export function installSnapshot(peer: Peer, zxid: Zxid, pages: number): void {
   peer.applied = zxid;
   peer.delivered = zxid;
   peer.draft.reloaded = zxid;
+  noteReplaced(peer);
 }
 
 /** A write whose only purpose is to fail in an instance that was replaced. Once per step is enough. */
@@ -322,6 +336,7 @@ export function deliver(peer: Peer, through: Zxid): void {
   assert(compareZxid(through, last(peer)) <= 0, "nothing is delivered beyond the log");
   peer.draft.deliver = { after: peer.draft.deliver?.after ?? peer.delivered, through };
   peer.delivered = through;
+  noteDelivered(peer, through);
 }
 
 export function serve(peer: Peer, serving: Serving): void {

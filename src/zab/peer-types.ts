@@ -11,7 +11,7 @@
  */
 
 import type { ServerId, Zxid } from "../base/index.ts";
-import type { Config } from "./config.ts";
+import type { Config, Membership } from "./config.ts";
 import type { LinkLoss } from "./link-types.ts";
 import type { Outline } from "./outline.ts";
 import type { Batch, Packet, Role } from "./packets.ts";
@@ -31,7 +31,10 @@ export interface Promises {
 /** Everything a peer is rebuilt from. */
 export interface DurableState {
   readonly promises: Promises;
+  /** The committed configuration. */
   readonly config: Config;
+  /** One that is logged and not known to be committed. */
+  readonly pending?: Config | undefined;
   /** The log: its base (compacted) and its runs. */
   readonly outline: Outline;
   /** The zxid the stored state corresponds to. Invariant: `outline.base <= applied <= last`. */
@@ -70,6 +73,8 @@ export type StoreOp =
   | { readonly kind: "stagePage"; readonly page: number; readonly bytes: Uint8Array }
   /** Switches to the staged snapshot: applied = base = `zxid`, log emptied, staging dropped. */
   | { readonly kind: "installSnapshot"; readonly zxid: Zxid; readonly pages: number }
+  /** Both, as one record: what a peer is rebuilt from as `config` and `pending`. */
+  | { readonly kind: "configs"; readonly committed: Config; readonly pending: Config | undefined }
   /** A write whose only purpose is to fail in an instance that was replaced. */
   | { readonly kind: "fence" };
 
@@ -119,6 +124,8 @@ export interface Duties {
   readonly deliver: { readonly after: Zxid; readonly through: Zxid } | undefined;
   /** The state was replaced by a snapshot (in `store`) and stands at this zxid; comes before `deliver`. */
   readonly reloaded: Zxid | undefined;
+  /** The configurations, when one has changed in this step: who is called, and whom to accept calls of. */
+  readonly configs: { readonly committed: Config; readonly pending: Config | undefined } | undefined;
   /** Linearizable reads that may be answered once `index` is applied. */
   readonly confirmed: readonly { readonly id: number; readonly index: Zxid }[];
   /** Reads this member cannot confirm any more; nothing is known about them. */
@@ -172,6 +179,13 @@ export interface PeerOptions {
    * Only for a shell that makes every proposal durable before it leaves. Default: no.
    */
   readonly resumes?: boolean | undefined;
+  /** Identity of this member's storage: made with it, and gone with it. Default: none. */
+  readonly storageId?: string | undefined;
+  /**
+   * The one question that is asked of a payload: whether it changes the configuration, and to what. The same
+   * answer always and everywhere. Default: none does.
+   */
+  readonly configOf?: ((payload: Uint8Array) => Membership | undefined) | undefined;
   /** More missing txns than this are replaced by a snapshot where one helps. Default: no limit. */
   readonly diffTxnsMax?: number | undefined;
   /** Every synchronization is a snapshot where one is possible; for tests and operators. */
@@ -193,6 +207,8 @@ export interface PeerStatus {
   /** Learners with a session, at a leader. */
   readonly learners: readonly ServerId[];
   readonly asleep: boolean;
+  readonly config: Config;
+  readonly pending: Config | undefined;
   /** Why the peer stopped for good. */
   readonly halted: string | undefined;
 }

@@ -12,19 +12,34 @@
  * @module
  */
 
-import { AssertionFailure, assert, compareZxid, type ServerId, unreachable } from "../base/index.ts";
+import {
+  AssertionFailure,
+  assert,
+  compareZxid,
+  type ServerId,
+  unreachable,
+  ZERO_ZXID,
+} from "../base/index.ts";
 import { propose } from "./broadcast.ts";
 import { requestRead } from "./confirm-rounds.ts";
-import { hearNotify, lookingLinkDown, roleOf, startLooking, tickLooking } from "./election.ts";
+import { hearNotify, lookingLinkDown, roleOf, startLooking, tell, tickLooking } from "./election.ts";
 import { checkRelations } from "./invariants.ts";
-import { leaderHears, leaderLinkDown, startLeading, stopLeading, tickLeading } from "./leader.ts";
-import { learnerHears, learnerLinkDown, tickLearning } from "./learner.ts";
+import {
+  leaderHears,
+  leaderLinkDown,
+  leaderReconfigured,
+  startLeading,
+  stopLeading,
+  tickLeading,
+} from "./leader.ts";
+import { learnerHears, learnerLinkDown, learnerReconfigured, tickLearning } from "./learner.ts";
 import { startLearning } from "./learner-session.ts";
 import { stopLearning } from "./learner-sync.ts";
 import type { LinkLoss } from "./link-types.ts";
+import { learnConfig, viewOf } from "./membership.ts";
 import { compact, openHistory } from "./outline.ts";
 import type { Packet } from "./packets.ts";
-import { emptyDraft, type Looking, last, type Peer, send } from "./peer-state.ts";
+import { emptyDraft, type Looking, last, type Peer, send, serve, turnTo } from "./peer-state.ts";
 import type {
   DurableState,
   Duties,
@@ -33,7 +48,6 @@ import type {
   PeerOptions,
   PeerStatus,
 } from "./peer-types.ts";
-import { votersOf } from "./quorum.ts";
 import { begin, hearSolicit } from "./resume.ts";
 import { isMissed, stir, wake } from "./sleep.ts";
 import { NOBODY } from "./vote.ts";
@@ -50,17 +64,14 @@ export function createPeer(durable: DurableState, options: PeerOptions, history:
   assert(options.counterMax >= 1 && options.counterMax <= counterMaxMax, "counterMax is 1 to 2^32-2");
   assert(options.incarnation >= 1, "an incarnation is 1 or more");
   assert((options.idleTicks ?? 1) >= 1, "idleTicks is 1 or more");
-  const { config } = durable;
-  const voters = votersOf(config);
+  const { config, pending } = durable;
   const peer: Peer = {
     id: options.id,
     options,
     reader: history,
     config,
-    active: [voters],
-    isVoter: voters.includes(options.id),
-    isMember: config.members.some((member) => member.id === options.id),
-    others: config.members.map((member) => member.id).filter((id) => id !== options.id),
+    pending,
+    ...viewOf(options.id, options.storageId, { config, pending }),
     promises: durable.promises,
     history: openHistory(durable.outline),
     applied: durable.applied,
@@ -81,6 +92,7 @@ export function createPeer(durable: DurableState, options: PeerOptions, history:
     role: idle(),
     serving: { kind: "none" },
     turn: undefined,
+    isReconfigured: false,
     draft: emptyDraft(),
     fresh: false,
     unwritten: undefined,
@@ -109,7 +121,7 @@ export function step(peer: Peer, event: PeerEvent): Duties {
   if (peer.halted === undefined) {
     try {
       handle(peer, event);
-      takeTurns(peer);
+      settle(peer);
       checkRelations(peer);
     } catch (failure) {
       if (!(failure instanceof AssertionFailure)) throw failure;
@@ -124,29 +136,21 @@ export function step(peer: Peer, event: PeerEvent): Duties {
 
 function handle(peer: Peer, event: PeerEvent): void {
   peer.fresh = false;
-  if (!peer.isMember) {
-    // Without a place in the configuration it neither votes nor learns, and confirms nothing.
-    if (event.kind === "readIndex") peer.draft.rejected.push(event.id);
-    return;
-  }
   switch (event.kind) {
     case "booted":
       assert(!peer.booted, "a peer boots once");
       peer.booted = true;
-      begin(peer);
+      if (peer.isMember) begin(peer);
       return;
     case "ticked":
-      if (peer.booted && !peer.asleep) tick(peer);
+      if (peer.booted && peer.isMember && !peer.asleep) tick(peer);
       return;
     case "received":
       peer.fresh = event.fresh;
-      if (!peer.booted || !peer.others.includes(event.from)) return;
-      wake(peer, event.from);
-      receive(peer, event.from, event.packet);
+      if (peer.booted) hear(peer, event.from, event.packet);
       return;
     case "linkDown":
-      if (!peer.booted || !peer.others.includes(event.peer)) return;
-      if (!isMissed(peer, event.peer)) return;
+      if (!isTogether(peer, event.peer) || !isMissed(peer, event.peer)) return;
       wake(peer, event.peer);
       linkDown(peer, event.peer, event.reason ?? "lost");
       return;
@@ -173,6 +177,25 @@ function handle(peer: Peer, event: PeerEvent): void {
     default:
       unreachable(event);
   }
+}
+
+/** Whether both of us are members: nothing else is between strangers but who is a member. */
+function isTogether(peer: Peer, other: ServerId): boolean {
+  return peer.booted && peer.isMember && peer.others.includes(other);
+}
+
+function hear(peer: Peer, from: ServerId, packet: Packet): void {
+  if (packet.kind === "notify") {
+    const isNews = learnConfig(peer, packet.config);
+    // Somebody was removed or added and has not heard, and perhaps nobody else can say so.
+    const knowsLess = compareZxid(packet.config?.version ?? ZERO_ZXID, peer.config.version) < 0;
+    if (knowsLess && packet.wantsAnswer && !(peer.isVoter && isTogether(peer, from))) tell(peer, from);
+    // What was begun with another configuration is begun again: its votes and quorums say nothing now.
+    if (isNews && peer.role.kind !== "learning") return turnTo(peer, { kind: "look" });
+  }
+  if (!isTogether(peer, from)) return;
+  wake(peer, from);
+  receive(peer, from, packet);
 }
 
 function tick(peer: Peer): void {
@@ -219,27 +242,54 @@ function linkDown(peer: Peer, from: ServerId, reason: LinkLoss): void {
   }
 }
 
-/** A lone voter may look, decide and lead in one step; nobody turns for ever. */
-function takeTurns(peer: Peer): void {
-  for (let turns = 0; peer.turn !== undefined; turns++) {
+/**
+ * Draws the consequences of what the handler did: of another configuration first, for it may end the role.
+ * A lone voter may look, decide and lead in one step; nobody turns for ever.
+ */
+function settle(peer: Peer): void {
+  for (let turns = 0; peer.isReconfigured || peer.turn !== undefined; turns++) {
     assert(turns < 8, "a step changes its role a few times at most");
-    const { turn, role } = peer;
-    peer.turn = undefined;
-    peer.asleep = false;
-    if (role.kind === "leading") stopLeading(peer, role);
-    else if (role.kind === "learning") stopLearning(peer, role);
-    switch (turn.kind) {
-      case "look":
-        startLooking(peer);
-        break;
-      case "lead":
-        startLeading(peer, turn.vote);
-        break;
-      case "learn":
-        startLearning(peer, turn.leader, { vote: turn.vote, isHinted: turn.isHinted });
-        break;
-    }
+    if (peer.isReconfigured) reconfigured(peer);
+    else takeTurn(peer);
   }
+}
+
+function reconfigured(peer: Peer): void {
+  peer.isReconfigured = false;
+  const { role } = peer;
+  peer.penalties.clear();
+  if (!peer.isMember) peer.turn = { kind: "look" };
+  else if (peer.turn !== undefined) return;
+  else if (role.kind === "leading") leaderReconfigured(peer, role);
+  else if (role.kind === "learning") learnerReconfigured(peer, role);
+  else turnTo(peer, { kind: "look" });
+}
+
+function takeTurn(peer: Peer): void {
+  const { turn, role } = peer;
+  peer.turn = undefined;
+  peer.asleep = false;
+  if (turn === undefined) return;
+  if (role.kind === "leading") stopLeading(peer, role);
+  else if (role.kind === "learning") stopLearning(peer, role);
+  switch (turn.kind) {
+    case "look":
+      if (peer.isMember) startLooking(peer);
+      else retire(peer);
+      break;
+    case "lead":
+      startLeading(peer, turn.vote);
+      break;
+    case "learn":
+      startLearning(peer, turn.leader, { vote: turn.vote, isHinted: turn.isHinted });
+      break;
+  }
+}
+
+/** No member any more: neither votes nor learns, and tells only who asks that there is a later configuration. */
+function retire(peer: Peer): void {
+  serve(peer, { kind: "none" });
+  peer.role = idle();
 }
 
 export function statusOf(peer: Peer): PeerStatus {
@@ -256,6 +306,8 @@ export function statusOf(peer: Peer): PeerStatus {
     serving: peer.serving,
     learners: role.kind === "leading" ? [...role.slots.keys()] : [],
     asleep: peer.asleep,
+    config: peer.config,
+    pending: peer.pending,
     halted: peer.halted,
   };
 }

@@ -16,7 +16,7 @@
  * @module
  */
 
-import { compareZxid, equalZxid, type Zxid } from "../base/index.ts";
+import { compareZxid, equalZxid, ZERO_ZXID, type Zxid } from "../base/index.ts";
 import { bytesOf, cutBatch, lastOfBatch } from "./batch.ts";
 import { cutOutline, nextAfter } from "./outline.ts";
 import type { AckEpoch, Batch, Refuse } from "./packets.ts";
@@ -81,6 +81,7 @@ export function startStream(peer: Peer, leading: Leading, slot: Slot, ack: AckEp
     after,
     syncEnd,
     snapshotId,
+    ...(compareZxid(peer.config.version, ZERO_ZXID) > 0 ? { config: peer.config } : {}),
   });
   pump(peer, leading, slot);
 }

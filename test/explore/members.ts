@@ -204,6 +204,7 @@ export class Members {
       id,
       options: optionsOf(id, ensemble),
       config,
+      pending: undefined,
       active: [voters],
       isVoter: voters.includes(id),
       isMember: true,

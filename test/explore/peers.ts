@@ -45,7 +45,10 @@ import { NOBODY } from "../../src/zab/vote.ts";
 type Whole<Value> = { [Field in keyof Required<Value>]: Value[Field] };
 
 /** What a server is, apart from its state. */
-export type Identity = Pick<Peer, "id" | "options" | "config" | "active" | "isVoter" | "isMember" | "others">;
+export type Identity = Pick<
+  Peer,
+  "id" | "options" | "config" | "pending" | "active" | "isVoter" | "isMember" | "others"
+>;
 
 export interface Copying {
   /** Of the copy. */
@@ -63,6 +66,7 @@ const peerFields: Record<keyof Peer, true> = {
   options: true,
   reader: true,
   config: true,
+  pending: true,
   active: true,
   isVoter: true,
   isMember: true,
@@ -87,6 +91,7 @@ const peerFields: Record<keyof Peer, true> = {
   role: true,
   serving: true,
   turn: true,
+  isReconfigured: true,
   draft: true,
   fresh: true,
   unwritten: true,
@@ -126,6 +131,7 @@ export function copyPeer(peer: Peer, how: Copying): Peer {
     role,
     serving: servingOf(role, identity.isVoter),
     turn: undefined,
+    isReconfigured: false,
     draft: emptyDraft(),
     fresh: false,
     unwritten: undefined,
@@ -209,6 +215,7 @@ function copyLeading(role: Leading, how: Copying): Leading {
     forgetful: new Set(),
     fitterSince: undefined,
     pingedAt: 0,
+    toldAt: 0,
     round: role.round === undefined ? undefined : copyRound(role.round, how),
     waiting: [...role.waiting],
     renewSince: undefined,
@@ -236,6 +243,7 @@ function copySlot(role: Leading, slot: Slot, how: Copying): Slot {
   const copy: Whole<Slot> = {
     id: how.renameId(slot.id),
     session,
+    storageId: slot.storageId,
     counts: slot.counts,
     acceptedEpoch: role.epoch > 0 ? 0 : slot.acceptedEpoch,
     isFitter: slot.isFitter,

@@ -147,6 +147,36 @@ describe("load()", () => {
     expect(() => disk.history.load(config)).toThrow(AssertionFailure);
   });
 
+  test("tells the configurations stored last, and not the first one any more", () => {
+    const disk = new Disk();
+    const two = [
+      { id: makeServerId(1), role: "voter" },
+      { id: makeServerId(4), role: "observer", storageId: "ab" },
+    ] as const;
+    const committed = { version: makeZxid(1, 7), members: two, retired: [makeServerId(3)] };
+    const pending = { version: makeZxid(1, 9), members: two.slice(0, 1) };
+    disk.write({ kind: "configs", committed, pending });
+    disk.restart();
+    expect(disk.history.load(config)).toMatchObject({ config: committed, pending });
+    disk.write({ kind: "configs", committed: pending, pending: undefined });
+    expect(disk.history.load(config).config).toEqual(pending);
+    expect(disk.history.load(config).pending).toBeUndefined();
+  });
+
+  test.each([
+    "{}",
+    "null",
+    '{"committed":{"version":{"epoch":1,"counter":1},"members":[{"id":0,"role":"voter"}]}}',
+    '{"committed":{"version":{"epoch":1,"counter":1},"members":[{"id":1,"role":"king"}]}}',
+    '{"committed":{"version":"0x1","members":[]}}',
+    '{"committed":{"version":{"epoch":1,"counter":1},"members":[],"retired":[255]}}',
+    '{"committed":{"version":{"epoch":1,"counter":1},"members":[{"id":1,"role":"voter"}]},"pending":{}}',
+  ])("stops the member when its configurations are %s", (stored) => {
+    const disk = new Disk();
+    writeMeta(disk.storage.sql, "configs", stored);
+    expect(() => disk.history.load(config)).toThrow(AssertionFailure);
+  });
+
   test("stops the member when a run does not begin where it must", () => {
     const disk = new Disk();
     disk.write(append(batch(1, 2, 2)));

@@ -82,7 +82,8 @@ export function chainOf(previous: number, epoch: number, counter: number, payloa
 
 export class Disk {
   promises: Promises = { acceptedEpoch: 0, acceptedLeader: 0, currentEpoch: 0, establishedEpoch: 0 };
-  readonly config: Config;
+  config: Config;
+  pendingConfig: Config | undefined;
   incarnation = 0;
   base: Zxid = ZERO_ZXID;
   baseChain = 0;
@@ -125,6 +126,7 @@ export class Disk {
     return {
       promises: this.promises,
       config: this.config,
+      pending: this.pendingConfig,
       outline: { base: this.base, runs },
       applied: this.image.zxid,
     };
@@ -264,6 +266,15 @@ export class Disk {
       }
       case "compact":
         return this.#compact(op.base);
+      case "configs": {
+        const { config, pendingConfig } = this;
+        this.config = op.committed;
+        this.pendingConfig = op.pending;
+        return () => {
+          this.config = config;
+          this.pendingConfig = pendingConfig;
+        };
+      }
       case "fence":
         return () => {};
     }

@@ -24,6 +24,7 @@ function makeWorld(voters: number, histories: readonly number[], seed: number): 
     {
       voters,
       observers: 0,
+      outsiders: 0,
       asynchronous: false,
       zombies: false,
       snapshotPages: 1,

@@ -8,7 +8,15 @@
  */
 
 import { assert, compareZxid, equalZxid, ZERO_ZXID, type Zxid } from "../../src/base/index.ts";
-import type { Batch, DurableState, HistoryReader, Outline, Promises, StoreOp } from "../../src/zab/index.ts";
+import type {
+  Batch,
+  Config,
+  DurableState,
+  HistoryReader,
+  Outline,
+  Promises,
+  StoreOp,
+} from "../../src/zab/index.ts";
 
 export interface Entry {
   readonly zxid: Zxid;
@@ -46,6 +54,8 @@ export class Disk {
   log: Entry[] = [];
   applied: Applied = NOTHING;
   staged: Uint8Array[] = [];
+  /** What was stored last; until then the first configuration is in force. */
+  configs: { readonly committed: Config; readonly pending: Config | undefined } | undefined;
 
   clone(): Disk {
     const copy = new Disk();
@@ -54,6 +64,7 @@ export class Disk {
     copy.log = this.log.slice();
     copy.applied = this.applied;
     copy.staged = this.staged.slice();
+    copy.configs = this.configs;
     return copy;
   }
 
@@ -131,6 +142,9 @@ export class Disk {
         this.staged = [];
         break;
       }
+      case "configs":
+        this.configs = { committed: op.committed, pending: op.pending };
+        break;
       case "fence":
         break;
     }
@@ -155,8 +169,11 @@ export class Disk {
     return { base: this.base.zxid, runs };
   }
 
-  durable(config: DurableState["config"]): DurableState {
-    return { promises: this.promises, config, outline: this.outline(), applied: this.applied.zxid };
+  /** @param first - The configuration this member was made with. */
+  durable(first: Config): DurableState {
+    const { committed: config, pending } = this.configs ?? { committed: first, pending: undefined };
+    const { promises, applied } = this;
+    return { promises, config, pending, outline: this.outline(), applied: applied.zxid };
   }
 }
 

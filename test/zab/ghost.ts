@@ -5,6 +5,7 @@
  * has everything committed, I4 and I5 equal zxids mean equal histories, I6 no gaps, I7 what is committed
  * stays with a quorum, I8 nothing delivered is dropped, I9 a snapshot is the truth, B2 and B3 one order of
  * delivery for all, and R: a confirmed read is not older than anything delivered before it was asked.
+ * C1: an established leader has a quorum of the configuration that was committed last.
  *
  * @module
  */
@@ -12,6 +13,7 @@
 import { compareZxid, formatZxid, type ServerId, type Zxid } from "../../src/base/index.ts";
 import type { Promises, StoreOp } from "../../src/zab/index.ts";
 import { type Applied, chain, type Disk, NOTHING } from "./disk.ts";
+import { configOf } from "./memberships.ts";
 
 export class Violation extends Error {
   override readonly name = "Violation";
@@ -22,7 +24,10 @@ function key({ epoch, counter }: Zxid): number {
 }
 
 export class Ghost {
-  readonly voters: readonly ServerId[];
+  /** Voters of the configuration that was committed last: it governs. */
+  voters: readonly ServerId[];
+  /** Every configuration that was proposed, by zxid, with its voters. */
+  readonly #configs = new Map<number, readonly ServerId[]>();
   /** Everything ever proposed: zxid to chain hash and proposer. */
   readonly #proposed = new Map<number, { hash: number; by: ServerId }>();
   /** The delivered sequence; position 0 is nothing. */
@@ -51,6 +56,7 @@ export class Ghost {
           const zxid = { epoch: op.batch.epoch, counter };
           hash = chain(hash, zxid, payload);
           this.#storeEntry(id, zxid, hash, proposes === zxid.epoch);
+          this.#noteConfig(zxid, payload);
           counter += 1;
         }
       } else if (op.kind === "promises") {
@@ -71,13 +77,22 @@ export class Ghost {
     }
   }
 
+  #noteConfig(zxid: Zxid, payload: Uint8Array): void {
+    const membership = configOf(payload);
+    if (membership === undefined) return;
+    const voters = membership.members.filter(({ role }) => role === "voter").map((member) => member.id);
+    this.#configs.set(key(zxid), voters);
+  }
+
   /** Writes that a crash has lost were never seen by anybody: what they proposed may be proposed anew. */
   lost(id: ServerId, ops: readonly StoreOp[]): void {
     for (const op of ops) {
       if (op.kind !== "append") continue;
       for (let i = 0; i < op.batch.payloads.length; i++) {
         const zxid = { epoch: op.batch.epoch, counter: op.batch.first + i };
-        if (this.#proposed.get(key(zxid))?.by === id) this.#proposed.delete(key(zxid));
+        if (this.#proposed.get(key(zxid))?.by !== id) continue;
+        this.#proposed.delete(key(zxid));
+        this.#configs.delete(key(zxid));
       }
     }
   }
@@ -88,6 +103,11 @@ export class Ghost {
       after.currentEpoch >= before.currentEpoch &&
       after.establishedEpoch >= before.establishedEpoch;
     if (!grows) this.fail("I2", `${id} lowers an epoch`);
+  }
+
+  /** A member's storage is gone: it can keep nothing, and has promised nothing that it knows of. */
+  wiped(id: ServerId): void {
+    this.#reached.delete(id);
   }
 
   /** A member's promises have become durable. */
@@ -114,6 +134,17 @@ export class Ghost {
     }
   }
 
+  /** What an established leader said and did has left it: the configuration that governs has joined its epoch. */
+  leads(id: ServerId, epoch: number, disks: ReadonlyMap<ServerId, Disk>): void {
+    const joined = this.voters.filter((voter) => (disks.get(voter)?.promises.currentEpoch ?? 0) >= epoch);
+    if (joined.length * 2 <= this.voters.length) {
+      this.fail(
+        "C1",
+        `${id} leads ${epoch} with ${joined.join(", ")} of the voters ${this.voters.join(", ")}`,
+      );
+    }
+  }
+
   /** A member hands `entry` to its state machine, which stands at `at`. Returns the new state. */
   deliver(id: ServerId, at: Applied, entry: Applied): Applied {
     const position = (this.#positions.get(key(at.zxid)) ?? -1) + 1;
@@ -124,6 +155,8 @@ export class Ghost {
         this.fail("B5", `${id} delivers ${formatZxid(entry.zxid)} late`);
       this.delivered.push(entry);
       this.#positions.set(key(entry.zxid), position);
+      const voters = this.#configs.get(key(entry.zxid));
+      if (voters !== undefined) this.voters = voters;
     } else if (there.hash !== entry.hash) {
       this.fail(
         "B2/B3",

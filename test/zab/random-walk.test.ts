@@ -38,6 +38,7 @@ test("three and five voters, with and without an observer, through crashes, part
     "crashes",
     "sleeps",
     "resumes",
+    "reconfigurations",
   ]) {
     expect(total.get(name), name).toBeGreaterThan(0);
   }

@@ -25,6 +25,7 @@ function drawOptions(dice: Dice): WorldOptions {
     stall: some(6),
     oracle: some(12),
     active: some(8),
+    reconfigure: dice.chance(60) ? 1 + dice.below(15) : 0,
   };
   // A quarter of the runs is about reads, another about attaching again and again.
   const profile = dice.below(4);
@@ -35,6 +36,7 @@ function drawOptions(dice: Dice): WorldOptions {
   return {
     voters: dice.pick([1, 3, 3, 3, 3, 5, 5]),
     observers: dice.pick([0, 0, 1]),
+    outsiders: dice.pick([0, 1, 2]),
     asynchronous: dice.chance(50),
     zombies: dice.chance(profile === 0 ? 80 : 35),
     snapshotPages: 1 + dice.below(4),

@@ -7,10 +7,13 @@
  *
  * Commands (members by number, `*` for all that run):
  *
- * - `ensemble voters=(1,2,3) [observers=(4)] [option=number ...]`
+ * - `ensemble voters=(1,2,3) [observers=(4)] [outsiders=(5)] [option=number ...]`. Outsiders run, and are no
+ *   members. `storage 3 x`: its storage is another one from its next start on. `wipe 3`: so, and nothing is in it.
  * - `boot 1 2`, `crash 2`, `restart 2`: lifecycle. Memory goes, storage stays.
  * - `elect 1`: everybody who runs decides for 1, and all that follows. `lead 1`, `follow 2->1`: one decision.
- * - `propose 1 a b`, `read 1 [stale]`, `active 2`: work, and clients that ask for nothing of Zab. A stale read arrives in a continuation.
+ * - `reconfig 1 v1 v2 o4`: 1 proposes this membership, or says why not. `reconfig! 1 ...`: without asking.
+ * - `propose 1 a b`, `read 1 [stale]`, `active 2`: work, and clients that ask for nothing of Zab. A stale read
+ *   arrives in a continuation.
  * - `settle`: until nothing moves. `tick 5`, `tick 1 2 5`: time passes for all, or for some, and settles.
  * - `cut 1-2`, `cut 1->2`, `cut 3`, `heal`: paths. `linkdown 1->2`: 1 gives up its link to 2.
  * - `hold 1->2 [kind]`, `release`, `drop`: parks carriers (with a packet of that kind), lets them go, loses them.
@@ -43,12 +46,14 @@ import {
   giveUp,
   type Link,
   type LinkReceived,
+  memberOf,
   type Packet,
   type Peer,
   type PeerEvent,
   type PeerOptions,
   receiveRequest,
   receiveResponse,
+  refuseReconfig,
   requestFailed,
   type StoreOp,
   statusOf,
@@ -59,6 +64,7 @@ import {
 } from "../../src/zab/index.ts";
 import { type Applied, Disk, Reader } from "./disk.ts";
 import { Ghost } from "./ghost.ts";
+import { configOf, encodeMembership, parseMembership } from "./memberships.ts";
 import { isQuietKind, printPacket } from "./print.ts";
 
 /**
@@ -90,6 +96,7 @@ interface Member {
   live: Applied;
   incarnation: number;
   running: Running | undefined;
+  storageId: string | undefined;
   /** While its storage hangs. */
   gate: Gate | undefined;
   printed: string;
@@ -119,7 +126,7 @@ interface Stop {
   readonly end: StepEnd;
 }
 
-const defaults: Omit<PeerOptions, "id" | "incarnation"> = {
+const defaults: Omit<PeerOptions, "id" | "incarnation"> & { readonly storageIds?: number } = {
   initLimitTicks: 20,
   syncLimitTicks: 10,
   pingEveryTicks: 2,
@@ -217,6 +224,15 @@ export class Script {
       }
       case "propose":
         return this.#feed(this.#member(first), { kind: "submitted", payloads: args.slice(1).map(encode) });
+      case "reconfig":
+      case "reconfig!":
+        return this.#reconfig(this.#member(first), args.slice(1).join(" "), name === "reconfig");
+      case "wipe":
+        for (const member of this.#pick(args)) this.#wipe(member);
+        return;
+      case "storage":
+        this.#member(first).storageId = second;
+        return;
       case "read":
         return this.#read(this.#member(first), second !== "stale");
       case "active":
@@ -286,13 +302,17 @@ export class Script {
     }
     const voters = lists.get("voters") ?? [];
     const observers = lists.get("observers") ?? [];
-    const voter = voters.map((id) => ({ id, role: "voter" as const }));
-    const observer = observers.map((id) => ({ id, role: "observer" as const }));
+    const outsiders = lists.get("outsiders") ?? [];
+    const withStorage = this.#options.storageIds === 1;
+    const names = (id: ServerId) => (withStorage ? { storageId: `s${id}` } : {});
+    const voter = voters.map((id) => ({ id, role: "voter" as const, ...names(id) }));
+    const observer = observers.map((id) => ({ id, role: "observer" as const, ...names(id) }));
     this.#config = { version: ZERO_ZXID, members: [...voter, ...observer] };
     this.#ghost = new Ghost(voters);
-    this.#members = [...voters, ...observers].map((id) => {
+    this.#members = [...voters, ...observers, ...outsiders].map((id) => {
       const disk = new Disk();
-      const rest = { running: undefined, gate: undefined, printed: `${id} down` };
+      const storageId = withStorage ? `s${id}` : undefined;
+      const rest = { running: undefined, gate: undefined, printed: `${id} down`, storageId };
       return { id, disk, live: disk.applied, incarnation: 0, ...rest };
     });
   }
@@ -309,6 +329,14 @@ export class Script {
     const member = this.#members.find((each) => each.id === id);
     assert(member !== undefined, `there is a member ${id}`);
     return member;
+  }
+
+  /** Everything stored is gone, and the first configuration is all it is told. Its storage is another one. */
+  #wipe(member: Member): void {
+    this.#crash(member);
+    member.disk = new Disk();
+    member.storageId = `${member.id} again`;
+    this.#ghost.wiped(member.id);
   }
 
   /** What storage has not confirmed never was. */
@@ -357,13 +385,14 @@ export class Script {
   #boot(member: Member): void {
     member.incarnation += 1;
     member.live = member.disk.applied;
-    const { id, incarnation } = member;
+    const { id, incarnation, storageId } = member;
     const reader = new Reader(
       () => member.disk,
       () => member.live,
       this.#pages,
     );
-    const peer = createPeer(member.disk.durable(this.#config), { ...this.#options, id, incarnation }, reader);
+    const options = { ...this.#options, id, incarnation, storageId, configOf };
+    const peer = createPeer(member.disk.durable(this.#config), options, reader);
     const links = new Map(
       this.#members
         .filter((other) => other !== member)
@@ -416,7 +445,11 @@ export class Script {
       return this.#crash(member);
     }
     this.#deliver(member, running, duties);
-    this.#ghost.durable(new Map(this.#members.map((each) => [each.id, each.gate?.durable ?? each.disk])));
+    this.#ghost.durable(this.#durables());
+  }
+
+  #durables(): ReadonlyMap<ServerId, Disk> {
+    return new Map(this.#members.map((each) => [each.id, each.gate?.durable ?? each.disk]));
   }
 
   #deliver(member: Member, running: Running, duties: Duties): void {
@@ -458,6 +491,15 @@ export class Script {
       const packet = { kind: "notify", state, round, vote, confirmed: false, wantsAnswer: false } as const;
       this.#feed(member, { kind: "received", from, packet, fresh: true });
     }
+  }
+
+  #reconfig(member: Member, text: string, asks: boolean): void {
+    const { running } = member;
+    if (running === undefined) return;
+    const membership = parseMembership(text);
+    const refusal = asks ? refuseReconfig(running.peer, membership) : undefined;
+    if (refusal !== undefined) this.#lines.push(`${member.id} refuses to reconfigure: ${refusal}`);
+    else this.#feed(member, { kind: "submitted", payloads: [encodeMembership(membership)] });
   }
 
   #read(member: Member, fresh: boolean): void {
@@ -645,14 +687,16 @@ export class Script {
 
   #stateLine({ id, running }: Member): string {
     if (running === undefined) return `${id} down`;
-    const { role, phase, leader, promises, lastLogged, lastCommitted, serving, asleep } = statusOf(
-      running.peer,
-    );
+    const status = statusOf(running.peer);
+    const { role, phase, leader, promises, lastLogged, lastCommitted, serving, asleep } = status;
+    const { config, pending } = status;
     const { acceptedEpoch, currentEpoch } = promises;
     const whom = role === "following" || role === "observing" ? ` ${leader}` : "";
     const zxids = `last=${formatZxid(lastLogged)} committed=${formatZxid(lastCommitted)}`;
     const epochs = `accepted=${acceptedEpoch} current=${currentEpoch}`;
-    return `${id} ${role}${whom} ${phase} ${epochs} ${zxids}${serving.kind === "none" ? "" : " serving"}${asleep ? ", asleep" : ""}`;
+    const isFirst = config.version.counter === 0;
+    const configs = `${isFirst ? "" : ` config=${who(config)}`}${pending === undefined ? "" : ` pending=${who(pending)}`}`;
+    return `${id} ${role}${whom} ${phase} ${epochs} ${zxids}${configs}${serving.kind === "none" ? "" : " serving"}${asleep ? ", asleep" : ""}`;
   }
 
   #logLine({ id, disk }: Member): string {
@@ -673,17 +717,28 @@ export class Script {
       this.#tick(["1"]);
       const states = this.#members.map(({ running }) => running && statusOf(running.peer));
       const leader = states.find((state) => state?.serving.kind === "leading");
-      const isWell = states.every(
-        (state) =>
-          leader !== undefined &&
+      if (leader === undefined) continue;
+      // Who is no member any more may know it or not.
+      const isWell = this.#members.every(({ id }, i) => {
+        if (memberOf(leader.config, id) === undefined) return true;
+        const state = states[i];
+        return (
           state?.leader === leader.leader &&
           state.serving.kind !== "none" &&
-          formatZxid(state.lastCommitted) === formatZxid(leader.lastLogged),
-      );
+          formatZxid(state.lastCommitted) === formatZxid(leader.lastLogged)
+        );
+      });
       if (isWell) return true;
     }
     return false;
   }
+}
+
+/** Voters, then observers: `1,2+4`. */
+function who({ members }: Config): string {
+  const ids = (wanted: string) => members.filter(({ role }) => role === wanted).map(({ id }) => id);
+  const observers = ids("observer");
+  return `${ids("voter").join(",")}${observers.length === 0 ? "" : `+${observers.join(",")}`}`;
 }
 
 function path(text: string): [number, number] {

@@ -24,15 +24,18 @@ import {
   type Config,
   createPeer,
   type Duties,
+  memberOf,
   type Packet,
   type Peer,
   type PeerEvent,
   type PeerOptions,
+  refuseReconfig,
   statusOf,
   step,
 } from "../../src/zab/index.ts";
 import { type Applied, Disk, Reader, type Unit } from "./disk.ts";
 import { Ghost } from "./ghost.ts";
+import { configOf, encodeMembership } from "./memberships.ts";
 
 /** A small generator with one 32-bit word of state. */
 export class Dice {
@@ -109,6 +112,8 @@ interface Member {
 export interface WorldOptions {
   readonly voters: number;
   readonly observers: number;
+  /** Members that may be added. */
+  readonly outsiders: number;
   readonly asynchronous: boolean;
   readonly zombies: boolean;
   readonly snapshotPages: number;
@@ -133,7 +138,8 @@ export type Action =
   | "closeCut"
   | "stall"
   | "oracle"
-  | "active";
+  | "active"
+  | "reconfigure";
 
 const actions: readonly Action[] = [
   "deliver",
@@ -152,6 +158,7 @@ const actions: readonly Action[] = [
   "stall",
   "oracle",
   "active",
+  "reconfigure",
 ];
 
 /** What happened in a run, to see at a glance that it was not dull. */
@@ -168,6 +175,7 @@ export interface Figures {
   resumes: number;
   epochs: number;
   healTicks: number;
+  reconfigurations: number;
 }
 
 export class World {
@@ -186,6 +194,7 @@ export class World {
     resumes: 0,
     epochs: 0,
     healTicks: 0,
+    reconfigurations: 0,
   };
   /** One line per step, when somebody wants to read it. */
   trace: ((line: string) => void) | undefined;
@@ -205,11 +214,13 @@ export class World {
   constructor(options: WorldOptions, dice: Dice) {
     this.options = options;
     this.#dice = dice;
-    const ids = Array.from({ length: options.voters + options.observers }, (_, i) => makeServerId(i + 1));
+    const { observers, outsiders } = options;
+    const ids = Array.from({ length: options.voters + observers + outsiders }, (_, i) => makeServerId(i + 1));
     const voters = ids.slice(0, options.voters);
+    const listed = ids.slice(0, options.voters + observers);
     this.#config = {
       version: ZERO_ZXID,
-      members: ids.map((id) => ({ id, role: voters.includes(id) ? "voter" : "observer" })),
+      members: listed.map((id) => ({ id, role: voters.includes(id) ? "voter" : "observer" })),
     };
     this.ghost = new Ghost(voters);
     this.members = ids.map((id) => {
@@ -330,7 +341,32 @@ export class World {
       case "active":
         if (instance !== undefined) this.#feed(instance, { kind: "active" });
         break;
+      case "reconfigure":
+        this.#reconfigure();
+        break;
     }
+  }
+
+  /** Adds, removes, promotes, demotes; several at a time, the leader too; mostly when the new quorum is there. */
+  #reconfigure(): void {
+    const { instance } = this.#leader() ?? this.#dice.pick(this.members);
+    if (instance === undefined || instance.zombie) return;
+    const { config } = statusOf(instance.peer);
+    const roles = new Map<ServerId, "voter" | "observer" | "none">(
+      this.members.map(({ id }) => [id, memberOf(config, id)?.role ?? "none"]),
+    );
+    for (let changes = 1 + this.#dice.below(3); changes > 0; changes--) {
+      const role = this.#dice.pick(["voter", "voter", "observer", "none"] as const);
+      roles.set(this.#dice.pick(this.members).id, role);
+    }
+    const members = [...roles].flatMap(([id, role]) => (role === "none" ? [] : [{ id, role }]));
+    if (!members.some(({ role }) => role === "voter")) return;
+    const refusal = refuseReconfig(instance.peer, { members });
+    // One without its new quorum waits for it, and the others wait too; nothing else may come of it.
+    const isBold = refusal === "noQuorum" && this.#dice.chance(20);
+    if (refusal !== undefined && !isBold) return;
+    this.#feed(instance, { kind: "submitted", payloads: [encodeMembership({ members })] });
+    this.figures.reconfigurations += 1;
   }
 
   #leader(): Member | undefined {
@@ -345,7 +381,8 @@ export class World {
    * forged votes are fair.
    */
   #decide(): void {
-    const leader = this.#dice.pick(this.members.slice(0, this.options.voters));
+    const voters = this.members.filter(({ id }) => this.ghost.voters.includes(id));
+    const leader = this.#dice.pick(voters);
     for (const member of this.members) {
       const { instance } = member;
       if (instance === undefined || (member !== leader && this.#dice.chance(40))) continue;
@@ -357,7 +394,7 @@ export class World {
         member === leader
           ? { leader: leader.id, lastZxid: lastLogged, currentEpoch }
           : { leader: leader.id, lastZxid: { epoch: 2 ** 30, counter: 1 }, currentEpoch: 2 ** 30 };
-      for (const { id: from } of this.members.slice(0, this.options.voters)) {
+      for (const { id: from } of voters) {
         if (from === member.id || statusOf(instance.peer).role !== "looking") continue;
         const state = "looking";
         const packet = { kind: "notify", state, round, vote, confirmed: false, wantsAnswer: false } as const;
@@ -406,7 +443,7 @@ export class World {
     );
     const peer = createPeer(
       member.disk.durable(this.#config),
-      { ...this.options.peer, id, incarnation },
+      { ...this.options.peer, id, incarnation, configOf },
       reader,
     );
     const instance: Instance = {
@@ -519,7 +556,11 @@ export class World {
   }
 
   #checkDurable(): void {
-    this.ghost.durable(new Map(this.members.map((member) => [member.id, member.stable])));
+    this.ghost.durable(this.#stables());
+  }
+
+  #stables(): ReadonlyMap<ServerId, Disk> {
+    return new Map(this.members.map((member) => [member.id, member.stable]));
   }
 
   #release(member: Member, instance: Instance, duties: Duties): void {
@@ -531,6 +572,8 @@ export class World {
         this.ghost.stands(member.id, member.live);
       }
       if (duties.deliver !== undefined) this.#deliverTxns(member, duties.deliver);
+      const { serving } = duties;
+      if (serving?.kind === "leading") this.ghost.leads(member.id, serving.epoch, this.#stables());
     }
     for (const { id, index } of duties.confirmed) {
       this.figures.reads += 1;
@@ -753,8 +796,8 @@ export class World {
   }
 
   #isHealthy(): boolean {
-    const states = this.members.map(({ instance }) =>
-      instance === undefined ? undefined : statusOf(instance.peer),
+    const states = this.members.map(({ id, instance }) =>
+      instance === undefined ? undefined : { id, ...statusOf(instance.peer) },
     );
     const leaders = states.filter((state) => state?.serving.kind === "leading");
     const [leader] = leaders;
@@ -762,10 +805,11 @@ export class World {
     return states.every(
       (state) =>
         state !== undefined &&
-        state.serving.kind !== "none" &&
-        state.leader === leader.leader &&
-        equalZxid(state.lastCommitted, leader.lastLogged) &&
-        equalZxid(state.lastLogged, leader.lastLogged),
+        (memberOf(leader.config, state.id) === undefined ||
+          (state.serving.kind !== "none" &&
+            state.leader === leader.leader &&
+            equalZxid(state.lastCommitted, leader.lastLogged) &&
+            equalZxid(state.lastLogged, leader.lastLogged))),
     );
   }
 

@@ -68,6 +68,8 @@ export type MetaKey =
   | "bootstrap"
   /** `Promises`. */
   | "promises"
+  /** Zab's `Config`s: committed and, while a change is under way, pending. */
+  | "configs"
   /** Printed zxid: the log is compacted through it. */
   | "base"
   /** Printed zxid: what the znode and session rows correspond to. */
