@@ -6,7 +6,10 @@
  * @module
  */
 
-/** 4 or 16 bytes; `undefined` for anything that is no IPv4 or IPv6 literal. */
+/**
+ * 4 or 16 bytes; `undefined` for anything that is no IPv4 or IPv6 literal. The mixed form (`::ffff:1.2.3.4`)
+ * is none: ZooKeeper refuses it too.
+ */
 export function parseIpAddress(text: string): readonly number[] | undefined {
   return text.includes(":") ? parseIpv6(text) : parseIpv4(text);
 }
@@ -48,27 +51,20 @@ function parseIpv4(text: string): readonly number[] | undefined {
 function parseIpv6(text: string): readonly number[] | undefined {
   const halves = text.split("::");
   if (halves.length > 2) return undefined;
-  const [head, tail] = halves.map((half, at) => parseGroups(half, at === halves.length - 1));
+  const [head, tail] = halves.map(parseGroups);
   if (head === undefined) return undefined;
   if (halves.length === 1) return head.length === 16 ? head : undefined;
   if (tail === undefined || head.length + tail.length > 14) return undefined;
   return [...head, ...new Array<number>(16 - head.length - tail.length).fill(0), ...tail];
 }
 
-/** The bytes of colon-separated groups, none for the empty text. An IPv4 address may stand last. */
-function parseGroups(text: string, mayEndInIpv4: boolean): readonly number[] | undefined {
+/** The bytes of colon-separated groups, none for the empty text. */
+function parseGroups(text: string): readonly number[] | undefined {
   if (text === "") return [];
   const groups = text.split(":");
-  const bytes: number[] = [];
-  for (const [at, group] of groups.entries()) {
-    if (/^[0-9a-fA-F]{1,4}$/.test(group)) {
-      const value = Number.parseInt(group, 16);
-      bytes.push(value >> 8, value & 0xff);
-      continue;
-    }
-    const ipv4 = mayEndInIpv4 && at === groups.length - 1 ? parseIpv4(group) : undefined;
-    if (ipv4 === undefined) return undefined;
-    bytes.push(...ipv4);
-  }
-  return bytes;
+  if (!groups.every((group) => /^[0-9a-fA-F]{1,4}$/.test(group))) return undefined;
+  return groups.flatMap((group) => {
+    const value = Number.parseInt(group, 16);
+    return [value >> 8, value & 0xff];
+  });
 }
