@@ -130,12 +130,6 @@ export interface DeleteContainerRequest {
   readonly path: string;
 }
 
-/** Internal: a write whose body could not be read. It is ordered like any write and fails with `code`. */
-export interface ErrorRequest {
-  readonly type: typeof OpCode.Error;
-  readonly code: ZkErrorCode;
-}
-
 /** Everything that goes through agreement and takes a zxid, also when it fails. */
 export type WriteRequest =
   | CreateRequest
@@ -146,8 +140,7 @@ export type WriteRequest =
   | CreateSessionRequest
   | RenewSessionRequest
   | CloseSessionRequest
-  | DeleteContainerRequest
-  | ErrorRequest;
+  | DeleteContainerRequest;
 
 const writeTypes: ReadonlySet<unknown> = new Set<WriteRequest["type"]>([
   OpCode.Create,
@@ -162,7 +155,6 @@ const writeTypes: ReadonlySet<unknown> = new Set<WriteRequest["type"]>([
   OpCode.RenewSession,
   OpCode.CloseSession,
   OpCode.DeleteContainer,
-  OpCode.Error,
 ]);
 
 /** Whether requests of this op code are ordered, whatever becomes of them. */
@@ -244,7 +236,7 @@ export interface AuthRequest {
 
 export interface SaslRequest {
   readonly type: typeof OpCode.Sasl;
-  readonly token: Uint8Array | null;
+  readonly token: Uint8Array;
 }
 
 export interface ReconfigRequest {
@@ -257,7 +249,7 @@ export interface ReconfigRequest {
 
 /** Everything a client can send inside a session. */
 export type ClientRequest =
-  | Exclude<WriteRequest, CreateSessionRequest | RenewSessionRequest | DeleteContainerRequest | ErrorRequest>
+  | Exclude<WriteRequest, CreateSessionRequest | RenewSessionRequest | DeleteContainerRequest>
   | ReadRequest
   | SyncRequest
   | AuthRequest

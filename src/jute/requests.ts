@@ -30,7 +30,7 @@ import {
   writeSetData,
   writeWatchableRead,
 } from "./operations.ts";
-import { type JuteReader, type JuteWriter, tryRead } from "./primitives.ts";
+import { JuteError, type JuteReader, type JuteWriter, tryRead } from "./primitives.ts";
 import { readAcls, readUstrings, writeAcls, writeUstrings } from "./records.ts";
 
 const requestHeaderBytes = 8;
@@ -124,7 +124,7 @@ function readRequest(reader: JuteReader, type: number): ClientRequest | undefine
     case OpCode.Auth:
       return readAuth(reader);
     case OpCode.Sasl:
-      return { type, token: reader.readBuffer() };
+      return { type, token: readToken(reader) };
     case OpCode.Ping:
     case OpCode.WhoAmI:
     case OpCode.CloseSession:
@@ -154,6 +154,13 @@ function readSetWatches(reader: JuteReader, type: SetWatchesRequest["type"]): Se
     persistent: hasPersistent ? readUstrings(reader) : [],
     persistentRecursive: hasPersistent ? readUstrings(reader) : [],
   };
+}
+
+/** A null token is unreadable to ZooKeeper too, which ends the connection over it. */
+function readToken(reader: JuteReader): Uint8Array {
+  const token = reader.readBuffer();
+  if (token === null) throw new JuteError("null token");
+  return token;
 }
 
 function readReconfig(reader: JuteReader): ReconfigRequest {

@@ -19,7 +19,6 @@ import {
   type AuthId,
   type ClientRequest,
   type ConnectRequest,
-  isWriteType,
   type MultiOp,
   NO_SESSION,
   OpCode,
@@ -261,7 +260,7 @@ export class Connection {
     if (decoded.ok) return this.#handleRequest(header, decoded.request, frame);
     if (decoded.drop) return this.end({ kind: "drop", reason: "unreadable packet" });
     if (decoded.code === ZkErrorCode.Unimplemented) return this.#refuseUnknown(header);
-    this.#refuseUnreadable(header, frame);
+    this.#refuseUnreadable(header);
   }
 
   #handleRequest({ xid }: RequestHeader, request: ClientRequest, frame: Uint8Array): void {
@@ -381,11 +380,9 @@ export class Connection {
     });
   }
 
-  /** An unreadable write is ordered like any other, and fails; an unreadable read just fails. */
-  #refuseUnreadable({ xid, type }: RequestHeader, frame: Uint8Array): void {
-    const code = ZkErrorCode.MarshallingError;
-    if (isWriteType(type)) return this.#write(xid, { type: OpCode.Error, code }, frame);
-    this.#queue(() => this.#reply({ xid, zxid: this.#appliedZxid(), err: code }));
+  /** It keeps its place among the answers; nobody orders it, and it takes no zxid. */
+  #refuseUnreadable({ xid }: RequestHeader): void {
+    this.#queue(() => this.#reply({ xid, zxid: this.#appliedZxid(), err: ZkErrorCode.MarshallingError }));
   }
 
   #reply(reply: Reply): void {

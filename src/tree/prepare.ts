@@ -123,8 +123,6 @@ function decide(desk: Desk, request: WriteRequest): TxnOp {
         return refuse(ZkErrorCode.SessionExpired);
       }
       return closeSession(desk);
-    case OpCode.Error:
-      return refuse(request.code);
     default: {
       const op = decideTreeOp(desk, request);
       if (op.kind !== "error") view.stage(op, desk.nowMs);

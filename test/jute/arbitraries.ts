@@ -142,7 +142,7 @@ export const request: Arbitrary<ClientRequest> = fc.oneof(
     curConfigId: long,
   }),
   fc.record({ type: fc.constant(OpCode.Auth), scheme: text, auth: bytesOrNull }),
-  fc.record({ type: fc.constant(OpCode.Sasl), token: bytesOrNull }),
+  fc.record({ type: fc.constant(OpCode.Sasl), token: bytes }),
   fc.constant({ type: OpCode.Ping }),
   fc.constant({ type: OpCode.WhoAmI }),
   fc.constant({ type: OpCode.CloseSession }),

@@ -8,7 +8,7 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { AssertionFailure, OpCode, type WriteRequest, ZkErrorCode } from "../../src/base/index.ts";
+import { AssertionFailure, type WriteRequest, ZkErrorCode } from "../../src/base/index.ts";
 import {
   companyMsMax,
   gatherMsMax,
@@ -19,7 +19,7 @@ import {
 import { create, setData } from "../tree/support.ts";
 import { Leader } from "./support/leader.ts";
 
-const fails: WriteRequest = { type: OpCode.Error, code: ZkErrorCode.MarshallingError };
+const fails: WriteRequest = setData("/none");
 
 function kinds(...settled: Settlement[][]): string[] {
   return settled.map(([first]) => first?.kind ?? "waiting");

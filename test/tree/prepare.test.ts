@@ -18,7 +18,6 @@ import {
   OPEN_ACL,
   OpCode,
   Perms,
-  type SessionId,
   type WriteRequest,
   ZkErrorCode,
 } from "../../src/base/index.ts";
@@ -410,16 +409,6 @@ describe("deleteContainer", () => {
     const member = swept();
     expect(verdict(member.write(sweep("/plain")))).toBe("BadVersion");
     expect(verdict(member.write(sweep("/")))).toBe("BadArguments");
-  });
-});
-
-describe("a body that could not be read", () => {
-  test("is ordered like a write and fails with its code, whoever sent it", () => {
-    const member = world();
-    const { counter } = member.tree.applied;
-    const request: WriteRequest = { type: OpCode.Error, code: ZkErrorCode.MarshallingError };
-    expect(verdict(member.write(request, { session: expired as SessionId }))).toBe("MarshallingError");
-    expect(member.tree.applied.counter).toBe(counter + 1);
   });
 });
 

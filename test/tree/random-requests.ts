@@ -81,7 +81,6 @@ const request: fc.Arbitrary<WriteRequest> = fc.oneof(
   },
   { weight: 4, arbitrary: fc.array(part, { maxLength: 4 }).map((ops) => multi(...ops)) },
   { weight: 2, arbitrary: path.map((at) => ({ type: OpCode.DeleteContainer, path: at })) },
-  { weight: 1, arbitrary: fc.constant({ type: OpCode.Error, code: -5 } as const) },
 );
 
 const identities = fc.constantFrom([], [bob], [eve], [root], [root]);
