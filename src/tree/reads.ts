@@ -100,15 +100,15 @@ function answerExists(desk: ReadDesk, request: WatchableReadRequest, reader: Rea
   const path = rooted(request.path);
   const znode = desk.znodes.get(path);
   if (znode !== undefined && !may(desk, znode, Perms.Read, reader)) return refuse(ZkErrorCode.NoAuth);
-  if (request.watch && reader.watcher !== undefined) desk.watches.addData(reader.watcher, path);
+  if (request.watch && reader.watcher !== undefined) desk.watches.addData(reader.watcher, request.path);
   return znode === undefined ? refuse(ZkErrorCode.NoNode) : ok({ kind: "stat", stat: statOf(znode) });
 }
 
 function answerWatchable(desk: ReadDesk, request: WatchableReadRequest, reader: Reader): Answer {
   return withReadable(desk, request.path, reader, (path, znode) => {
     if (request.watch && reader.watcher !== undefined) {
-      if (request.type === OpCode.GetData) desk.watches.addData(reader.watcher, path);
-      else desk.watches.addChild(reader.watcher, path);
+      if (request.type === OpCode.GetData) desk.watches.addData(reader.watcher, request.path);
+      else desk.watches.addChild(reader.watcher, request.path);
     }
     if (request.type === OpCode.GetData) return { kind: "data", data: znode.data, stat: statOf(znode) };
     const children = desk.znodes.allChildren(path, znode.numChildren);
@@ -157,23 +157,23 @@ function answerSetWatches(desk: ReadDesk, request: SetWatchesRequest, reader: Re
     if (znode === undefined) events.push({ type: EventType.NodeDeleted, path });
     else if (isNewer(znode.mzxid, seen) && mayTell(znode))
       events.push({ type: EventType.NodeDataChanged, path });
-    else watches.addData(watcher, rooted(path));
+    else watches.addData(watcher, path);
   }
   for (const path of request.exist) {
     const znode = znodes.get(rooted(path));
     if (znode !== undefined && mayTell(znode)) events.push({ type: EventType.NodeCreated, path });
-    else watches.addData(watcher, rooted(path));
+    else watches.addData(watcher, path);
   }
   for (const path of request.child) {
     const znode = znodes.get(rooted(path));
     if (znode === undefined) events.push({ type: EventType.NodeDeleted, path });
     else if (isNewer(znode.pzxid, seen) && mayTell(znode))
       events.push({ type: EventType.NodeChildrenChanged, path });
-    else watches.addChild(watcher, rooted(path));
+    else watches.addChild(watcher, path);
   }
-  for (const path of request.persistent) watches.addPersistent(watcher, rooted(path), Mode.Persistent);
+  for (const path of request.persistent) watches.addPersistent(watcher, path, Mode.Persistent);
   for (const path of request.persistentRecursive) {
-    watches.addPersistent(watcher, rooted(path), Mode.PersistentRecursive);
+    watches.addPersistent(watcher, path, Mode.PersistentRecursive);
   }
   return { err: ZkErrorCode.Ok, events };
 }
@@ -186,16 +186,15 @@ function isNewer(zxid: Zxid, seen: Zxid | undefined): boolean {
 function answerAddWatch(desk: ReadDesk, request: AddWatchRequest, reader: Reader): Answer {
   if (!isAddWatchMode(request.mode)) return refuse(ZkErrorCode.MarshallingError);
   if (reader.watcher !== undefined) {
-    desk.watches.addPersistent(reader.watcher, rooted(request.path), request.mode);
+    desk.watches.addPersistent(reader.watcher, request.path, request.mode);
   }
   return ok({ kind: "ok" });
 }
 
 function answerWatches(desk: ReadDesk, request: WatchesRequest, reader: Reader): Answer {
-  const { watcherType } = request;
+  const { path, watcherType } = request;
   if (!isWatcherType(watcherType)) return refuse(ZkErrorCode.MarshallingError);
   if (reader.watcher === undefined) return refuse(ZkErrorCode.NoWatcher);
-  const path = rooted(request.path);
   const found =
     request.type === OpCode.CheckWatches
       ? desk.watches.has(reader.watcher, path, watcherType)
@@ -203,10 +202,13 @@ function answerWatches(desk: ReadDesk, request: WatchesRequest, reader: Reader):
   return { err: found ? ZkErrorCode.Ok : ZkErrorCode.NoWatcher };
 }
 
+/** What Java's `String.trim` takes away, at either end. */
+const javaSpace = /^[\u0000-\u0020]+|[\u0000-\u0020]+$/g;
+
 /** The session's own ephemerals under a prefix: of the text, not of the path. */
 function ephemeralsBelow(desk: ReadDesk, prefix: string, reader: Reader): readonly string[] {
   const paths = desk.znodes.ephemeralsOf(reader.requester.sessionId);
-  const trimmed = prefix.trim();
+  const trimmed = prefix.replaceAll(javaSpace, "");
   return trimmed === "" || trimmed === "/" ? paths : paths.filter((path) => path.startsWith(prefix));
 }
 
@@ -247,6 +249,10 @@ function may(desk: ReadDesk, znode: Znode, wanted: number, reader: Reader): bool
   return desk.skipAcl || isAllowed(znode.acl, wanted, reader.requester.identities);
 }
 
+/**
+ * Reads take the empty path for the root. Watches do not: nothing ever happens to "", and a watch there is
+ * as idle as ZooKeeper's.
+ */
 function rooted(path: string): string {
   return path === "" ? "/" : path;
 }

@@ -102,6 +102,8 @@ describe("answers", () => {
     ["", ["/ab", "/b"]],
     ["/", ["/ab", "/b"]],
     [" ", ["/ab", "/b"]],
+    ["\t/\u0001", ["/ab", "/b"]],
+    ["\u00a0", []],
     ["/a", ["/ab"]],
     ["/c", []],
   ])("getEphemerals of %j has the session's own under that text", (path, paths) => {

@@ -165,6 +165,18 @@ describe("in a member", () => {
   });
 });
 
+test("a watch on the empty path, which reads take for the root, hears nothing of the root", () => {
+  const member = new Member();
+  const { watches } = member.tree;
+  for (const type of [OpCode.GetData, OpCode.GetChildren] as const) {
+    expect(verdict(member.read({ type, path: "", watch: true }, { watcher: 1 }))).toBe("Ok");
+  }
+  member.must(create("/x"));
+  const fired = member.lastApplied?.triggers ?? [];
+  expect(fired.map(({ path }) => path)).toContain("/");
+  expect(fired.flatMap((each) => watches.fire(each, () => true))).toEqual([]);
+});
+
 describe("addWatch, checkWatches and removeWatches", () => {
   const at = (type: typeof OpCode.CheckWatches | typeof OpCode.RemoveWatches, watcherType: number) =>
     ({ type, path: "/a", watcherType }) as const;
