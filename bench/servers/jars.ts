@@ -8,7 +8,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-export const zookeeperVersion = "3.9.4";
+export const zookeeperVersion = "3.9.5";
 
 const cachePath = join(import.meta.dirname, "..", "..", "node_modules", ".cache", "edgekeeper-bench");
 const probeTimeoutMs = 30_000;

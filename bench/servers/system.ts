@@ -20,5 +20,7 @@ export interface System {
   readonly killLeader?: (() => Promise<void>) | undefined;
   /** Brings back what was killed. */
   readonly mend?: (() => Promise<void>) | undefined;
+  /** The end of what its processes said. */
+  said?(): string;
   stop(): Promise<void>;
 }

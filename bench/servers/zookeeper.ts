@@ -28,7 +28,12 @@ export async function givenZooKeeper(addresses: readonly Address[]): Promise<Sys
   return { name: "zookeeper", addresses: await leaderFirst(addresses), stop: async () => undefined };
 }
 
-export async function startZooKeeper(classPath: string, members: number): Promise<System> {
+/** @param properties - Java system properties, such as `zookeeper.superUser`. Default: none. */
+export async function startZooKeeper(
+  classPath: string,
+  members: number,
+  properties: Readonly<Record<string, string>> = {},
+): Promise<System> {
   const directory = makeTemporaryDirectory();
   const ports = await freePorts(3 * members);
   const configs = Array.from({ length: members }, (_, index) =>
@@ -36,7 +41,7 @@ export async function startZooKeeper(classPath: string, members: number): Promis
   );
   const addresses = Array.from({ length: members }, (_, index) => clientAddress(index + 1, ports));
   const beganMs = performance.now();
-  const servers = configs.map((config) => startServer(classPath, config));
+  const servers = configs.map((config) => startServer(classPath, config, properties));
   const stop = async (): Promise<void> => {
     await Promise.all(servers.map((server) => server.stop("SIGKILL")));
     directory.remove();
@@ -54,7 +59,7 @@ export async function startZooKeeper(classPath: string, members: number): Promis
       const config = configs[killed ?? -1];
       const address = addresses[killed ?? -1];
       if (killed === undefined || config === undefined || address === undefined) return;
-      servers[killed] = startServer(classPath, config);
+      servers[killed] = startServer(classPath, config, properties);
       await awaitSession([address]);
     };
     await awaitAll(addresses);
@@ -62,6 +67,7 @@ export async function startZooKeeper(classPath: string, members: number): Promis
       name: "zookeeper",
       addresses: await leaderFirst(addresses),
       readyMs,
+      said: () => servers.map((server) => server.said + server.stdout).join("\n"),
       stop,
       ...(members > 1 && { killLeader, mend }),
     };
@@ -72,12 +78,17 @@ export async function startZooKeeper(classPath: string, members: number): Promis
   }
 }
 
-function startServer(classPath: string, config: string): ServerProcess {
+function startServer(
+  classPath: string,
+  config: string,
+  properties: Readonly<Record<string, string>>,
+): ServerProcess {
   return new ServerProcess("java", [
     heap,
     "-cp",
     classPath,
     "-Dzookeeper.admin.enableServer=false",
+    ...Object.entries(properties).map(([name, value]) => `-D${name}=${value}`),
     "org.apache.zookeeper.server.quorum.QuorumPeerMain",
     config,
   ]);
