@@ -12,7 +12,6 @@
 import {
   type Acl,
   formatSessionId,
-  type MultiOp,
   OpCode,
   type ReadRequest,
   type ResponseBody,
@@ -23,15 +22,11 @@ import type { Answer } from "./connection.ts";
 import { type CreateOptions, createRequest } from "./create-request.ts";
 import { ZkError } from "./errors.ts";
 import { EventStream } from "./event-stream.ts";
-import { explain } from "./refusals.ts";
+import { acquireLock, type Lock, type LockOptions } from "./lock.ts";
+import { explain, malformed } from "./refusals.ts";
 import { type Credential, Session, type SessionState } from "./session.ts";
 import { createPath, deleteTree } from "./subtree.ts";
-import {
-  Transaction,
-  type TransactionHost,
-  type TransactionResult,
-  transactionResult,
-} from "./transaction.ts";
+import { Transaction } from "./transaction.ts";
 import type { Clock, Transport } from "./transport.ts";
 import { type WatchOptions, type WatchStream, watchEvents } from "./watch-events.ts";
 import { type OnceKind, Watches } from "./watches.ts";
@@ -73,6 +68,8 @@ const stateBufferMax = 100;
 
 /** A connection to an ensemble. Made by `connect`; share one among everything that runs in a process. */
 export class Client implements AsyncDisposable {
+  /** For what builds on the client, so that a test can hold its time as well. */
+  readonly clock: Clock;
   readonly #chroot: Chroot;
   readonly #session: Session;
   readonly #watches = new Watches();
@@ -80,6 +77,7 @@ export class Client implements AsyncDisposable {
   #wasConnected = false;
 
   constructor(parts: ClientParts) {
+    this.clock = parts.clock;
     this.#chroot = parts.chroot;
     this.#session = new Session({
       transport: parts.transport,
@@ -359,11 +357,7 @@ export class Client implements AsyncDisposable {
 
   /** Several writes and checks that take effect together or not at all. */
   transaction(): Transaction {
-    const host: TransactionHost = {
-      chroot: this.#chroot,
-      commit: (ops, paths, signal) => this.#commit(ops, paths, signal),
-    };
-    return new Transaction(host);
+    return new Transaction({ chroot: this.#chroot, session: this.#session });
   }
 
   /**
@@ -382,6 +376,21 @@ export class Client implements AsyncDisposable {
       path,
       options,
     );
+  }
+
+  /**
+   * Takes a lock, waiting for its turn; the lock's znode is created when it is missing.
+   *
+   * The session holds it: keep its signal in sight, and its token with every write that it protects.
+   *
+   * @throws {@link ZkError} `OperationTimeout` when `wait` is over; `BadArguments`; `NoAuth`; `NoNode` when
+   *   somebody deleted the place in the queue; the signal's reason when it aborts.
+   * @example
+   * await using lock = await zk.lock("/jobs/42", { wait: "10s" });
+   * await fetch(url, { signal: lock.signal, headers: { "Ek-Lock-Token": String(lock.token) } });
+   */
+  lock(path: string, options: LockOptions = {}): Promise<Lock> {
+    return acquireLock(this, path, options);
   }
 
   /** Drops the connection, as a network may; the session goes on with another one. */
@@ -447,39 +456,9 @@ export class Client implements AsyncDisposable {
     changed.catch(() => undefined);
     return changed;
   }
-
-  async #commit(
-    ops: readonly MultiOp[],
-    paths: readonly string[],
-    signal: AbortSignal | undefined,
-  ): Promise<readonly TransactionResult[]> {
-    if (ops.length === 0) return [];
-    const { err, body } = await this.#session.submit({ type: OpCode.Multi, ops }, { path: paths[0], signal });
-    if (err !== ZkErrorCode.Ok) throw explain(err, "commit the transaction on", paths[0]);
-    if (body?.kind !== "multi") throw malformed("commit the transaction on", paths[0] ?? "");
-    // Of the parts of a failed one, the first that says what it was is the one that failed.
-    const at = body.results.findIndex(({ kind, ...result }) => {
-      const code = "code" in result ? result.code : ZkErrorCode.Ok;
-      return kind === "error" && code !== ZkErrorCode.Ok && code !== ZkErrorCode.RuntimeInconsistency;
-    });
-    const failed = body.results[at];
-    if (failed?.kind === "error")
-      throw explain(failed.code, `commit operation ${at} of the transaction, on`, paths[at]);
-    return body.results.map((result) => {
-      const done = transactionResult(result, this.#chroot);
-      if (done === undefined) throw malformed("commit the transaction on", paths[0] ?? "");
-      return done;
-    });
-  }
 }
 
 function statOf(body: ResponseBody | undefined, action: string, path: string): ZnodeStat {
   if (body?.kind !== "stat") throw malformed(action, path);
   return znodeStat(body.stat);
-}
-
-/** A server that answers something else than was asked. */
-function malformed(action: string, path: string): ZkError {
-  const message = `Cannot ${action} "${path}": the server's answer is of another kind`;
-  return new ZkError({ code: ZkErrorCode.MarshallingError, message, path, outcome: "unknown" });
 }

@@ -9,6 +9,7 @@ export {
   type AuthId,
   CreateMode,
   type Duration,
+  type LockMode,
   OPEN_ACL,
   Perms,
   ZkErrorCode,
@@ -18,7 +19,9 @@ export { type CallOptions, Client, type Watched } from "./client.ts";
 export { type BindingTarget, type ConnectOptions, connect } from "./connect.ts";
 export type { CreateOptions } from "./create-request.ts";
 export { isZkError, type WriteOutcome, ZkError } from "./errors.ts";
+export { Lock, type LockOptions } from "./lock.ts";
 export type { SessionState } from "./session.ts";
+export { type LossCause, Lost } from "./tenure.ts";
 export type { Transaction, TransactionResult } from "./transaction.ts";
 export type { Clock, Transport, Wire, WireEvents } from "./transport.ts";
 export type { WatchEvent, WatchOptions, WatchStream } from "./watch-events.ts";

@@ -37,3 +37,9 @@ export function explain(err: number, action: string, path: string | undefined): 
   const what = path === undefined ? action : `${action} "${path}"`;
   return new ZkError({ code, message: `Cannot ${what}: ${reason}`, path });
 }
+
+/** A server that answers something else than was asked; a write may have been applied. */
+export function malformed(action: string, path: string | undefined): ZkError {
+  const message = `Cannot ${action} "${path ?? ""}": the server's answer is of another kind`;
+  return new ZkError({ code: ZkErrorCode.MarshallingError, message, path, outcome: "unknown" });
+}

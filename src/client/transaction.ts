@@ -4,9 +4,11 @@
  * @module
  */
 
-import { type MultiOp, type MultiResult, OpCode } from "../base/index.ts";
+import { type MultiOp, type MultiResult, OpCode, ZkErrorCode } from "../base/index.ts";
 import type { Chroot } from "./chroot.ts";
 import { type CreateOptions, createRequest } from "./create-request.ts";
+import { explain, malformed } from "./refusals.ts";
+import type { Session } from "./session.ts";
 import { type Data, dataBytes, type ZnodeStat, znodeStat } from "./znode.ts";
 
 /** What one operation of a committed transaction did. */
@@ -16,15 +18,12 @@ export type TransactionResult =
   | { readonly kind: "deleted" }
   | { readonly kind: "checked" };
 
+const action = "commit the transaction on";
+
 /** What a transaction needs of its client. */
 export interface TransactionHost {
   readonly chroot: Chroot;
-  /** @param paths - As the caller named them, one for each operation. */
-  commit(
-    ops: readonly MultiOp[],
-    paths: readonly string[],
-    signal: AbortSignal | undefined,
-  ): Promise<readonly TransactionResult[]>;
+  readonly session: Session;
 }
 
 /** Collects operations; nothing is sent before {@link Transaction.commit}. */
@@ -66,8 +65,30 @@ export class Transaction {
    * @example
    * await zk.transaction().check("/config/lock").set("/config/a", "1").set("/config/b", "2").commit();
    */
-  commit(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<readonly TransactionResult[]> {
-    return this.#host.commit(this.#ops, this.#paths, options.signal);
+  async commit(
+    options: { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<readonly TransactionResult[]> {
+    const [path] = this.#paths;
+    if (path === undefined) return [];
+    const { session, chroot } = this.#host;
+    const request = { type: OpCode.Multi, ops: this.#ops } as const;
+    const { err, body } = await session.submit(request, { path, signal: options.signal });
+    if (err !== ZkErrorCode.Ok) throw explain(err, action, path);
+    if (body?.kind !== "multi") throw malformed(action, path);
+    this.#throwFailure(body.results);
+    return body.results.map((result) => {
+      const done = transactionResult(result, chroot);
+      if (done === undefined) throw malformed(action, path);
+      return done;
+    });
+  }
+
+  /** Of a failed transaction's parts, the one that failed says why; those around it say nothing of note. */
+  #throwFailure(results: readonly MultiResult[]): void {
+    const at = results.findIndex((result) => result.kind === "error" && !isBystander(result.code));
+    const failed = results[at];
+    if (failed?.kind !== "error") return;
+    throw explain(failed.code, `commit operation ${at} of the transaction, on`, this.#paths[at]);
   }
 
   #add(path: string, op: MultiOp): this {
@@ -77,8 +98,13 @@ export class Transaction {
   }
 }
 
+/** What the parts before and behind the failed one are answered. */
+function isBystander(code: number): boolean {
+  return code === ZkErrorCode.Ok || code === ZkErrorCode.RuntimeInconsistency;
+}
+
 /** `undefined` for a result that no successful transaction has. */
-export function transactionResult(result: MultiResult, chroot: Chroot): TransactionResult | undefined {
+function transactionResult(result: MultiResult, chroot: Chroot): TransactionResult | undefined {
   switch (result.kind) {
     case "createdWithStat":
       return { kind: "created", path: chroot.toClient(result.path), stat: znodeStat(result.stat) };

@@ -11,7 +11,7 @@
  * @module
  */
 
-import type { AuthId, Outcome, ReadRequest, ServerId, WriteRequest } from "../base/index.ts";
+import type { AuthId, LockMode, Outcome, ReadRequest, ServerId, WriteRequest } from "../base/index.ts";
 
 /**
  * What a member is made with: the servers there were then, and what all members share for ever. Later
@@ -99,8 +99,6 @@ export type Answer =
     }
   | NotServed
   | Unknown;
-
-export type LockMode = "exclusive" | "shared";
 
 export interface LockRequest {
   readonly path: string;

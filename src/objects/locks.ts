@@ -15,6 +15,7 @@
 
 import {
   assert,
+  blockerOf,
   CreateMode,
   formatZxid,
   isValidPath,
@@ -22,7 +23,11 @@ import {
   NO_SESSION,
   OPEN_ACL,
   OpCode,
+  ownContenderName,
+  ownLockId,
   parentOf,
+  type QueuedContender,
+  queueOf,
   type Requester,
   type SessionId,
   type WriteRequest,
@@ -30,7 +35,6 @@ import {
 } from "../base/index.ts";
 import type { Tree, TxnOutcome, WatcherId } from "../tree/index.ts";
 import type { Contender, LockAnswer, LockReference, LockRequest, LockView } from "./api.ts";
-import { blockerOf, ownContenderName, ownLockId, type QueuedContender, queueOf } from "./lock-queue.ts";
 import type { Settlement } from "./writes.ts";
 
 /** Children of one lock's znode; nobody joins a longer queue. Each joining lists all of them. */

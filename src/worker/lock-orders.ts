@@ -4,8 +4,7 @@
  * @module
  */
 
-import { durationForms, formatDuration, parseDuration } from "../base/index.ts";
-import type { LockMode } from "../objects/index.ts";
+import { durationForms, formatDuration, type LockMode, parseDuration } from "../base/index.ts";
 import { badRequest } from "./problems.ts";
 
 export interface LockOrder {

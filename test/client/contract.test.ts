@@ -1,25 +1,33 @@
 /**
- * Proves the client's contract over a WebSocket and over the ZooKeeper port of a local ensemble.
+ * Proves the client's contracts over a WebSocket and over the ZooKeeper port of a local ensemble.
  *
  * @module
  */
 
+import { afterAll, beforeAll } from "vitest";
 import { connect } from "../../src/client/node/index.ts";
-import { startLocalProcess } from "../support/local-process.ts";
+import { type LocalProcess, startLocalProcess } from "../support/local-process.ts";
 import { clientContract } from "./contract.ts";
+import { lockContract } from "./lock-contract.ts";
 
-clientContract("WebSocket", async () => {
-  const ensemble = await startLocalProcess();
-  return {
-    connect: (options) => connect(`${ensemble.url}/v1/main`, options),
-    stop: () => ensemble.dispose(),
-  };
+let ensemble: LocalProcess;
+
+beforeAll(async () => {
+  ensemble = await startLocalProcess();
+});
+afterAll(() => ensemble.dispose());
+
+const webSocket = async () => ({
+  connect: (options = {}) => connect(`${ensemble.url}/v1/main`, options),
+  stop: async () => undefined,
 });
 
-clientContract("ZooKeeper port", async () => {
-  const ensemble = await startLocalProcess();
-  return {
-    connect: (options) => connect(`zookeeper://127.0.0.1:${ensemble.zkPort}`, options),
-    stop: () => ensemble.dispose(),
-  };
+const port = async () => ({
+  connect: (options = {}) => connect(`zookeeper://127.0.0.1:${ensemble.zkPort}`, options),
+  stop: async () => undefined,
 });
+
+clientContract("WebSocket", webSocket);
+clientContract("ZooKeeper port", port);
+lockContract("WebSocket", webSocket);
+lockContract("ZooKeeper port", port);

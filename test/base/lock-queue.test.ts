@@ -9,7 +9,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { sequenceSuffix } from "../../src/base/index.ts";
-import { ownContenderName, ownLockId, queueOf } from "../../src/objects/lock-queue.ts";
+import { ownContenderName, ownLockId, queueOf } from "../../src/base/lock-queue.ts";
 
 const id = "0123456789abcdef0123456789abcdef";
 

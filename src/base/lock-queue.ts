@@ -13,7 +13,7 @@
  * @module
  */
 
-import type { LockMode } from "./api.ts";
+export type LockMode = "exclusive" | "shared";
 
 export interface QueuedContender {
   /** The znode's name. */
@@ -24,14 +24,19 @@ export interface QueuedContender {
   readonly holds: boolean;
 }
 
-const contenderName = /^(.*)__(r?lock)__-?([0-9]{10})$/;
+const contenderPattern = /^(.*)__(r?lock)__-?([0-9]{10})$/;
 
 /** What our own contenders' names begin with: nobody else's lock is ours to keep or release. */
 const ownPrefix = "ek-";
 
-/** The name to create sequentially for a contender of ours. */
+/** The name to create sequentially: the server appends the ten digits. */
+export function contenderName(prefix: string, mode: LockMode): string {
+  return `${prefix}${mode === "shared" ? "__rlock__" : "__lock__"}`;
+}
+
+/** The same for a contender that HTTP knows by its lock id. */
 export function ownContenderName(id: string, mode: LockMode): string {
-  return `${ownPrefix}${id}${mode === "shared" ? "__rlock__" : "__lock__"}`;
+  return contenderName(`${ownPrefix}${id}`, mode);
 }
 
 /** The lock id of a contender of ours; `undefined` for others. */
@@ -43,7 +48,7 @@ export function ownLockId(contender: { readonly prefix: string }): string | unde
 /** Contenders in queue order, and which of them hold. */
 export function queueOf(children: readonly string[]): readonly QueuedContender[] {
   const parsed = children.flatMap((name) => {
-    const [, prefix, marker, sequence] = contenderName.exec(name) ?? [];
+    const [, prefix, marker, sequence] = contenderPattern.exec(name) ?? [];
     if (prefix === undefined || sequence === undefined) return [];
     const mode: LockMode = marker === "rlock" ? "shared" : "exclusive";
     return [{ name, prefix, mode, sequence }];

@@ -1,0 +1,375 @@
+/**
+ * Locks: exclusive or shared, fair, with a fencing token, and a signal that aborts before they are lost.
+ *
+ * A contender is a sequential ephemeral below the lock's znode, named as kazoo names them, so that kazoo's
+ * `Lock`, `ReadLock` and `WriteLock`, the HTTP locks and these queue up together. Each waits for the
+ * last contender that excludes it, so a release wakes one of them, not the herd.
+ *
+ * With `lockDelay`, a holder leaves a tombstone beside its contender, a persistent znode that only its own
+ * release takes away. Whoever comes next and finds the tombstone of a contender that is gone knows that its
+ * holder did not release, and waits before it takes the lock. (kazoo's contenders know no tombstones.)
+ *
+ * Sources: ZooKeeper recipes "Locks" and "Shared locks"; kazoo `recipe/lock.py`; Consul's lock-delay.
+ *
+ * @module
+ */
+
+import {
+  blockerOf,
+  CreateMode,
+  contenderName,
+  type Duration,
+  durationForms,
+  joinPath,
+  type LockMode,
+  nameOf,
+  parseDuration,
+  queueOf,
+  ZkErrorCode,
+} from "../base/index.ts";
+import type { Client } from "./client.ts";
+import { badArguments, isZkError, ZkError } from "./errors.ts";
+import { type LossCause, Tenure } from "./tenure.ts";
+import type { ZnodeStat } from "./znode.ts";
+
+export interface LockOptions {
+  /** Gives up waiting. A lock that has been granted is released by `release`. */
+  readonly signal?: AbortSignal | undefined;
+  /** Shared holders exclude exclusive ones only. Default: false. */
+  readonly shared?: boolean | undefined;
+  /** How long to wait for the lock; 0 tries once. Default: for ever. */
+  readonly wait?: Duration | undefined;
+  /**
+   * How long nobody gets the lock after its holder was lost without releasing it: time for work that
+   * cannot check a token to come to its end. Default: 0.
+   */
+  readonly lockDelay?: Duration | undefined;
+  /** Shown to others: the data of the contender's znode. Default: empty. */
+  readonly owner?: string | undefined;
+}
+
+/** Behind the contender's name: no client takes what does not end in digits for a contender. */
+const tombstoneSuffix = "__delay";
+
+/** A lock that was granted. */
+export class Lock implements AsyncDisposable {
+  /** The lock's znode. */
+  readonly path: string;
+  readonly mode: LockMode;
+  /**
+   * The fencing token: later holders of this lock always have greater ones. Send it along with every
+   * write to what the lock protects, and let that refuse a token smaller than one it has seen.
+   */
+  readonly token: bigint;
+  readonly #client: Client;
+  readonly #tenure: Tenure;
+  readonly #tombstone: string | undefined;
+
+  constructor(client: Client, parts: LockParts) {
+    this.#client = client;
+    this.path = parts.path;
+    this.mode = parts.mode;
+    this.token = parts.token;
+    this.#tombstone = parts.tombstone;
+    this.#tenure = new Tenure(client, parts.contender);
+  }
+
+  /** Aborts, with a `Lost`, while the lock is certainly still held: stop working under it then. */
+  get signal(): AbortSignal {
+    return this.#tenure.signal;
+  }
+
+  /** Runs `work` under the lock and releases it, whatever comes of the work. */
+  async run<Result>(work: (lock: Lock) => Promise<Result>): Promise<Result> {
+    try {
+      return await work(this);
+    } finally {
+      await this.release();
+    }
+  }
+
+  /**
+   * Gives the lock back. Resolves when the next contender may have it; a lock that is lost already is
+   * none to give back, and that is no error.
+   *
+   * @throws {@link ZkError} `ConnectionLoss`, `OperationTimeout`: the session's end will release it.
+   */
+  async release(): Promise<void> {
+    if (this.signal.aborted && !isReleasable(this.signal.reason.cause)) return;
+    const contender = this.#tenure.path;
+    this.#tenure.end("released");
+    await leave(this.#client, contender, this.#tombstone);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.release();
+  }
+}
+
+export interface LockParts {
+  readonly path: string;
+  readonly mode: LockMode;
+  readonly token: bigint;
+  readonly contender: string;
+  readonly tombstone: string | undefined;
+}
+
+/** Its session may still live, and the contender with it. */
+function isReleasable(cause: LossCause): boolean {
+  return cause === "unreachable";
+}
+
+/** @throws {@link ZkError} As `Client.lock` says. */
+export async function acquireLock(client: Client, path: string, options: LockOptions): Promise<Lock> {
+  const attempt = new Attempt(client, path, options);
+  try {
+    for (;;) {
+      const lock = await attempt.once();
+      if (lock !== undefined) return lock;
+    }
+  } catch (error) {
+    throw attempt.explain(error);
+  } finally {
+    attempt.end();
+  }
+}
+
+class Attempt {
+  readonly #client: Client;
+  readonly #path: string;
+  readonly #mode: LockMode;
+  readonly #owner: string;
+  readonly #delayMs: number;
+  readonly #waitMs: number | undefined;
+  readonly #untilMs: number;
+  /** Aborts when the caller's does, and when the wait is over. */
+  readonly #controller = new AbortController();
+  readonly #callerSignal: AbortSignal | undefined;
+  readonly #abort = () => this.#controller.abort(this.#callerSignal?.reason);
+  #isTimedOut = false;
+  readonly #timer: unknown;
+
+  constructor(client: Client, path: string, options: LockOptions) {
+    this.#client = client;
+    this.#path = path;
+    this.#mode = options.shared === true ? "shared" : "exclusive";
+    this.#owner = options.owner ?? "";
+    this.#delayMs = msOf(options.lockDelay ?? 0, "lockDelay", path);
+    this.#waitMs = options.wait === undefined ? undefined : msOf(options.wait, "wait", path);
+    this.#untilMs = client.clock.now() + (this.#waitMs ?? Number.POSITIVE_INFINITY);
+    this.#callerSignal = options.signal;
+    if (options.signal?.aborted === true) this.#abort();
+    options.signal?.addEventListener("abort", this.#abort);
+    if (this.#waitMs !== undefined && this.#waitMs > 0) {
+      this.#timer = client.clock.setTimer(() => {
+        this.#isTimedOut = true;
+        this.#controller.abort();
+      }, this.#waitMs);
+    }
+  }
+
+  /** `undefined`: the session has ended meanwhile, and with it the place in the queue. */
+  async once(): Promise<Lock | undefined> {
+    const { signal } = this.#controller;
+    let contender: { path: string; stat: ZnodeStat } | undefined;
+    try {
+      contender = await this.#enter(signal);
+      await this.#wait(contender.path, signal);
+      const tombstone = this.#delayMs > 0 ? await this.#entomb(contender.path, signal) : undefined;
+      const { stat, path } = contender;
+      const lockParts = { path: this.#path, mode: this.#mode, token: stat.czxid, contender: path, tombstone };
+      return new Lock(this.#client, lockParts);
+    } catch (error) {
+      if (contender !== undefined)
+        leaveLater(this.#client, contender.path, this.#tombstoneOf(contender.path));
+      if (isZkError(error, "SessionExpired") && this.#client.state.kind !== "closed") return undefined;
+      throw error;
+    }
+  }
+
+  end(): void {
+    this.#client.clock.clearTimer(this.#timer);
+    this.#callerSignal?.removeEventListener("abort", this.#abort);
+  }
+
+  explain(error: unknown): unknown {
+    return this.#isTimedOut && this.#callerSignal?.aborted !== true ? this.#timeoutError() : error;
+  }
+
+  #timeoutError(): ZkError {
+    const message = `Cannot lock "${this.#path}" within ${this.#waitMs} ms: others hold it`;
+    return new ZkError({ code: ZkErrorCode.OperationTimeout, message, path: this.#path });
+  }
+
+  /** Takes a place in the queue, exactly one, whatever becomes of connections meanwhile. */
+  async #enter(signal: AbortSignal): Promise<{ path: string; stat: ZnodeStat }> {
+    const prefix = crypto.randomUUID().replaceAll("-", "");
+    const path = joinPath(this.#path, contenderName(prefix, this.#mode));
+    const mode = CreateMode.EphemeralSequential;
+    for (;;) {
+      try {
+        return await this.#client.createWithStat(path, this.#owner, { mode, signal });
+      } catch (error) {
+        if (isZkError(error, "NoNode")) await this.#client.createPath(this.#path, { signal });
+        else if (signal.aborted) throw this.#abandon(prefix, error);
+        else if (!(error instanceof ZkError) || error.outcome !== "unknown") throw error;
+        else {
+          const found = await this.#find(prefix, signal);
+          if (found !== undefined) return found;
+        }
+      }
+    }
+  }
+
+  /** A create that was given up may still be applied: whatever comes of it is deleted. */
+  #abandon(prefix: string, error: unknown): unknown {
+    void (async () => {
+      const found = await this.#find(prefix, undefined);
+      if (found !== undefined) await leave(this.#client, found.path, undefined);
+    })().catch(() => undefined);
+    return error;
+  }
+
+  async #find(
+    prefix: string,
+    signal: AbortSignal | undefined,
+  ): Promise<{ path: string; stat: ZnodeStat } | undefined> {
+    // The create went to the member before; this one may be behind it.
+    await this.#client.sync(this.#path, { signal });
+    const names = await this.#childNames(signal);
+    const name = names.find((each) => each.startsWith(prefix));
+    if (name === undefined) return undefined;
+    const path = joinPath(this.#path, name);
+    const stat = await this.#client.exists(path, { signal });
+    return stat === undefined ? undefined : { path, stat };
+  }
+
+  async #childNames(signal: AbortSignal | undefined): Promise<readonly string[]> {
+    try {
+      return await this.#client.children(this.#path, { signal });
+    } catch (error) {
+      if (isZkError(error, "NoNode")) return [];
+      throw error;
+    }
+  }
+
+  /** Resolves when nobody stands in the way any more. */
+  async #wait(contenderPath: string, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const names = await this.#childNames(signal);
+      const queue = queueOf(names);
+      const own = queue.find(({ name }) => name === nameOf(contenderPath));
+      if (own === undefined) throw this.#stolenError();
+      const blocker = blockerOf(queue, own);
+      if (blocker === undefined) return this.#sitOut(names, signal);
+      if (this.#waitMs === 0) {
+        this.#isTimedOut = true;
+        throw this.#timeoutError();
+      }
+      const { stat, changed } = await this.#client.exists(joinPath(this.#path, blocker.name), {
+        watch: true,
+        signal,
+      });
+      if (stat !== undefined) await orAbort(changed, signal);
+    }
+  }
+
+  #stolenError(): ZkError {
+    const message = `Cannot lock "${this.#path}": somebody has deleted the place in its queue`;
+    return new ZkError({ code: ZkErrorCode.NoNode, message, path: this.#path });
+  }
+
+  /** Waits for the delays of holders that were lost. */
+  async #sitOut(names: readonly string[], signal: AbortSignal): Promise<void> {
+    const present = new Set(names);
+    const stale = names.filter(
+      (name) => name.endsWith(tombstoneSuffix) && !present.has(name.slice(0, -tombstoneSuffix.length)),
+    );
+    for (const name of stale) {
+      const path = joinPath(this.#path, name);
+      const delayMs = Number(await this.#client.get(path, { signal }).then(({ text }) => text, orGone));
+      if (delayMs > 0) await this.#pause(delayMs, signal);
+      await this.#client.delete(path, { signal }).catch(orGone);
+    }
+  }
+
+  async #pause(ms: number, signal: AbortSignal): Promise<void> {
+    if (this.#client.clock.now() + ms > this.#untilMs && this.#waitMs === 0) {
+      this.#isTimedOut = true;
+      throw this.#timeoutError();
+    }
+    let timer: unknown;
+    const paused = new Promise<void>((resolve) => {
+      timer = this.#client.clock.setTimer(resolve, ms);
+    });
+    await orAbort(paused, signal).finally(() => this.#client.clock.clearTimer(timer));
+  }
+
+  #tombstoneOf(contenderPath: string): string {
+    return `${contenderPath}${tombstoneSuffix}`;
+  }
+
+  async #entomb(contenderPath: string, signal: AbortSignal): Promise<string> {
+    const tombstone = this.#tombstoneOf(contenderPath);
+    for (;;) {
+      try {
+        return await this.#client.create(tombstone, String(this.#delayMs), { signal });
+      } catch (error) {
+        if (isZkError(error, "NodeExists")) return tombstone;
+        if (!(error instanceof ZkError) || error.outcome !== "unknown" || signal.aborted) throw error;
+      }
+    }
+  }
+}
+
+/** The tombstone goes in the same txn: a clean release leaves nothing behind. */
+async function leave(client: Client, contender: string, tombstone: string | undefined): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    try {
+      if (tombstone === undefined) await client.delete(contender);
+      else await client.transaction().delete(tombstone).delete(contender).commit();
+      return;
+    } catch (error) {
+      if (isZkError(error, "NoNode")) {
+        // Of the two, one may be there: the first try took effect, or the tombstone was never made.
+        if (tombstone !== undefined) return leave(client, contender, undefined);
+        return;
+      }
+      const isOver = isZkError(error, "SessionExpired");
+      if (isOver) return;
+      if (!isZkError(error, "ConnectionLoss") || tries >= releaseTriesMax) throw error;
+    }
+  }
+}
+
+const releaseTriesMax = 5;
+
+/** In the background: the caller has an error to hear. The session's end does it at the latest. */
+function leaveLater(client: Client, contender: string, tombstone: string): void {
+  leave(client, contender, tombstone).catch(() => undefined);
+}
+
+function orGone(error: unknown): undefined {
+  if (isZkError(error, "NoNode")) return undefined;
+  throw error;
+}
+
+function orAbort<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason);
+    const aborted = () => reject(signal.reason);
+    signal.addEventListener("abort", aborted, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", aborted));
+  });
+}
+
+function msOf(duration: Duration, name: string, path: string): number {
+  const ms = parseDuration(duration);
+  if (ms === undefined) {
+    throw badArguments(
+      `Cannot lock "${path}": ${name} "${duration}" is no duration, write ${durationForms}`,
+      path,
+    );
+  }
+  return ms;
+}

@@ -1,0 +1,183 @@
+/**
+ * What locks must give, whatever server is behind them: exclusion, order, tokens, and an honest end.
+ *
+ * @module
+ */
+
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { type Client, CreateMode, type Lock, Lost } from "../../src/client/index.ts";
+
+export function lockContract(
+  name: string,
+  start: () => Promise<{
+    connect(options?: { readonly sessionTimeout?: "4s" }): Client;
+    stop(): Promise<void>;
+  }>,
+): void {
+  describe(`lock contract: ${name}`, () => {
+    let server: Awaited<ReturnType<typeof start>>;
+    let zk: Client;
+    let other: Client;
+    let path = "";
+
+    beforeAll(async () => {
+      server = await start();
+      zk = server.connect();
+      other = server.connect();
+    });
+    afterAll(async () => {
+      await zk?.close();
+      await other?.close();
+      await server?.stop();
+    });
+    beforeEach(() => {
+      path = `/locks/${Math.random().toString(36).slice(2)}`;
+    });
+
+    test("are granted in order, one at a time, with growing tokens, and leave nothing behind", async () => {
+      let holders = 0;
+      const tokens: bigint[] = [];
+      const clients = [zk, other, zk, other, zk];
+      await Promise.all(
+        clients.map((client) =>
+          client.lock(path).then((lock) =>
+            lock.run(async () => {
+              holders += 1;
+              expect(holders).toBe(1);
+              tokens.push(lock.token);
+              await zk.sync();
+              holders -= 1;
+            }),
+          ),
+        ),
+      );
+      expect(tokens.length).toBe(5);
+      expect(tokens.every((token, i) => i === 0 || token > (tokens[i - 1] ?? 0n))).toBe(true);
+      expect(await zk.children(path)).toEqual([]);
+    });
+
+    test("shared: held together, and exclude exclusive ones in the order of the queue", async () => {
+      const first = await zk.lock(path, { shared: true });
+      const second = await other.lock(path, { shared: true, wait: 0 });
+      const order: string[] = [];
+      const exclusive = zk.lock(path).then((lock) => {
+        order.push("exclusive");
+        return lock;
+      });
+      await waitForChildren(other, path, 3);
+      const late = other.lock(path, { shared: true }).then((lock) => {
+        order.push("late shared");
+        return lock;
+      });
+      await waitForChildren(other, path, 4);
+      await first.release();
+      await second.release();
+      await (await exclusive).release();
+      await (await late).release();
+      expect(order).toEqual(["exclusive", "late shared"]);
+    });
+
+    test("not to be had: a wait that is over, an abort; nobody stays in the queue", async () => {
+      const lock = await zk.lock(path, { owner: "billing" });
+      await expect(other.lock(path, { wait: 0 })).rejects.toMatchObject({
+        codeName: "OperationTimeout",
+        outcome: "notApplied",
+      });
+      await expect(other.lock(path, { wait: "50ms" })).rejects.toThrow("within 50 ms");
+      const controller = new AbortController();
+      const waiting = other.lock(path, { signal: controller.signal });
+      await waitForChildren(zk, path, 2);
+      controller.abort(new Error("enough"));
+      await expect(waiting).rejects.toThrow("enough");
+      await waitForChildren(zk, path, 1);
+      const [name] = await zk.children(path);
+      expect((await zk.get(`${path}/${name}`)).text).toBe("billing");
+      await lock.release();
+      await lock.release();
+      expect(reasonOf(lock)).toBe("released");
+    });
+
+    test("lost when somebody deletes the holder's znode: the signal says so", async () => {
+      const lock = await zk.lock(path);
+      const [name] = await other.children(path);
+      await other.delete(`${path}/${name}`);
+      await aborted(lock.signal);
+      expect(reasonOf(lock)).toBe("deleted");
+      await lock.release();
+    });
+
+    test("lost with the client, and free for the next at once", async () => {
+      const holder = server.connect();
+      const lock = await holder.lock(path);
+      const next = zk.lock(path);
+      await waitForChildren(zk, path, 2);
+      await holder.close();
+      expect(reasonOf(lock)).toBe("clientClosed");
+      const granted = await next;
+      expect(granted.token > lock.token).toBe(true);
+      await granted.release();
+    });
+
+    test("kept over a lost connection", async () => {
+      const lock = await zk.lock(path);
+      zk.reconnect();
+      await zk.sync();
+      await expect(other.lock(path, { wait: 0 })).rejects.toMatchObject({ codeName: "OperationTimeout" });
+      expect(lock.signal.aborted).toBe(false);
+      await lock.release();
+    });
+
+    test("with a delay: nobody gets it for a while when the holder was lost, at once when it released", async () => {
+      const holder = server.connect();
+      await (await holder.lock(path, { lockDelay: "1h" })).release();
+      expect(await zk.children(path)).toEqual([]);
+      await holder.lock(path, { lockDelay: "300ms" });
+      await holder.close();
+      await expect(zk.lock(path, { wait: "20ms" })).rejects.toMatchObject({ codeName: "OperationTimeout" });
+      const lock = await zk.lock(path);
+      expect((await zk.children(path)).length).toBe(1);
+      await lock.release();
+    });
+
+    test("queue up with other clients' contenders of kazoo's layout", async () => {
+      await zk.createPath(path);
+      const theirs = await other.create(`${path}/abc__lock__`, "them", {
+        mode: CreateMode.EphemeralSequential,
+      });
+      await expect(zk.lock(path, { wait: 0 })).rejects.toMatchObject({ codeName: "OperationTimeout" });
+      const waiting = zk.lock(path);
+      await waitForChildren(other, path, 2);
+      await other.delete(theirs);
+      await (await waiting).release();
+    });
+
+    test.each([
+      ["wait", { wait: "soon" as never }],
+      ["lockDelay", { lockDelay: -1 }],
+    ])("refused before anything is sent: %s", async (option, options) => {
+      await expect(zk.lock(path, options)).rejects.toMatchObject({ codeName: "BadArguments" });
+      await expect(zk.lock(path, options)).rejects.toThrow(option);
+      expect(await zk.exists(path)).toBeUndefined();
+    });
+  });
+}
+
+async function waitForChildren(client: Client, path: string, count: number): Promise<void> {
+  for (;;) {
+    const { children, changed } = await client.children(path, { watch: true });
+    if (children.length === count) return;
+    await changed;
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+function reasonOf(lock: Lock): string {
+  const { reason } = lock.signal;
+  return reason instanceof Lost ? reason.cause : String(reason);
+}
