@@ -1,0 +1,127 @@
+/**
+ * Differences that are meant: each with a reason that `docs/compatibility.md` prints.
+ *
+ * An entry is as narrow as it can be said; what it does not cover is a failure of the run.
+ *
+ * @module
+ */
+
+import { OpCode } from "../../src/base/index.ts";
+import type { Step } from "./script.ts";
+
+export interface Explanation {
+  /** What differs, for people. */
+  readonly title: string;
+  readonly reason: string;
+  /** What follows may differ too: the script is over. */
+  readonly endsScript?: boolean | undefined;
+}
+
+interface Covering extends Explanation {
+  /** Whether this is it: a step, and what the two said at it. */
+  covers(step: Step, ours: readonly string[], theirs: readonly string[]): boolean;
+}
+
+/** A txn that one of the two makes at a step of this kind and the other does not. */
+interface ExtraTxn extends Explanation {
+  readonly kind: Step["kind"];
+  /** 0 for edgekeeper, 1 for ZooKeeper. */
+  readonly side: 0 | 1;
+}
+
+/** What a reader of UTF-8 makes of ZooKeeper's two halves of a character beyond U+FFFF. */
+const unreadableHalves = "\ufffd".repeat(6);
+
+const unreadableTaken: Explanation = {
+  title: "A write that cannot be read takes no zxid",
+  reason:
+    "ZooKeeper takes one for a multi or a null path, and none for a request that is cut short. " +
+    "The answer, MarshallingError in its turn, is the same.",
+};
+
+const coverings: readonly Covering[] = [
+  {
+    title: "A path with a character beyond U+FFFF is echoed as UTF-8",
+    reason:
+      "ZooKeeper writes such a character as two halves of three bytes each, which is no UTF-8 and which its own " +
+      "clients cannot read. No znode can have such a name; only sync and setWatches echo what they were given.",
+    covers: (_, ours, theirs) =>
+      isAlike(ours, theirs, (line) => line.replaceAll(/[\u{10000}-\u{10ffff}]/gu, unreadableHalves)),
+  },
+  {
+    ...unreadableTaken,
+    covers: (step, ours, theirs) =>
+      step.kind === "frame" &&
+      theirs.some((line) => line.endsWith(" err=-5")) &&
+      isAlike(ours, theirs, (line) =>
+        line.replace(/ zxid=\+(\d+)/, (_, count) => ` zxid=+${Number(count) + 1}`),
+      ),
+  },
+  {
+    title: "getAllChildrenNumber does not count below znodes that the caller may not list",
+    reason: "In ZooKeeper the number tells of what may not be read (decision 0008).",
+    covers: (step, ours, theirs) =>
+      step.kind === "requests" &&
+      step.requests.some(({ type }) => type === OpCode.GetAllChildrenNumber) &&
+      ours.length === theirs.length &&
+      ours.every((line, index) => line === theirs[index] || countsLess(line, theirs[index] ?? "")),
+  },
+  {
+    title: "setWatches replays nothing about znodes that the caller may not read",
+    reason: "In ZooKeeper the replay tells when they last changed (decision 0008). Such a watch stays.",
+    endsScript: true,
+    covers: (step, ours, theirs) =>
+      step.kind === "requests" &&
+      step.requests.some(({ type }) => type === OpCode.SetWatches || type === OpCode.SetWatches2) &&
+      isWithoutReplays(ours, theirs),
+  },
+];
+
+export const extraTxns: readonly ExtraTxn[] = [
+  { ...unreadableTaken, kind: "frame", side: 1 },
+  {
+    title: "Taking a session up again is a txn",
+    reason:
+      "Its timeout and its owner survive the next leader. In ZooKeeper only the leader's memory knows them.",
+    kind: "connect",
+    side: 0,
+  },
+];
+
+/** All of them, each title once. */
+export const explanations: readonly Explanation[] = [
+  ...new Map([...coverings, ...extraTxns].map((explanation) => [explanation.title, explanation])).values(),
+];
+
+export function explain(
+  step: Step,
+  ours: readonly string[],
+  theirs: readonly string[],
+): Explanation | undefined {
+  return coverings.find((covering) => covering.covers(step, ours, theirs));
+}
+
+/** Equal line by line, once ours are written as theirs would be. */
+function isAlike(
+  ours: readonly string[],
+  theirs: readonly string[],
+  asTheirs: (line: string) => string,
+): boolean {
+  return ours.length === theirs.length && ours.every((line, index) => asTheirs(line) === theirs[index]);
+}
+
+/** Two answers that differ in one number at the end, ours the smaller. */
+function countsLess(ours: string, theirs: string): boolean {
+  const [mine, other] = [/^(.* err=0) (\d+)$/.exec(ours), /^(.* err=0) (\d+)$/.exec(theirs)];
+  return mine !== null && other !== null && mine[1] === other[1] && Number(mine[2]) < Number(other[2]);
+}
+
+/** Ours are theirs with some replayed events left out. */
+function isWithoutReplays(ours: readonly string[], theirs: readonly string[]): boolean {
+  let at = 0;
+  for (const line of theirs) {
+    if (line === ours[at]) at += 1;
+    else if (!line.startsWith("event zxid=-1 ")) return false;
+  }
+  return at === ours.length;
+}
