@@ -13,6 +13,7 @@ import {
   assert,
   compareZxid,
   formatZxid,
+  minZxid,
   parseZxid,
   serverIdMax,
   unreachable,
@@ -23,7 +24,8 @@ import { packPayloads, unpackPayloads } from "../jute/index.ts";
 import type { Batch, Config, DurableState, HistoryReader, Outline, Promises, StoreOp } from "../zab/index.ts";
 import type { EnsembleConfig } from "./api.ts";
 import { firstConfig } from "./bootstrap-state.ts";
-import { installPage, SnapshotSource } from "./snapshots.ts";
+import { decodePart } from "./row-codec.ts";
+import { SnapshotSource } from "./snapshots.ts";
 import {
   deleteLog,
   deleteLogRow,
@@ -33,11 +35,13 @@ import {
   firstLogRowAfterEpoch,
   insertLogRow,
   type LogRow,
+  logBytesAbove,
   logRuns,
+  logSizes,
   logSizesBelow,
 } from "./sql/log.ts";
 import { readMeta, writeMeta } from "./sql/meta.ts";
-import { deleteStaging, insertStagedPage, readStagedPage } from "./sql/staging.ts";
+import type { SweepBounds } from "./sql/sweep.ts";
 import type { SqlTreeRows } from "./sql/znodes.ts";
 
 /** Payload bytes of recent batches kept in memory. What is older is read from its row. */
@@ -53,23 +57,33 @@ export class History implements HistoryReader {
   #base: Zxid;
   #recent: Batch[] = [];
   #recentBytes = 0;
-  #loggedBytes = 0;
+  #loggedBytes: number;
+  #heldBytes = 0;
+  /** Pages of an arriving snapshot that are staged. */
+  #stagedPages = 0;
 
   constructor(storage: DurableObjectStorage, rows: SqlTreeRows) {
     this.#storage = storage;
     this.#sql = storage.sql;
     this.#rows = rows;
     this.#base = readZxidMeta(this.#sql, "base");
+    this.#loggedBytes = logBytesAbove(this.#sql, rows.applied.epoch, rows.applied.counter);
     this.snapshots = new SnapshotSource(rows);
   }
 
-  /** Payload bytes logged since the last checkpoint, as far as this incarnation knows. */
+  /** Bytes logged since the last checkpoint began: what a member that wakes has to apply again. */
   get loggedBytes(): number {
     return this.#loggedBytes;
   }
 
-  checkpointed(): void {
+  /** From here on counts what the checkpoint that begins now will not hold. */
+  checkpointBegan(): void {
     this.#loggedBytes = 0;
+  }
+
+  /** Bytes logged since a snapshot was opened: what it keeps; 0 when none is open. */
+  get heldBytes(): number {
+    return this.snapshots.heldFrom === undefined ? 0 : this.#heldBytes;
   }
 
   /**
@@ -104,6 +118,7 @@ export class History implements HistoryReader {
   }
 
   openSnapshot(): { id: number; zxid: Zxid } {
+    if (this.snapshots.heldFrom === undefined) this.#heldBytes = 0;
     return this.snapshots.open();
   }
 
@@ -116,19 +131,38 @@ export class History implements HistoryReader {
   }
 
   /**
-   * Drops whole rows of the log below `applied`, but keeps so many txns, or so many bytes if they are
-   * fewer, for learners a little behind. Answers the base that came of it.
+   * Drops whole rows of the log below `applied`, the oldest first, but keeps so many txns, or so many bytes
+   * if they are fewer, for learners a little behind, and what an open snapshot needs.
+   *
+   * @param bounds - Of one call; a later one goes on.
+   * @returns The base that came of it: the one before when there is nothing to drop.
    */
-  compact(applied: Zxid, keep: { readonly txns: number; readonly bytes: number }): Zxid {
+  compact(applied: Zxid, keep: { readonly txns: number; readonly bytes: number }, bounds: SweepBounds): Zxid {
     assert(compareZxid(applied, this.#rows.applied) <= 0, "only applied txns are compacted");
-    const base = this.#borderBelow(applied, keep);
-    if (base === undefined || compareZxid(base, this.#base) <= 0) return this.#base;
+    const border = this.#borderBelow(minZxid(applied, this.snapshots.heldFrom ?? applied), keep);
+    if (border === undefined || compareZxid(border, this.#base) <= 0) return this.#base;
+    const base = this.#oldestThrough(border, bounds);
     this.#storage.transactionSync(() => {
       deleteLogRowsThrough(this.#sql, base.epoch, base.counter);
       writeMeta(this.#sql, "base", formatZxid(base));
     });
     this.#base = base;
     return base;
+  }
+
+  /** Where the oldest rows end, as many as `bounds` allows, none beyond `border`. */
+  #oldestThrough(border: Zxid, bounds: SweepBounds): Zxid {
+    let end = this.#base;
+    let rows = 0;
+    let bytes = 0;
+    for (const row of logSizes(this.#sql)) {
+      const last = { epoch: row.epoch, counter: row.first + row.count - 1 };
+      if (compareZxid(last, border) > 0 || rows >= bounds.rows || bytes >= bounds.bytes) break;
+      end = last;
+      rows += 1;
+      bytes += row.bytes;
+    }
+    return end;
   }
 
   /** The last txn of the newest row that need not be kept; `undefined` when all must be. */
@@ -162,9 +196,9 @@ export class History implements HistoryReader {
       case "truncate":
         return this.#truncate(op.after);
       case "discardStaging":
-        return deleteStaging(this.#sql);
+        return this.#rows.discardStaging();
       case "stagePage":
-        return insertStagedPage(this.#sql, op.page, op.bytes);
+        return this.#stagePage(op.page, op.bytes);
       case "installSnapshot":
         return this.#installSnapshot(op.zxid, op.pages);
       case "configs": {
@@ -188,6 +222,7 @@ export class History implements HistoryReader {
       batch: packed,
     });
     this.#loggedBytes += packed.length;
+    this.#heldBytes += packed.length;
     this.#remember(batch, packed.length);
   }
 
@@ -212,19 +247,28 @@ export class History implements HistoryReader {
     this.#forgetRecent();
   }
 
-  #installSnapshot(zxid: Zxid, pages: number): void {
-    this.#rows.clear();
-    for (let page = 0; page < pages; page++) {
-      const bytes = readStagedPage(this.#sql, page);
-      assert(bytes !== undefined, `page ${page} of ${pages} was never staged`);
-      installPage(this.#rows, bytes);
+  /** Straight into rows that nobody reads yet. The first page begins anew. */
+  #stagePage(page: number, bytes: Uint8Array): void {
+    if (page === 0) {
+      this.#rows.beginStaging();
+      this.#stagedPages = 0;
     }
+    assert(page === this.#stagedPages, `page ${page} comes after ${this.#stagedPages} others`);
+    const part = decodePart(bytes);
+    assert(part !== undefined, "a page of a snapshot cannot be read");
+    this.#rows.stage(part);
+    this.#stagedPages += 1;
+  }
+
+  /** However large it is: the rows are there already, and what they replace is swept later. */
+  #installSnapshot(zxid: Zxid, pages: number): void {
+    assert(pages === this.#stagedPages, `${this.#stagedPages} of ${pages} pages were staged`);
+    this.snapshots.giveUp();
+    this.#rows.install(zxid);
     deleteLog(this.#sql);
-    deleteStaging(this.#sql);
     writeMeta(this.#sql, "base", formatZxid(zxid));
-    writeMeta(this.#sql, "applied", formatZxid(zxid));
     this.#base = zxid;
-    this.#rows.reload();
+    this.#stagedPages = 0;
     this.#loggedBytes = 0;
     this.#forgetRecent();
   }

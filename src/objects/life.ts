@@ -90,6 +90,7 @@ export class Life {
       config,
       options: peerOptions(id, parts.incarnation),
       history,
+      rows,
       tree,
       callPeer: parts.callPeer,
       hooks: {

@@ -25,23 +25,13 @@ import {
   step,
 } from "../zab/index.ts";
 import type { EnsembleConfig } from "./api.ts";
+import { Chores } from "./chores.ts";
 import type { History } from "./history.ts";
 import { type CallPeer, Links } from "./links.ts";
+import type { SqlTreeRows } from "./sql/znodes.ts";
 
 /** Payload bytes read from the log at a time while applying. */
 const applyBytes = 1024 * 1024;
-
-/** Log rows since the last checkpoint that make the next one due, in payload bytes. */
-const checkpointLogBytes = 8 * 1024 * 1024;
-
-/** Dirty bytes in the tree's cache that make a checkpoint due. */
-const checkpointDirtyBytes = 16 * 1024 * 1024;
-
-/** A checkpoint that a snapshot holds up this much longer than due ends the snapshot. */
-const checkpointHeldFactor = 8;
-
-/** Kept in the log below a checkpoint, so that short absences are healed by a diff. */
-const kept = { txns: 2000, bytes: 16 * 1024 * 1024 };
 
 export interface ReplicaHooks {
   /** What the member may do for clients has changed. */
@@ -60,6 +50,7 @@ export interface ReplicaParts {
   readonly config: EnsembleConfig;
   readonly options: PeerOptions;
   readonly history: History;
+  readonly rows: SqlTreeRows;
   readonly tree: Tree;
   readonly callPeer: CallPeer;
   readonly hooks: ReplicaHooks;
@@ -69,6 +60,7 @@ export class Replica {
   readonly #parts: ReplicaParts;
   readonly #peer: Peer;
   readonly #links: Links;
+  readonly #chores: Chores;
   /** Txns this member proposed and has not applied: saves decoding its own. */
   readonly #proposed = new Map<number, Txn>();
   #serving: Serving = { kind: "none" };
@@ -83,6 +75,13 @@ export class Replica {
       onAnswer: (peer, received) => parts.hooks.answered(() => this.#receive(peer, received, false)),
     });
     this.#peer = createPeer(history.load(config), options, history);
+    this.#chores = new Chores({
+      history,
+      rows: parts.rows,
+      tree: parts.tree,
+      checkpointed: (applied) => this.#run({ kind: "checkpointed", applied }),
+      compacted: (base) => this.#run({ kind: "compacted", base }),
+    });
   }
 
   get status(): PeerStatus {
@@ -109,7 +108,7 @@ export class Replica {
   tick(): void {
     this.#links.tick();
     this.#run({ kind: "ticked" });
-    this.#checkpointWhenDue();
+    this.#chores.tick();
     this.#links.flush(true);
   }
 
@@ -144,7 +143,9 @@ export class Replica {
 
   /** End of a turn: what was posted leaves. */
   flush(): void {
-    if (this.#halted === undefined) this.#links.flush(false);
+    if (this.#halted !== undefined) return;
+    this.#chores.work();
+    this.#links.flush(false);
   }
 
   #receive(peer: ServerId, received: LinkReceived, fresh: boolean): void {
@@ -165,7 +166,10 @@ export class Replica {
     const lost = this.#post(duties.send);
     // Every change of serving ends the reign before it, also one that begins the next in the same step.
     if (duties.serving !== undefined) this.#serve({ kind: "none" });
-    if (duties.reloaded !== undefined) tree.reload();
+    if (duties.reloaded !== undefined) {
+      this.#chores.abandon();
+      tree.reload();
+    }
     if (duties.deliver !== undefined) this.#apply(duties.deliver.after, duties.deliver.through);
     if (duties.serving !== undefined && duties.serving.kind !== "none") this.#serve(duties.serving);
     for (const { id } of duties.confirmed) hooks.confirmed(id);
@@ -219,29 +223,9 @@ export class Replica {
     return txn;
   }
 
-  #checkpointWhenDue(): void {
-    const { history, tree } = this.#parts;
-    if (this.#halted !== undefined) return;
-    const pressure = Math.max(
-      history.loggedBytes / checkpointLogBytes,
-      tree.dirtyBytes / checkpointDirtyBytes,
-    );
-    if (pressure < 1) return;
-    if (history.snapshots.isOpen) {
-      if (pressure < checkpointHeldFactor) return;
-      history.snapshots.giveUp();
-    }
-    this.checkpoint();
-  }
-
-  /** Writes the applied state to its rows and drops the log that they make unnecessary. */
+  /** Writes the applied state to its rows at once; the log that it makes unnecessary goes bit by bit. */
   checkpoint(): void {
-    const { history, tree } = this.#parts;
-    tree.checkpoint();
-    history.checkpointed();
-    this.#run({ kind: "checkpointed", applied: tree.applied });
-    const base = history.compact(tree.applied, kept);
-    this.#run({ kind: "compacted", base });
+    this.#chores.checkpoint();
   }
 
   #halt(reason: string): void {

@@ -1,30 +1,25 @@
 /**
- * Snapshots for learners: pages of the checkpointed rows, out at the leader and in at the learner.
+ * Snapshots for learners: pages of the tree's rows as they were at one zxid.
  *
- * The rows change only in checkpoints. While a snapshot is open the member puts checkpoints off, so the
- * rows are a consistent cut at `applied` and nothing needs to be copied aside. A snapshot that keeps a
- * checkpoint waiting for too long is given up: its pages are gone and the learner starts again.
+ * Checkpoints go on while pages leave: the rows put aside what they change. Several learners share one
+ * open snapshot, and each may ask for a page again and gets the same bytes.
+ *
+ * A snapshot that is opened while a draft for the same zxid is being carried into the rows waits for that:
+ * until then its pages are empty.
  *
  * @module
  */
 
 import { assert, equalZxid, type Zxid } from "../base/index.ts";
-import { JuteWriter, packPayloads, tryRead, unpackPayloads } from "../jute/index.ts";
-import {
-  type SessionRow,
-  type SqlTreeRows,
-  type ZnodeKey,
-  type ZnodeRow,
-  znodeRowPath,
-} from "./sql/znodes.ts";
+import { packPayloads } from "../jute/index.ts";
+import { encodeSessionRow, encodeZnodeRow } from "./row-codec.ts";
+import { type SqlTreeRows, type ZnodeKey, znodeRowPath } from "./sql/znodes.ts";
 
 /** Sessions per page. */
 const pageSessionsMax = 1000;
 
-/** A page's aim, in bytes of znode rows; the last row may pass it. */
+/** A page's aim, in bytes of znode rows; the last row may pass it. Reading one is part of somebody's turn. */
 const pageBytes = 256 * 1024;
-
-const RowKind = { Znode: 1, Session: 2 } as const;
 
 type Cursor =
   | { readonly kind: "znodes"; readonly after: ZnodeKey | undefined }
@@ -35,7 +30,7 @@ const firstCursor: Cursor = { kind: "znodes", after: undefined };
 interface OpenSnapshot {
   readonly id: number;
   readonly zxid: Zxid;
-  /** Where each page known so far begins. */
+  /** Where each page known so far begins. A page that ends where it begins is empty. */
   readonly cursors: Cursor[];
   holders: number;
 }
@@ -49,14 +44,15 @@ export class SnapshotSource {
     this.#rows = rows;
   }
 
-  /** While true, the rows must not change. */
-  get isOpen(): boolean {
-    return this.#open !== undefined;
+  /** Who reads an open snapshot goes on with the log above it, so that must not be dropped. */
+  get heldFrom(): Zxid | undefined {
+    return this.#open?.zxid;
   }
 
   open(): { id: number; zxid: Zxid } {
     if (this.#open === undefined) {
       this.#lastId += 1;
+      this.#rows.openCut();
       this.#open = { id: this.#lastId, zxid: this.#rows.applied, cursors: [firstCursor], holders: 0 };
     }
     this.#open.holders += 1;
@@ -67,24 +63,32 @@ export class SnapshotSource {
   readPage(id: number, page: number): { bytes: Uint8Array; last: boolean } | undefined {
     const snapshot = this.#open;
     if (snapshot === undefined || snapshot.id !== id) return undefined;
-    assert(equalZxid(snapshot.zxid, this.#rows.applied), "the rows stay put while a snapshot is open");
-    const cursor = snapshot.cursors[page];
+    const { cursors } = snapshot;
+    const cursor = cursors[page];
     if (cursor === undefined) return undefined;
+    const isWaiting = this.#rows.isCarrying && equalZxid(this.#rows.applied, snapshot.zxid);
+    if (isWaiting || cursors[page + 1] === cursor) {
+      assert(cursor === firstCursor, "a snapshot waits before its first row");
+      cursors[page + 1] = cursor;
+      return { bytes: packPayloads([]), last: false };
+    }
     const { payloads, next } =
       cursor.kind === "znodes" ? this.#znodePage(cursor.after) : this.#sessionPage(cursor.after);
-    if (next !== undefined) snapshot.cursors[page + 1] = next;
+    if (next !== undefined) cursors[page + 1] ??= next;
     return { bytes: packPayloads(payloads), last: next === undefined };
   }
 
   close(id: number): void {
     if (this.#open?.id !== id) return;
     this.#open.holders -= 1;
-    if (this.#open.holders === 0) this.#open = undefined;
+    if (this.#open.holders === 0) this.giveUp();
   }
 
-  /** A checkpoint cannot wait any longer. */
+  /** Its holders find it gone. */
   giveUp(): void {
+    if (this.#open === undefined) return;
     this.#open = undefined;
+    this.#rows.closeCut();
   }
 
   #znodePage(after: ZnodeKey | undefined): { payloads: Uint8Array[]; next: Cursor } {
@@ -94,7 +98,7 @@ export class SnapshotSource {
       isLast || end === undefined
         ? { kind: "sessions", after: "" }
         : { kind: "znodes", after: { parent: end.parent, name: end.name } };
-    return { payloads: rows.map(encodeZnodeRow), next };
+    return { payloads: rows.map((row) => encodeZnodeRow(znodeRowPath(row), row.record)), next };
   }
 
   #sessionPage(after: string): { payloads: Uint8Array[]; next: Cursor | undefined } {
@@ -102,37 +106,6 @@ export class SnapshotSource {
     const end = rows.at(-1);
     const next: Cursor | undefined =
       rows.length < pageSessionsMax || end === undefined ? undefined : { kind: "sessions", after: end.id };
-    return { payloads: rows.map(encodeSessionRow), next };
-  }
-}
-
-function encodeZnodeRow(row: ZnodeRow): Uint8Array {
-  const writer = new JuteWriter(row.record.length + 64);
-  writer.writeByte(RowKind.Znode);
-  writer.writePackedText(znodeRowPath(row));
-  writer.writeRaw(row.record);
-  return writer.take();
-}
-
-function encodeSessionRow(row: SessionRow): Uint8Array {
-  const writer = new JuteWriter(row.record.length + 1);
-  writer.writeByte(RowKind.Session);
-  writer.writeRaw(row.record);
-  return writer.take();
-}
-
-/** Puts one page's rows in place; the caller holds the transaction and has cleared the rows before page 0. */
-export function installPage(rows: SqlTreeRows, page: Uint8Array): void {
-  const payloads = unpackPayloads(page);
-  assert(payloads !== undefined, "a staged page cannot be read");
-  for (const payload of payloads) {
-    const row = tryRead(payload, (reader) =>
-      reader.readByte() === RowKind.Znode
-        ? { path: reader.readPackedText(), record: reader.readRaw(reader.remaining) }
-        : { path: undefined, record: reader.readRaw(reader.remaining) },
-    );
-    assert(row !== undefined, "a staged row cannot be read");
-    if (row.path === undefined) rows.putEncodedSession(row.record);
-    else rows.putEncodedZnode(row.path, row.record);
+    return { payloads: rows.map(({ record }) => encodeSessionRow(record)), next };
   }
 }

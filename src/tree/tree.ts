@@ -39,7 +39,7 @@ import { type PrepareContext, type PrepareRules, prepareTxn } from "./prepare.ts
 import { Quotas } from "./quotas.ts";
 import { type Answer, answerRead, type Reader } from "./reads.ts";
 import type { TxnOutcome } from "./respond.ts";
-import type { TreeRows } from "./rows.ts";
+import type { Checkpoint, TreeRows } from "./rows.ts";
 import { SpeculativeView } from "./speculative-view.ts";
 import { type Trigger, Watches } from "./watches.ts";
 import { ZnodeCache } from "./znode-cache.ts";
@@ -219,12 +219,28 @@ export class Tree {
   /** Brings the rows up to `applied` in one atomic write; nothing to write is no write. */
   checkpoint(): void {
     if (this.dirtyCount === 0 && equalZxid(this.#rows.applied, this.#applied)) return;
+    const changes = this.freeze();
+    this.#rows.write(changes);
+    this.settle(changes);
+  }
+
+  /**
+   * What the rows lack now. It stays as it is while the tree goes on, so it can be written in parts; each
+   * part is to be settled. One at a time: what is frozen later is newer.
+   */
+  freeze(): Checkpoint {
     const sessions = new Map<SessionId, Session | undefined>();
     for (const id of this.#dirtySessions.keys()) sessions.set(id, this.#sessions.get(id));
-    this.#rows.write({ applied: this.#applied, znodes: this.#znodes.changes(), sessions });
-    assert(equalZxid(this.#rows.applied, this.#applied), "the rows took the checkpoint");
-    this.#znodes.settle();
-    this.#dirtySessions.clear();
+    return { applied: this.#applied, znodes: this.#znodes.changes(), sessions };
+  }
+
+  /** The rows took this part of what was frozen. */
+  settle({ znodes, sessions }: Pick<Checkpoint, "znodes" | "sessions">): void {
+    for (const [path, znode] of znodes) this.#znodes.settle(path, znode);
+    for (const [id, taken] of sessions) {
+      if (this.#sessions.get(id) === taken) this.#dirtySessions.delete(id);
+      else this.#dirtySessions.set(id, taken !== undefined);
+    }
   }
 
   /** Starts over from the rows: a snapshot was installed underneath. Unwritten changes are forgotten. */

@@ -149,17 +149,23 @@ export class ZnodeCache {
     }
   }
 
-  /** What the rows lack: the znodes of a checkpoint. */
+  /** What the rows lack: the znodes of a checkpoint. Stays as it is while the tree goes on. */
   changes(): ReadonlyMap<string, Znode | undefined> {
     const changes = new Map<string, Znode | undefined>();
     for (const [path, { znode }] of this.#dirty) changes.set(path, znode);
     return changes;
   }
 
-  /** The rows took the changes: what was dirty is clean. */
-  settle(): void {
-    for (const [path, { znode }] of this.#dirty) this.#clean.set(path, znode ?? null);
-    this.#forgetDirty();
+  /** The rows took one of the `changes`; it may have changed again since. */
+  settle(path: string, taken: Znode | undefined): void {
+    // A created znode that was deleted again is not dirty, until the rows take its creation after all.
+    const znode = this.#dirty.get(path)?.znode;
+    if (znode === taken) {
+      this.#unsetDirty(path);
+      this.#clean.set(path, znode ?? null);
+    } else {
+      this.#setDirty(path, { znode, stored: taken !== undefined });
+    }
   }
 
   /** Drops everything, changes included: the rows were replaced. */

@@ -103,7 +103,8 @@ export interface Stream {
   readonly syncEnd: Zxid;
   sentThrough: Zxid;
   newLeaderSent: boolean;
-  snapshot: { readonly id: number; nextPage: number } | undefined;
+  /** Open until the stream has caught up; its pages come before everything else. */
+  snapshot: { readonly id: number; nextPage: number; isSent: boolean } | undefined;
   readonly inFlight: InFlight[];
   inFlightBytes: number;
 }

@@ -50,10 +50,10 @@ export interface HistoryReader {
   readAfter(after: Zxid, bytesMax: number): Batch | undefined;
   /**
    * Opens a consistent cut of the applied state, or joins the one that is open; a shell keeps it stable
-   * until `closeSnapshot`. `id` is not used twice in an incarnation.
+   * until `closeSnapshot`, and the log above it. `id` is not used twice in an incarnation.
    */
   openSnapshot(): { readonly id: number; readonly zxid: Zxid };
-  /** Page `page` (0-based) of an open snapshot; `undefined` when the cut is gone. */
+  /** Page `page` (0-based) of an open snapshot, perhaps an empty one; `undefined` when the cut is gone. */
   readSnapshotPage(
     id: number,
     page: number,

@@ -23,6 +23,9 @@ import type { AckEpoch, Batch, Refuse } from "./packets.ts";
 import { type Leading, last, type Peer, type Slot, type Stream, send } from "./peer-state.ts";
 import { decideSync } from "./sync-decision.ts";
 
+/** Snapshot pages under way to one learner: reading a page is work, and a step sends as many as may be. */
+const pagesInFlightMax = 4;
+
 /** Ends a learner's session. With a reason the learner is told, and may attach again. */
 export function endSession(
   peer: Peer,
@@ -67,7 +70,7 @@ export function startStream(peer: Peer, leading: Leading, slot: Slot, ack: AckEp
     syncEnd,
     sentThrough: after,
     newLeaderSent: false,
-    snapshot: source === undefined ? undefined : { id: source.id, nextPage: 0 },
+    snapshot: source === undefined ? undefined : { id: source.id, nextPage: 0, isSent: false },
     inFlight: [],
     inFlightBytes: 0,
   };
@@ -116,24 +119,30 @@ function releaseSnapshot(peer: Peer, id: number): void {
   peer.reader.closeSnapshot(id);
 }
 
+/** Pages first. */
+function isSendingPages({ snapshot }: Stream): boolean {
+  return snapshot !== undefined && !snapshot.isSent;
+}
+
+function isEnoughUnderWay(peer: Peer, stream: Stream): boolean {
+  if (stream.inFlightBytes >= peer.options.inFlightBytesMax) return true;
+  return isSendingPages(stream) && stream.inFlight.length >= pagesInFlightMax;
+}
+
 /** Sends what comes next, until everything is sent or enough is under way. */
 export function pump(peer: Peer, leading: Leading, slot: Slot): void {
   const { stream } = slot;
   if (stream === undefined) return;
   const end = slot.counts ? last(peer) : peer.delivered;
   while (leading.slots.get(slot.id) === slot) {
-    if (
-      stream.snapshot === undefined &&
-      !stream.newLeaderSent &&
-      equalZxid(stream.sentThrough, stream.syncEnd)
-    ) {
-      sendNewLeader(peer, leading, slot, stream);
-    }
-    if (stream.inFlightBytes >= peer.options.inFlightBytesMax) return;
-    if (stream.snapshot !== undefined) sendPage(peer, leading, slot, stream);
+    const isSynchronized = !isSendingPages(stream) && equalZxid(stream.sentThrough, stream.syncEnd);
+    if (isSynchronized && !stream.newLeaderSent) sendNewLeader(peer, leading, slot, stream);
+    if (isEnoughUnderWay(peer, stream)) return;
+    if (isSendingPages(stream)) sendPage(peer, leading, slot, stream);
     else if (!stream.newLeaderSent) sendBatch(peer, leading, slot, stream, stream.syncEnd);
     else if (compareZxid(stream.sentThrough, end) < 0) sendBatch(peer, leading, slot, stream, end);
-    else return;
+    // Only now: an open snapshot keeps the log above it, which the learner needed until here.
+    else return closeSnapshot(peer, stream);
   }
 }
 
@@ -163,7 +172,7 @@ function sendPage(peer: Peer, leading: Leading, slot: Slot, stream: Stream): voi
   });
   track(peer, stream, snapshot.nextPage, page.bytes.length);
   snapshot.nextPage += 1;
-  if (page.last) closeSnapshot(peer, stream);
+  snapshot.isSent = page.last;
 }
 
 function sendBatch(peer: Peer, leading: Leading, slot: Slot, stream: Stream, end: Zxid): void {

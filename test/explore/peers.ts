@@ -368,6 +368,7 @@ function encodeStream(code: number[], stream: Stream, flow: boolean): void {
   encodeZxid(code, stream.syncEnd);
   encodeZxid(code, stream.sentThrough);
   code.push(Number(stream.newLeaderSent), stream.snapshot?.id ?? 0, stream.snapshot?.nextPage ?? 0);
+  code.push(Number(stream.snapshot?.isSent ?? false));
   if (!flow) return;
   code.push(stream.inFlightBytes, stream.inFlight.length);
   for (const { page, through, bytes } of stream.inFlight) {

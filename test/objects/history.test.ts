@@ -15,17 +15,21 @@ import {
   equalZxid,
   formatZxid,
   makeServerId,
+  makeSessionId,
   makeZxid,
   ZERO_ZXID,
   type Zxid,
 } from "../../src/base/index.ts";
 import { History } from "../../src/objects/history.ts";
+import { encodePart } from "../../src/objects/row-codec.ts";
 import { migrate, readMeta, writeMeta } from "../../src/objects/sql/meta.ts";
 import { SqlTreeRows } from "../../src/objects/sql/znodes.ts";
 import type { Batch, StoreOp } from "../../src/zab/index.ts";
 import { openStorage } from "./support/sqlite.ts";
 
 const config = { voters: [makeServerId(1), makeServerId(2)], observers: [makeServerId(3)], secret: "" };
+/** Everything at once. */
+const unbounded = { rows: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
 const promises = { acceptedEpoch: 4, acceptedLeader: makeServerId(2), currentEpoch: 3, establishedEpoch: 1 };
 
 function payload(epoch: number, counter: number, bytes = 3): Uint8Array {
@@ -39,6 +43,11 @@ function batch(epoch: number, first: number, count: number, bytes = 3): Batch {
     payloads: Array.from({ length: count }, (_, i) => payload(epoch, first + i, bytes)),
   };
 }
+
+const page = encodePart({
+  znodes: new Map(),
+  sessions: new Map([[makeSessionId(1n), { id: makeSessionId(1n), timeoutMs: 1, ownership: 0 }]]),
+});
 
 /** `prev` is the peer's to check; the history does not look at it. */
 function append(given: Batch): StoreOp {
@@ -189,7 +198,7 @@ describe("write()", () => {
     ["an append of 20,000 txns", append(batch(2, 1, 20_000)), 1],
     ["promises", { kind: "promises", promises }, 1],
     ["a fence", { kind: "fence" }, 1],
-    ["a staged page", { kind: "stagePage", page: 0, bytes: new Uint8Array(9) }, 1],
+    ["a staged page of one row", { kind: "stagePage", page: 0, bytes: page }, 1],
     ["a truncation between rows", { kind: "truncate", after: makeZxid(1, 2) }, 1],
     ["a truncation within a row", { kind: "truncate", after: makeZxid(1, 3) }, 2],
     ["nothing to discard", { kind: "discardStaging" }, 0],
@@ -205,8 +214,8 @@ describe("write()", () => {
 
   test("is all or nothing", () => {
     const disk = new Disk();
-    disk.opened.failOn("INSERT OR REPLACE INTO staging");
-    const ops: StoreOp[] = [append(batch(1, 1, 2)), { kind: "stagePage", page: 0, bytes: new Uint8Array(1) }];
+    disk.opened.failOn("INSERT INTO session");
+    const ops: StoreOp[] = [append(batch(1, 1, 2)), { kind: "stagePage", page: 0, bytes: page }];
     expect(() => disk.write(...ops)).toThrow("disk");
     disk.restart();
     expect([disk.readAll(ZERO_ZXID), disk.outline().runs]).toEqual([[], []]);
@@ -331,7 +340,7 @@ describe("compact()", () => {
     const through = makeZxid(2, 4);
     let answer = ZERO_ZXID;
     const written = disk.opened.rowsWrittenBy(() => {
-      answer = disk.history.compact(through, keep);
+      answer = disk.history.compact(through, keep, unbounded);
     });
     expect([answer, written]).toEqual([base, rowsWritten]);
     const left = listed(...batches).filter((_, i) => i >= (rowsWritten === 0 ? 0 : 2 * (rowsWritten - 1)));
@@ -341,31 +350,67 @@ describe("compact()", () => {
     expect(disk.outline().base).toEqual(base);
   });
 
+  test.each([
+    ["rows", { rows: 2, bytes: 1_000_000 }, [makeZxid(1, 4), makeZxid(2, 4)]],
+    [
+      "bytes, and always a row",
+      { rows: 100, bytes: 1 },
+      [
+        [1, 2],
+        [1, 4],
+        [2, 2],
+        [2, 4],
+      ].map(([e, c]) => makeZxid(e ?? 0, c ?? 0)),
+    ],
+  ])("a part at a time, bounded in %s, gets to the same end", (_, bounds, bases) => {
+    const disk = diskOf(...batches);
+    for (const base of bases) {
+      expect(disk.history.compact(makeZxid(2, 4), { txns: 0, bytes: 0 }, bounds)).toEqual(base);
+      expect(disk.outline().base).toEqual(base);
+    }
+    expect(disk.readAll(makeZxid(2, 4))).toEqual([]);
+  });
+
+  test("spares what an open snapshot goes on with, until it is closed", () => {
+    const disk = new Disk();
+    disk.write(append(batch(1, 1, 2)), append(batch(1, 3, 2)));
+    disk.applyThrough(makeZxid(1, 2));
+    const { id } = disk.history.openSnapshot();
+    disk.applyThrough(makeZxid(1, 4));
+    const compact = () => disk.history.compact(makeZxid(1, 4), { txns: 0, bytes: 0 }, unbounded);
+    expect(compact()).toEqual(makeZxid(1, 2));
+    disk.history.closeSnapshot(id);
+    expect(compact()).toEqual(makeZxid(1, 4));
+  });
+
   test("leaves a row that is applied in part", () => {
     const disk = new Disk();
     disk.write(append(batch(1, 1, 2)), append(batch(1, 3, 3)));
     disk.applyThrough(makeZxid(1, 4));
-    expect(disk.history.compact(makeZxid(1, 4), { txns: 0, bytes: 0 })).toEqual(makeZxid(1, 2));
+    expect(disk.history.compact(makeZxid(1, 4), { txns: 0, bytes: 0 }, unbounded)).toEqual(makeZxid(1, 2));
     expect(disk.outline()).toEqual({ base: makeZxid(1, 2), runs: [{ epoch: 1, last: 5 }] });
   });
 
   test("a second time does nothing, and never goes back", () => {
     const disk = diskOf(...batches);
     const through = makeZxid(2, 4);
-    disk.history.compact(through, { txns: 0, bytes: 0 });
-    const again = () => expect(disk.history.compact(through, { txns: 9, bytes: 9 })).toEqual(through);
+    disk.history.compact(through, { txns: 0, bytes: 0 }, unbounded);
+    const again = () =>
+      expect(disk.history.compact(through, { txns: 9, bytes: 9 }, unbounded)).toEqual(through);
     expect(disk.opened.rowsWrittenBy(again)).toBe(0);
   });
 
   test("of what is not in the rows yet is a bug", () => {
     const disk = new Disk();
     disk.write(append(batch(1, 1, 2)));
-    expect(() => disk.history.compact(makeZxid(1, 2), { txns: 0, bytes: 0 })).toThrow(AssertionFailure);
+    expect(() => disk.history.compact(makeZxid(1, 2), { txns: 0, bytes: 0 }, unbounded)).toThrow(
+      AssertionFailure,
+    );
   });
 
   test("then appends go on above the base", () => {
     const disk = diskOf(batch(1, 1, 2));
-    disk.history.compact(makeZxid(1, 2), { txns: 0, bytes: 0 });
+    disk.history.compact(makeZxid(1, 2), { txns: 0, bytes: 0 }, unbounded);
     disk.write(append(batch(1, 3, 1)));
     disk.restart();
     expect(disk.outline()).toEqual({ base: makeZxid(1, 2), runs: [{ epoch: 1, last: 3 }] });
@@ -374,13 +419,35 @@ describe("compact()", () => {
 });
 
 describe("loggedBytes", () => {
+  test("of a member that wakes is what it has to apply again", () => {
+    const disk = new Disk();
+    disk.write(append(batch(1, 1, 10, 1_000)), append(batch(1, 11, 2, 500)));
+    disk.applyThrough(makeZxid(1, 10));
+    disk.restart();
+    expect(disk.history.loggedBytes).toBeGreaterThanOrEqual(1_000);
+    expect(disk.history.loggedBytes).toBeLessThan(2_000);
+  });
+
+  test("that only a snapshot keeps are counted while one is open", () => {
+    const disk = new Disk();
+    disk.write(append(batch(1, 1, 1, 5_000)));
+    expect(disk.history.heldBytes).toBe(0);
+    const { id } = disk.history.openSnapshot();
+    expect(disk.history.heldBytes).toBe(0);
+    disk.write(append(batch(1, 2, 1, 700)));
+    expect(disk.history.heldBytes).toBeGreaterThanOrEqual(700);
+    expect(disk.history.heldBytes).toBeLessThan(800);
+    disk.history.closeSnapshot(id);
+    expect(disk.history.heldBytes).toBe(0);
+  });
+
   test("grows with what is appended, and a checkpoint starts it anew", () => {
     const disk = new Disk();
     const { history } = disk;
     expect(history.loggedBytes).toBe(0);
     disk.write(append(batch(1, 1, 10, 1_000)));
     expect(history.loggedBytes).toBeGreaterThanOrEqual(10_000);
-    history.checkpointed();
+    history.checkpointBegan();
     expect(history.loggedBytes).toBe(0);
   });
 });
@@ -455,7 +522,7 @@ function carryOut(disk: Disk, model: Model, given: Move): void {
       return;
     }
     case "compact": {
-      model.base = disk.history.compact(model.applied, given);
+      model.base = disk.history.compact(model.applied, given, unbounded);
       expect(compareZxid(model.base, model.applied)).toBeLessThanOrEqual(0);
       model.txns = model.txns.filter(({ zxid }) => compareZxid(zxid, model.base) > 0);
       return;

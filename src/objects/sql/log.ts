@@ -52,6 +52,27 @@ export function firstLogRowAfterEpoch(sql: SqlStorage, epoch: number): LogRow | 
   return undefined;
 }
 
+/** Sizes of all rows, oldest first; read only as far as wanted. */
+export function logSizes(
+  sql: SqlStorage,
+): Iterable<{ epoch: number; first: number; count: number; bytes: number }> {
+  return sql.exec<{ epoch: number; first: number; count: number; bytes: number }>(
+    `SELECT epoch, first, count, LENGTH(batch) AS bytes FROM log ORDER BY epoch, first`,
+  );
+}
+
+/** Bytes of the rows that begin above (`epoch`, `counter`). */
+export function logBytesAbove(sql: SqlStorage, epoch: number, counter: number): number {
+  const [row] = sql
+    .exec<{ bytes: number }>(
+      `SELECT COALESCE(SUM(LENGTH(batch)), 0) AS bytes FROM log WHERE (epoch, first) > (?, ?)`,
+      epoch,
+      counter,
+    )
+    .toArray();
+  return row?.bytes ?? 0;
+}
+
 /** Sizes of the rows that begin at or below (`epoch`, `counter`), newest first; read only as far as wanted. */
 export function logSizesBelow(
   sql: SqlStorage,
@@ -85,14 +106,9 @@ export function deleteLogRow(sql: SqlStorage, epoch: number, first: number): voi
   sql.exec(`DELETE FROM log WHERE epoch = ? AND first = ?`, epoch, first);
 }
 
-/** Drops the rows that end at or below (`epoch`, `counter`). */
+/** Drops the rows that begin at or below (`epoch`, `counter`), where one of them ends. */
 export function deleteLogRowsThrough(sql: SqlStorage, epoch: number, counter: number): void {
-  sql.exec(
-    `DELETE FROM log WHERE epoch < ? OR (epoch = ? AND first + count - 1 <= ?)`,
-    epoch,
-    epoch,
-    counter,
-  );
+  sql.exec(`DELETE FROM log WHERE (epoch, first) <= (?, ?)`, epoch, counter);
 }
 
 export function deleteLog(sql: SqlStorage): void {

@@ -35,6 +35,47 @@ const migrations: readonly (readonly string[])[] = [
     `CREATE TABLE staging (page INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT`,
     `CREATE TABLE schedule (name TEXT PRIMARY KEY, due INTEGER NOT NULL) WITHOUT ROWID, STRICT`,
   ],
+  [
+    // Rows of several generations: one is the tree, another may be arriving, others wait to be swept.
+    `CREATE TABLE znode_of (
+       generation INTEGER NOT NULL,
+       parent TEXT NOT NULL,
+       name TEXT NOT NULL,
+       owner TEXT,
+       record BLOB NOT NULL,
+       PRIMARY KEY (generation, parent, name)
+     ) WITHOUT ROWID, STRICT`,
+    `INSERT INTO znode_of SELECT 1, parent, name, owner, record FROM znode`,
+    `DROP TABLE znode`,
+    `ALTER TABLE znode_of RENAME TO znode`,
+    `CREATE INDEX znode_owner ON znode (generation, owner) WHERE owner IS NOT NULL`,
+    `CREATE TABLE session_of (
+       generation INTEGER NOT NULL,
+       id TEXT NOT NULL,
+       record BLOB NOT NULL,
+       PRIMARY KEY (generation, id)
+     ) WITHOUT ROWID, STRICT`,
+    `INSERT INTO session_of SELECT 1, id, record FROM session`,
+    `DROP TABLE session`,
+    `ALTER TABLE session_of RENAME TO session`,
+    // Whoever was receiving a snapshot starts again.
+    `DROP TABLE staging`,
+    // What rows were at a cut, if they have changed since. A null record: there was no row.
+    `CREATE TABLE aside (
+       cut INTEGER NOT NULL,
+       parent TEXT NOT NULL,
+       name TEXT NOT NULL,
+       record BLOB,
+       PRIMARY KEY (cut, parent, name)
+     ) WITHOUT ROWID, STRICT`,
+    `CREATE TABLE aside_session (
+       cut INTEGER NOT NULL,
+       id TEXT NOT NULL,
+       record BLOB,
+       PRIMARY KEY (cut, id)
+     ) WITHOUT ROWID, STRICT`,
+    `CREATE TABLE draft (page INTEGER PRIMARY KEY, last INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT`,
+  ],
 ];
 
 export const schemaVersion = migrations.length;
@@ -72,8 +113,10 @@ export type MetaKey =
   | "configs"
   /** Printed zxid: the log is compacted through it. */
   | "base"
-  /** Printed zxid: what the znode and session rows correspond to. */
+  /** Printed zxid: what the znode and session rows correspond to, a draft for that zxid included. */
   | "applied"
+  /** Which generation of rows is the tree. */
+  | "generation"
   | "incarnation"
   | "fence";
 

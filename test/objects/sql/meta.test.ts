@@ -18,9 +18,20 @@ describe("migrate()", () => {
       .exec<{ name: string }>("SELECT name FROM sqlite_schema ORDER BY name")
       .toArray();
     expect(names.map(({ name }) => name)).toEqual(
-      expect.arrayContaining(["log", "meta", "schedule", "session", "staging", "znode", "znode_owner"]),
+      expect.arrayContaining([
+        "aside",
+        "aside_session",
+        "draft",
+        "log",
+        "meta",
+        "schedule",
+        "session",
+        "znode",
+        "znode_owner",
+      ]),
     );
-    for (const table of ["log", "znode", "session", "staging", "schedule"]) expect(dump(table)).toEqual([]);
+    for (const table of ["log", "znode", "session", "aside", "aside_session", "draft", "schedule"])
+      expect(dump(table)).toEqual([]);
   });
 
   test("a second time changes nothing and writes no row", () => {
@@ -55,7 +66,15 @@ describe("migrate()", () => {
 });
 
 describe("a fact of `meta`", () => {
-  const keys: readonly MetaKey[] = ["bootstrap", "promises", "base", "applied", "incarnation", "fence"];
+  const keys: readonly MetaKey[] = [
+    "bootstrap",
+    "promises",
+    "base",
+    "applied",
+    "generation",
+    "incarnation",
+    "fence",
+  ];
 
   test.each(keys)("%s is missing, then what was written last, in one row", (key) => {
     const { storage, rowsWrittenBy } = openStorage();

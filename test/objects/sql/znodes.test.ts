@@ -187,6 +187,7 @@ describe("pages for a snapshot", () => {
 
   test.each([0, 1, 150, 400, 1_000_000])("of %d bytes hold every znode once, parents first", (bytesMax) => {
     const { rows } = rowsOf(given);
+    rows.openCut();
     const found: string[] = [];
     for (let page = rows.pageOfZnodes(undefined, bytesMax); ; ) {
       found.push(...page.rows.map(znodeRowPath));
@@ -202,6 +203,7 @@ describe("pages for a snapshot", () => {
   test("of sessions are in the order of their ids, strictly after the one given", () => {
     const sessions = [1n, 2n, -1n].map((id) => ({ id: makeSessionId(id), timeoutMs: 1, ownership: 1 }));
     const { rows } = rowsOf({}, sessions);
+    rows.openCut();
     expect(rows.pageOfSessions("", 2).map(({ id }) => id)).toEqual(["0x1", "0x2"]);
     expect(rows.pageOfSessions("0x2", 2).map(({ id }) => id)).toEqual(["0xffffffffffffffff"]);
     expect(rows.pageOfSessions("0xffffffffffffffff", 2)).toEqual([]);
