@@ -22,8 +22,10 @@ import type { Answer } from "./connection.ts";
 import { type CreateOptions, createRequest } from "./create-request.ts";
 import { ZkError } from "./errors.ts";
 import { EventStream } from "./event-stream.ts";
+import { type ConfigOptions, LiveConfig } from "./live-config.ts";
 import { acquireLock, type Lock, type LockOptions } from "./lock.ts";
 import { explain, malformed } from "./refusals.ts";
+import { Registration } from "./registration.ts";
 import { type Credential, Session, type SessionState } from "./session.ts";
 import { createPath, deleteTree } from "./subtree.ts";
 import { Transaction } from "./transaction.ts";
@@ -391,6 +393,28 @@ export class Client implements AsyncDisposable {
    */
   lock(path: string, options: LockOptions = {}): Promise<Lock> {
     return acquireLock(this, path, options);
+  }
+
+  /**
+   * Keeps an ephemeral znode there for as long as this client lives, sessions come and go.
+   *
+   * @throws {@link ZkError} From `ready`: `NoAuth`, `InvalidACL` and the like, which no retry cures.
+   * @example
+   * await using me = zk.register("/services/api/node-1", json({ url: "https://10.0.0.1" }));
+   */
+  register(path: string, data: Data = null): Registration {
+    return new Registration(this, path, data);
+  }
+
+  /**
+   * Follows a znode's JSON: `get()` always answers the newest good value.
+   *
+   * @example
+   * using flags = zk.config("/flags", { initial: { beta: false } });
+   * flags.subscribe((value) => console.log(value.beta));
+   */
+  config<Value>(path: string, options: ConfigOptions<Value> = {}): LiveConfig<Value> {
+    return new LiveConfig(this, path, options);
   }
 
   /** Drops the connection, as a network may; the session goes on with another one. */

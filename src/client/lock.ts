@@ -27,6 +27,7 @@ import {
   queueOf,
   ZkErrorCode,
 } from "../base/index.ts";
+import { orAbort, pause } from "./abort.ts";
 import type { Client } from "./client.ts";
 import { badArguments, isZkError, ZkError } from "./errors.ts";
 import { type LossCause, Tenure } from "./tenure.ts";
@@ -141,7 +142,6 @@ class Attempt {
   readonly #owner: string;
   readonly #delayMs: number;
   readonly #waitMs: number | undefined;
-  readonly #untilMs: number;
   /** Aborts when the caller's does, and when the wait is over. */
   readonly #controller = new AbortController();
   readonly #callerSignal: AbortSignal | undefined;
@@ -156,7 +156,6 @@ class Attempt {
     this.#owner = options.owner ?? "";
     this.#delayMs = msOf(options.lockDelay ?? 0, "lockDelay", path);
     this.#waitMs = options.wait === undefined ? undefined : msOf(options.wait, "wait", path);
-    this.#untilMs = client.clock.now() + (this.#waitMs ?? Number.POSITIVE_INFINITY);
     this.#callerSignal = options.signal;
     if (options.signal?.aborted === true) this.#abort();
     options.signal?.addEventListener("abort", this.#abort);
@@ -294,15 +293,11 @@ class Attempt {
   }
 
   async #pause(ms: number, signal: AbortSignal): Promise<void> {
-    if (this.#client.clock.now() + ms > this.#untilMs && this.#waitMs === 0) {
+    if (this.#waitMs === 0) {
       this.#isTimedOut = true;
       throw this.#timeoutError();
     }
-    let timer: unknown;
-    const paused = new Promise<void>((resolve) => {
-      timer = this.#client.clock.setTimer(resolve, ms);
-    });
-    await orAbort(paused, signal).finally(() => this.#client.clock.clearTimer(timer));
+    await pause(this.#client.clock, ms, signal);
   }
 
   #tombstoneOf(contenderPath: string): string {
@@ -352,15 +347,6 @@ function leaveLater(client: Client, contender: string, tombstone: string): void 
 function orGone(error: unknown): undefined {
   if (isZkError(error, "NoNode")) return undefined;
   throw error;
-}
-
-function orAbort<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason);
-    const aborted = () => reject(signal.reason);
-    signal.addEventListener("abort", aborted, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", aborted));
-  });
 }
 
 function msOf(duration: Duration, name: string, path: string): number {

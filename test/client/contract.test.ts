@@ -8,6 +8,7 @@ import { afterAll, beforeAll } from "vitest";
 import { connect } from "../../src/client/node/index.ts";
 import { type LocalProcess, startLocalProcess } from "../support/local-process.ts";
 import { clientContract } from "./contract.ts";
+import { holdingContract } from "./holding-contract.ts";
 import { lockContract } from "./lock-contract.ts";
 
 let ensemble: LocalProcess;
@@ -31,3 +32,5 @@ clientContract("WebSocket", webSocket);
 clientContract("ZooKeeper port", port);
 lockContract("WebSocket", webSocket);
 lockContract("ZooKeeper port", port);
+holdingContract("WebSocket", webSocket);
+holdingContract("ZooKeeper port", port);

@@ -1,0 +1,30 @@
+/**
+ * Waiting that an AbortSignal can end.
+ *
+ * @module
+ */
+
+import type { Clock } from "./transport.ts";
+
+/** The promise's end, or a rejection with the signal's reason, whichever comes first. */
+export function orAbort<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason);
+    const aborted = () => reject(signal.reason);
+    signal.addEventListener("abort", aborted, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", aborted));
+  });
+}
+
+/** Resolves after `ms`; rejects with the signal's reason when it aborts first. */
+export async function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+  let timer: unknown;
+  const paused = new Promise<void>((resolve) => {
+    timer = clock.setTimer(resolve, ms);
+  });
+  try {
+    await orAbort(paused, signal);
+  } finally {
+    clock.clearTimer(timer);
+  }
+}
