@@ -3,35 +3,37 @@
  *
  * Layout: version, the carrier's fields, then each packet behind its length and its kind. A reader skips
  * what it does not know at a packet's end, so a newer member may add fields; it refuses a carrier of a
- * version or with a kind it does not know, which ends the association and changes nothing.
+ * version or with a kind it does not know, which changes nothing.
  *
  * @module
  */
 
-import { makeServerId, type ServerId, serverIdMax, unreachable, type Zxid } from "../base/index.ts";
+import { unreachable } from "../base/index.ts";
+import { JuteError, type JuteReader, JuteWriter, tryRead } from "../jute/index.ts";
+import type { Carrier, Packet, Refuse, Role } from "../zab/index.ts";
 import {
-  JuteError,
-  type JuteReader,
-  JuteWriter,
-  packPayloads,
-  tryRead,
-  unpackPayloads,
-} from "../jute/index.ts";
-import type {
-  Batch,
-  Carrier,
-  Config,
-  ConfigMember,
-  LearnerSession,
-  Outline,
-  OutlineRun,
-  Packet,
-  Refuse,
-  Role,
-} from "../zab/index.ts";
+  readBatch,
+  readBytes,
+  readConfig,
+  readFrom,
+  readOutline,
+  readScope,
+  readServerId,
+  readServerIdOrNone,
+  readSession,
+  readStorageId,
+  writeBatch,
+  writeConfig,
+  writeOutline,
+  writeScope,
+  writeSession,
+} from "./packet-fields.ts";
 
-/** Members of version N also read N-1, once there is one. */
-export const carrierVersion = 1;
+/**
+ * Members of version N also read N-1, and write the lowest version that has their packets, so that a member
+ * which is behind understands all but the ones it does not know.
+ */
+export const carrierVersion = 2;
 
 const packetKinds = [
   "notify",
@@ -57,7 +59,12 @@ const packetKinds = [
   "quiesce",
   "quiesced",
   "wake",
+  "forward",
+  "answer",
 ] as const satisfies readonly Packet["kind"][];
+
+/** Kinds of version 1: everything through `pong`. */
+const kindsOfVersion1 = packetKinds.indexOf("pong") + 1;
 
 const roles = ["looking", "following", "leading", "observing"] as const satisfies readonly Role[];
 const reasons = [
@@ -66,13 +73,12 @@ const reasons = [
   "outOfOrder",
   "damaged",
 ] as const satisfies readonly Refuse["reason"][];
-const memberRoles = ["voter", "observer"] as const satisfies readonly ConfigMember["role"][];
 const modes = ["diff", "trunc", "snap"] as const;
 const statuses = ["ok", "reset", "stale", "gap"] as const;
 
 export function encodeCarrier(carrier: Carrier): Uint8Array {
   const writer = new JuteWriter(512);
-  writer.writeByte(carrierVersion);
+  writer.writeByte(carrier.packets.some(isNew) ? carrierVersion : carrierVersion - 1);
   writer.writeByte(statuses.indexOf(carrier.status));
   writer.writeByte(carrier.from);
   writer.writeByte(carrier.to);
@@ -93,7 +99,8 @@ export function encodeCarrier(carrier: Carrier): Uint8Array {
 /** `undefined` for bytes that no member of a known version wrote. Payloads are views of `bytes`. */
 export function decodeCarrier(bytes: Uint8Array): Carrier | undefined {
   return tryRead(bytes, (reader) => {
-    if (reader.readByte() !== carrierVersion) throw new JuteError("unknown version");
+    const version = reader.readByte();
+    if (!isKnownVersion(version)) throw new JuteError("unknown version");
     const status = readFrom(reader, statuses);
     const from = readServerId(reader);
     const to = readServerId(reader);
@@ -110,6 +117,7 @@ export function decodeCarrier(bytes: Uint8Array): Carrier | undefined {
       if (length < 1) throw new JuteError("empty packet");
       packets.push(readPacket(reader.readRaw(length)));
     }
+    if (version < carrierVersion && packets.some(isNew)) throw new JuteError("a kind of a later version");
     return {
       from,
       to,
@@ -122,6 +130,14 @@ export function decodeCarrier(bytes: Uint8Array): Carrier | undefined {
       status,
     };
   });
+}
+
+function isKnownVersion(version: number): boolean {
+  return version === carrierVersion || version === carrierVersion - 1;
+}
+
+function isNew({ kind }: Packet): boolean {
+  return packetKinds.indexOf(kind) >= kindsOfVersion1;
 }
 
 function writePacket(writer: JuteWriter, packet: Packet): void {
@@ -233,6 +249,11 @@ function writePacket(writer: JuteWriter, packet: Packet): void {
       return;
     case "wake":
       return writeScope(writer, packet);
+    case "forward":
+    case "answer":
+      writeScope(writer, packet);
+      writer.writeBuffer(packet.bytes);
+      return;
     default:
       return unreachable(packet);
   }
@@ -340,136 +361,18 @@ function readPacketFields(reader: JuteReader): Packet {
       return { kind, ...readScope(reader), number: reader.readMs(), accepted: reader.readBoolean() };
     case "wake":
       return { kind, ...readScope(reader) };
+    case "forward":
+    case "answer":
+      return { kind, ...readScope(reader), bytes: readBytes(reader) };
     default:
       return unreachable(kind);
   }
-}
-
-interface Scope {
-  readonly session: LearnerSession;
-  readonly epoch: number;
-}
-
-function writeScope(writer: JuteWriter, scope: Scope): void {
-  writeSession(writer, scope.session);
-  writer.writeInt(scope.epoch);
-}
-
-function readScope(reader: JuteReader): Scope {
-  return { session: readSession(reader), epoch: reader.readInt() };
-}
-
-function writeSession(writer: JuteWriter, session: LearnerSession): void {
-  writer.writeMs(session.incarnation);
-  writer.writeMs(session.attempt);
-}
-
-function readSession(reader: JuteReader): LearnerSession {
-  return { incarnation: reader.readMs(), attempt: reader.readMs() };
-}
-
-function writeOutline(writer: JuteWriter, outline: Outline): void {
-  writer.writeZxid(outline.base);
-  writer.writeVarint(outline.runs.length);
-  for (const run of outline.runs) writer.writeZxid({ epoch: run.epoch, counter: run.last });
-}
-
-function readOutline(reader: JuteReader): Outline {
-  const base = reader.readZxid();
-  const count = reader.readVarint();
-  if (count * 8 > reader.remaining) throw new JuteError("more runs than bytes");
-  const runs: OutlineRun[] = [];
-  for (let i = 0; i < count; i++) {
-    const { epoch, counter } = reader.readZxid();
-    runs.push({ epoch, last: counter });
-  }
-  return { base, runs };
-}
-
-/** What was written before there were configurations has nothing here. */
-function writeConfig(writer: JuteWriter, config: Config | undefined): void {
-  writer.writeBoolean(config !== undefined);
-  if (config === undefined) return;
-  writer.writeZxid(config.version);
-  writer.writeVarint(config.members.length);
-  for (const { id, role, storageId } of config.members) {
-    writer.writeByte(id);
-    writer.writeByte(memberRoles.indexOf(role));
-    writer.writePackedText(storageId ?? "");
-  }
-  const retired = config.retired ?? [];
-  writer.writeVarint(retired.length);
-  for (const id of retired) writer.writeByte(id);
-}
-
-function readConfig(reader: JuteReader): { config?: Config } {
-  if (reader.remaining === 0 || !reader.readBoolean()) return {};
-  const version = reader.readZxid();
-  const members = readList(reader, (): ConfigMember => {
-    const id = readServerId(reader);
-    const role = readFrom(reader, memberRoles);
-    return { id, role, ...readStorageId(reader) };
-  });
-  const ids = new Set(members.map(({ id }) => id));
-  if (ids.size !== members.length) throw new JuteError("a member twice");
-  if (!members.some(({ role }) => role === "voter")) throw new JuteError("nobody votes");
-  return { config: { version, members, retired: readList(reader, () => readServerId(reader)) } };
-}
-
-function readStorageId(reader: JuteReader): { storageId?: string } {
-  if (reader.remaining === 0) return {};
-  const storageId = reader.readPackedText();
-  return storageId === "" ? {} : { storageId };
-}
-
-/** Elements of at least a byte each. */
-function readList<Element>(reader: JuteReader, read: () => Element): Element[] {
-  const count = reader.readVarint();
-  if (count > reader.remaining) throw new JuteError("more elements than bytes");
-  return Array.from({ length: count }, read);
-}
-
-function writeBatch(writer: JuteWriter, batch: Batch): void {
-  const first: Zxid = { epoch: batch.epoch, counter: batch.first };
-  writer.writeZxid(first);
-  writer.writeBuffer(packPayloads(batch.payloads));
-}
-
-function readBatch(reader: JuteReader): Batch {
-  const { epoch, counter } = reader.readZxid();
-  const payloads = unpackPayloads(readBytes(reader));
-  if (payloads === undefined || payloads.length === 0) throw new JuteError("unreadable batch");
-  return { epoch, first: counter, payloads };
-}
-
-function readBytes(reader: JuteReader): Uint8Array {
-  const bytes = reader.readBuffer();
-  if (bytes === null) throw new JuteError("null bytes");
-  return bytes;
-}
-
-function readServerId(reader: JuteReader): ServerId {
-  const id = readServerIdOrNone(reader);
-  if (id === 0) throw new JuteError("no server id");
-  return id;
-}
-
-function readServerIdOrNone(reader: JuteReader): ServerId | 0 {
-  const value = reader.readByte();
-  if (value > serverIdMax) throw new JuteError("no server id");
-  return value === 0 ? 0 : makeServerId(value);
-}
-
-function readFrom<Value>(reader: JuteReader, values: readonly Value[]): Value {
-  const value = values[reader.readByte()];
-  if (value === undefined) throw new JuteError("unknown number");
-  return value;
 }
 
 /** Why `decodeCarrier` refuses these bytes: a deploy that is behind is told apart from damage. */
 export function whyUnreadable(bytes: Uint8Array): string {
   const [version] = bytes;
   if (version === undefined) return "an empty carrier";
-  if (version !== carrierVersion) return `carrier version ${version}, wanted ${carrierVersion}`;
+  if (!isKnownVersion(version)) return `carrier version ${version}, wanted ${carrierVersion}`;
   return `damaged, or a packet of an unknown kind, in carrier version ${version}`;
 }

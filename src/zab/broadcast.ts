@@ -18,7 +18,8 @@
 
 import { assert, compareZxid, equalZxid, maxZxid, minZxid } from "../base/index.ts";
 import { isVoterOf } from "./config.ts";
-import type { Ack, AckLeader } from "./packets.ts";
+import { isAwaited } from "./forwarding.ts";
+import type { Ack, AckLeader, Commit } from "./packets.ts";
 import {
   append,
   deliver,
@@ -132,6 +133,7 @@ export function commitReached(peer: Peer, leading: Leading): void {
   let reached = reachedByQuorum(peer.active, (id) => (id === peer.id ? mine : leading.match.get(id)));
   if (pending !== undefined && !isVoterOf(pending, peer.id)) reached = minZxid(reached, pending.version);
   if (reached.epoch !== leading.epoch || compareZxid(reached, peer.delivered) <= 0) return;
+  const before = peer.delivered;
   deliver(peer, reached);
   for (const slot of leading.slots.values()) {
     const { stream } = slot;
@@ -141,7 +143,9 @@ export function commitReached(peer: Peer, leading: Leading): void {
     if (!slot.counts) pump(peer, leading, slot);
     if (slot.served && (slot.counts || hasIt)) {
       const { session } = slot;
-      sendLazily(peer, slot.id, { kind: "commit", session, epoch: leading.epoch, commitTo: reached });
+      const commit: Commit = { kind: "commit", session, epoch: leading.epoch, commitTo: reached };
+      if (isAwaited(slot, before)) send(peer, slot.id, commit);
+      else sendLazily(peer, slot.id, commit);
     }
   }
 }

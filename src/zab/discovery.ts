@@ -13,7 +13,7 @@
  * @module
  */
 
-import { compareZxid, type ServerId } from "../base/index.ts";
+import { compareZxid, type ServerId, ZERO_ZXID } from "../base/index.ts";
 import { establishIfQuorum } from "./broadcast.ts";
 import { ownNotify } from "./election.ts";
 import { mayCount } from "./membership.ts";
@@ -54,6 +54,7 @@ export function hearCEpoch(peer: Peer, leading: Leading, from: ServerId, packet:
     stream: undefined,
     joined: false,
     served: false,
+    awaited: ZERO_ZXID,
   };
   if (leading.epoch > 0 && packet.acceptedEpoch > leading.epoch) {
     refuse(peer, slot, "epoch");

@@ -14,12 +14,14 @@ import { commitReached, hearAck, hearAckLeader } from "./broadcast.ts";
 import { finishRound, hearPong, ping, rejectReads } from "./confirm-rounds.ts";
 import { askForPromise, chooseEpochIfQuorum, hearAckEpoch, hearCEpoch, voterIsAhead } from "./discovery.ts";
 import { answer, ownNotify } from "./election.ts";
+import { hearForward } from "./forwarding.ts";
 import type { LinkLoss } from "./link-types.ts";
 import { mayCount } from "./membership.ts";
 import type {
   Ack,
   AckEpoch,
   AckLeader,
+  Forward,
   Notify,
   Packet,
   Pong,
@@ -134,6 +136,7 @@ export function leaderHears(peer: Peer, leading: Leading, from: ServerId, packet
     case "ack":
     case "received":
     case "pong":
+    case "forward":
     case "refuse":
     case "quiesced":
     case "wake":
@@ -155,7 +158,7 @@ function hearLearner(
   peer: Peer,
   leading: Leading,
   from: ServerId,
-  packet: AckEpoch | AckLeader | Ack | Received | Pong | Refuse | Quiesced | Wake,
+  packet: AckEpoch | AckLeader | Ack | Received | Pong | Forward | Refuse | Quiesced | Wake,
 ): void {
   const slot = leading.slots.get(from);
   if (slot === undefined || !sameSession(slot.session, packet.session)) return;
@@ -191,6 +194,8 @@ function hearLearner(
       return hearQuiesced(peer, leading, slot, packet);
     case "wake":
       return ping(peer, leading, slot);
+    case "forward":
+      return hearForward(peer, leading, slot, packet);
   }
 }
 

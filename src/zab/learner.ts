@@ -16,6 +16,7 @@
 
 import type { ServerId } from "../base/index.ts";
 import { answer } from "./election.ts";
+import { hearAnswer } from "./forwarding.ts";
 import { attach, commitThrough, giveLeaderUp, reattach } from "./learner-session.ts";
 import { hearEntries, hearInform, hearNewLeader, hearPage, hearPropose, hearSync } from "./learner-sync.ts";
 import type { LinkLoss } from "./link-types.ts";
@@ -87,6 +88,8 @@ function hearLeader(peer: Peer, learning: Learning, packet: Packet): void {
       return hearPing(peer, learning, packet);
     case "quiesce":
       return hearQuiesce(peer, learning, packet);
+    case "answer":
+      return hearAnswer(peer, packet);
     default:
       return;
   }

@@ -210,6 +210,8 @@ function carry(link: Link, status: Carrier["status"], packetsMax: number): Carri
 function payloadBytes(packet: Packet): number {
   switch (packet.kind) {
     case "snapPage":
+    case "forward":
+    case "answer":
       return packet.bytes.length;
     case "entries":
     case "propose":

@@ -258,6 +258,22 @@ export interface Wake {
   readonly epoch: number;
 }
 
+/** F->L (e, s): what the learner's clients ask of the leader, in their order. The shells' bytes. */
+export interface Forward {
+  readonly kind: "forward";
+  readonly session: LearnerSession;
+  readonly epoch: number;
+  readonly bytes: Uint8Array;
+}
+
+/** L->F (e, s): the leader's word on what was forwarded, ahead of the commits it is about. The shells' bytes. */
+export interface Answer {
+  readonly kind: "answer";
+  readonly session: LearnerSession;
+  readonly epoch: number;
+  readonly bytes: Uint8Array;
+}
+
 export type Packet =
   | Notify
   | CEpoch
@@ -281,4 +297,6 @@ export type Packet =
   | Decline
   | Quiesce
   | Quiesced
-  | Wake;
+  | Wake
+  | Forward
+  | Answer;

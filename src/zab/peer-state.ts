@@ -30,7 +30,7 @@ import {
   truncate as truncateOutline,
 } from "./outline.ts";
 import type { AckEpoch, Batch, LearnerSession, Packet, Vote } from "./packets.ts";
-import type { HistoryReader, PeerOptions, Promises, Serving, StoreOp } from "./peer-types.ts";
+import type { Forwarded, HistoryReader, PeerOptions, Promises, Serving, StoreOp } from "./peer-types.ts";
 
 /** What a settled member said of itself when it was last heard in this election. */
 export interface Claim {
@@ -129,6 +129,8 @@ export interface Slot {
   joined: boolean;
   /** UPTODATE was sent. */
   served: boolean;
+  /** Its clients wait for everything through here. */
+  awaited: Zxid;
 }
 
 export interface Read {
@@ -207,6 +209,8 @@ export interface Draft {
   configs: { readonly committed: Config; readonly pending: Config | undefined } | undefined;
   readonly confirmed: { readonly id: number; readonly index: Zxid }[];
   readonly rejected: number[];
+  forwarded: Forwarded | undefined;
+  answered: Uint8Array | undefined;
   serving: Serving | undefined;
   wantsTicks: boolean;
   halt: string | undefined;
@@ -271,6 +275,8 @@ export function emptyDraft(): Draft {
     configs: undefined,
     confirmed: [],
     rejected: [],
+    forwarded: undefined,
+    answered: undefined,
     serving: undefined,
     wantsTicks: false,
     halt: undefined,

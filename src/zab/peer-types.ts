@@ -14,7 +14,7 @@ import type { ServerId, Zxid } from "../base/index.ts";
 import type { Config, Membership } from "./config.ts";
 import type { LinkLoss } from "./link-types.ts";
 import type { Outline } from "./outline.ts";
-import type { Batch, Packet, Role } from "./packets.ts";
+import type { Batch, LearnerSession, Packet, Role } from "./packets.ts";
 
 /** The promises of a member. Written as one record, always. */
 export interface Promises {
@@ -110,6 +110,19 @@ export type PeerEvent =
    * peer wants ticks, one before a tick is enough.
    */
   | { readonly kind: "active" }
+  /** At a serving learner: what its clients ask of the leader. `lazy`: may wait for company. */
+  | { readonly kind: "forward"; readonly bytes: Uint8Array; readonly lazy: boolean }
+  /**
+   * At an established leader: its word on what a learner forwarded in that session. The learner's clients
+   * wait for every txn through `awaited`, whether it is proposed already or in the next step.
+   */
+  | {
+      readonly kind: "answer";
+      readonly to: ServerId;
+      readonly session: LearnerSession;
+      readonly bytes: Uint8Array;
+      readonly awaited: Zxid;
+    }
   /** The shell wrote a checkpoint of the applied state. */
   | { readonly kind: "checkpointed"; readonly applied: Zxid }
   /** The shell dropped the log through `base`. Invariant: `base <= applied`. */
@@ -130,6 +143,10 @@ export interface Duties {
   readonly confirmed: readonly { readonly id: number; readonly index: Zxid }[];
   /** Reads this member cannot confirm any more; nothing is known about them. */
   readonly rejected: readonly number[];
+  /** At an established leader: what a learner's clients ask. `fresh` as in `PeerEvent`. */
+  readonly forwarded: Forwarded | undefined;
+  /** At a serving learner: the leader's word on what was forwarded in this session. */
+  readonly answered: Uint8Array | undefined;
   /** Set when what the member may do for clients has changed in this step. */
   readonly serving: Serving | undefined;
   /**
@@ -139,6 +156,14 @@ export interface Duties {
   readonly wantsTicks: boolean;
   /** An invariant is broken: stop this member, repair nothing. */
   readonly halt: string | undefined;
+}
+
+/** What a learner has forwarded, and the session it is to be answered in. */
+export interface Forwarded {
+  readonly from: ServerId;
+  readonly session: LearnerSession;
+  readonly bytes: Uint8Array;
+  readonly fresh: boolean;
 }
 
 /** What a member may do for clients. */

@@ -23,6 +23,7 @@ import {
 import { propose } from "./broadcast.ts";
 import { requestRead } from "./confirm-rounds.ts";
 import { hearNotify, lookingLinkDown, roleOf, startLooking, tell, tickLooking } from "./election.ts";
+import { answerForward, forward } from "./forwarding.ts";
 import { checkRelations } from "./invariants.ts";
 import {
   leaderHears,
@@ -164,6 +165,13 @@ function handle(peer: Peer, event: PeerEvent): void {
       return;
     case "active":
       stir(peer);
+      return;
+    case "forward":
+      stir(peer);
+      forward(peer, event.bytes, event.lazy);
+      return;
+    case "answer":
+      answerForward(peer, event);
       return;
     case "checkpointed":
       assert(compareZxid(event.applied, peer.delivered) <= 0, "a checkpoint holds what was delivered");

@@ -301,6 +301,10 @@ function describe(packet: SessionPacket): string {
     case "wake":
       parts.push(`e${packet.epoch}`);
       break;
+    case "forward":
+    case "answer":
+      parts.push(`e${packet.epoch}`, `${packet.bytes.length}B`);
+      break;
     default:
       unreachable(packet);
   }

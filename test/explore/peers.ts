@@ -253,6 +253,7 @@ function copySlot(role: Leading, slot: Slot, how: Copying): Slot {
     stream: slot.stream === undefined ? undefined : copyStream(slot.stream, how),
     joined: slot.joined,
     served: slot.served,
+    awaited: slot.awaited,
   };
   return copy;
 }

@@ -133,6 +133,8 @@ const packets: { readonly [Kind in Packet["kind"]]: Arbitrary<Packet> } = {
   quiesce: kind("quiesce", { ...scope, through: zxid, number: ordinal }),
   quiesced: kind("quiesced", { ...scope, number: ordinal, accepted: fc.boolean() }),
   wake: kind("wake", scope),
+  forward: kind("forward", { ...scope, bytes: fc.uint8Array({ maxLength: 300 }) }),
+  answer: kind("answer", { ...scope, bytes: fc.uint8Array({ maxLength: 300 }) }),
 };
 
 function carrierOf(packet: Arbitrary<Packet>, maxLength = 6): Arbitrary<Carrier> {
@@ -247,6 +249,19 @@ describe("a carrier", () => {
     expect(decodeCarrier(encodeCarrier(empty))).toEqual(empty);
   });
 
+  test("is of the lowest version that has its packets, so that a member that is behind reads on", () => {
+    fc.assert(
+      fc.property(carrierOf(anyPacket), (carrier) => {
+        const ofVersion1 = Object.keys(packets).slice(0, 18);
+        const isNew = carrier.packets.some(({ kind }) => !ofVersion1.includes(kind));
+        const bytes = encodeCarrier(carrier);
+        expect(bytes[0]).toBe(isNew ? 2 : 1);
+        if (!isNew) bytes[0] = 2;
+        expect(decodeCarrier(bytes)).toEqual(carrier);
+      }),
+    );
+  });
+
   test("that is refused says which version it has and which was wanted", () => {
     const other = encodeCarrier(golden);
     other[0] = 9;
@@ -301,12 +316,14 @@ describe("decodeCarrier()", () => {
   });
 
   test.each([
-    ["an unknown version", 0, 2],
+    ["a version older than the one before", 0, 0],
+    ["an unknown version", 0, 3],
     ["an unknown status", 1, 4],
     ["no sender", 2, 0],
     ["a sender of 255", 2, 255],
     ["no receiver", 3, 0],
-    ["an unknown kind", countAt + 5, 23],
+    ["an unknown kind", countAt + 5, 25],
+    ["a kind of a later version", countAt + 5, 18],
     ["an unknown role", countAt + 6, 4],
   ])("refuses %s", (_, at, value) => {
     const bytes = encodeCarrier(golden);

@@ -71,6 +71,9 @@ export function printPacket(packet: Packet): string {
       return `quiesced ${packet.accepted ? "yes" : "no"}`;
     case "wake":
       return "wake";
+    case "forward":
+    case "answer":
+      return `${packet.kind} ${new TextDecoder().decode(packet.bytes)}`;
     default:
       return unreachable(packet);
   }
