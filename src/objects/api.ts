@@ -38,7 +38,7 @@ export interface MemberStatus {
   readonly voters: readonly ServerId[];
   readonly role: "looking" | "following" | "leading" | "observing";
   readonly phase: "election" | "discovery" | "synchronization" | "broadcast";
-  /** Leading and established: takes clients. */
+  /** Takes clients: leading and established, or in the care of such a leader. */
   readonly serving: boolean;
   /** 0: nobody known. */
   readonly leader: ServerId | 0;
@@ -176,8 +176,9 @@ export interface MemberApi {
   /**
    * Opens a client connection: a WebSocket of subprotocol `zookeeper` carrying the ZooKeeper byte stream.
    *
-   * 101 with the socket; otherwise nothing happened: 421 with `Ek-Leader` when another member leads (0:
-   * unknown), 429 when it has too many connections, 503.
+   * 101 with the socket; otherwise nothing happened: 421 with `Ek-Leader` when this member does not lead (0:
+   * who does is unknown), 429 when it has too many connections, 503. With `Ek-Member: any` a member that
+   * serves without leading takes it, too.
    * The Worker sets `Ek-Remote-Address` to the client's address.
    */
   fetch(request: Request): Promise<Response>;

@@ -1,26 +1,35 @@
 /**
  * A member's reign: the write pipeline, the sessions' deadlines and the confirmations of an established
- * leader.
+ * leader, for its own clients and for those of its learners.
  *
  * One object per reign; it is dropped when leadership is lost, and nothing of it is carried into the next.
+ *
+ * Invariant: each request of a learner's becomes one txn, in their order, and the learner is told which ahead
+ * of its proposal. None is refused any other way, so none can overtake an earlier one.
  *
  * @module
  */
 
 import {
+  type ClientRequest,
+  isWriteType,
   NO_SESSION,
   OpCode,
   type Requester,
   type ServerId,
   type SessionId,
   type Txn,
+  unreachable,
   type WriteRequest,
   type Zxid,
 } from "../base/index.ts";
+import { decodeRequest, decodeRequestHeader } from "../jute/index.ts";
 import type { Applied, Tree } from "../tree/index.ts";
+import type { Forwarded } from "../zab/index.ts";
 import type { Agreement, ClientWrite, Renewal } from "./agreement.ts";
+import { decodeEntries, type Entry, encodeReplies, type Reply } from "./forwarding-codec.ts";
 import { Sessions } from "./sessions.ts";
-import { type Settle, type Writer, Writes } from "./writes.ts";
+import { type Origin, type Settle, type Writer, Writes } from "./writes.ts";
 
 /** How often the leader looks for containers and TTL znodes whose time is over, in peer ticks (60 s). */
 const sweepTicks = 600;
@@ -35,9 +44,13 @@ export interface LeadingParts {
   /** ZooKeeper's `tickTime`. */
   readonly tickMs: number;
   now(): number;
+  /** What the first txn of the next proposal will be. */
+  nextZxid(): Zxid;
   propose(txns: readonly Txn[], payloads: readonly Uint8Array[]): void;
   /** Runs something in a turn of its own after so many ms; answers how to call it off. */
   later(ms: number, run: () => void): () => void;
+  /** Tells a learner; its clients wait for everything through `awaited`. */
+  answer(origin: Origin, bytes: Uint8Array, awaited: Zxid): void;
   /** Asks the peer to confirm leadership; `confirmed` is called with the same id. */
   readIndex(id: number, fresh: boolean): void;
 }
@@ -53,7 +66,15 @@ export class Leading implements Agreement {
   constructor(parts: LeadingParts) {
     this.#parts = parts;
     const { id, epoch, tree, tickMs, now } = parts;
-    this.#writes = new Writes({ tree, now, propose: parts.propose, later: parts.later });
+    this.#writes = new Writes({
+      tree,
+      now,
+      propose: (txns, payloads, origins) => {
+        this.#assign(origins);
+        parts.propose(txns, payloads);
+      },
+      later: parts.later,
+    });
     this.#writes.open();
     this.sessions = new Sessions({
       id,
@@ -78,14 +99,14 @@ export class Leading implements Agreement {
     this.#writes.submit(request, { requester, cxid, settle });
   }
 
-  openSession(timeoutMs: number, settle: Settle): void {
+  openSession(timeoutMs: number, settle: Settle, origin?: Origin): void {
     const requester: Requester = { sessionId: this.sessions.newId(), identities: [] };
-    this.submit({ type: OpCode.CreateSession, timeoutMs }, { requester, cxid: 0, settle });
+    this.submit({ type: OpCode.CreateSession, timeoutMs }, { requester, cxid: 0, settle, origin });
   }
 
-  renewSession({ id, timeoutMs, ownership }: Renewal, settle: Settle): void {
+  renewSession({ id, timeoutMs, ownership }: Renewal, settle: Settle, origin?: Origin): void {
     const requester: Requester = { sessionId: id, identities: [], ownership };
-    this.submit({ type: OpCode.RenewSession, timeoutMs }, { requester, cxid: 0, settle });
+    this.submit({ type: OpCode.RenewSession, timeoutMs }, { requester, cxid: 0, settle, origin });
   }
 
   touch(session: SessionId): void {
@@ -129,12 +150,98 @@ export class Leading implements Agreement {
     for (const id of [...this.#confirming.keys()]) this.confirmed(id, false);
   }
 
+  /** What a learner's clients ask; false when it cannot be read. */
+  forwarded({ from, session, bytes, fresh }: Forwarded): boolean {
+    const entries = decodeEntries(bytes);
+    const origin = { id: from, session };
+    let sender: Requester | undefined;
+    for (const entry of entries ?? []) {
+      // A proposal in between may have used up the last counter, and the reign with it.
+      if (!this.#writes.isOpen) return true;
+      if (entry.kind === "request" && entry.requester !== sender) {
+        sender = entry.requester;
+        this.touch(sender.sessionId);
+      }
+      if (!this.#take(entry, origin, fresh)) return false;
+    }
+    return entries !== undefined;
+  }
+
+  /** False when it makes no sense here: the learner takes for a write what this member does not know. */
+  #take(entry: Entry, origin: Origin, fresh: boolean): boolean {
+    const settle = ignore;
+    switch (entry.kind) {
+      case "request": {
+        const write = writeIn(entry.frame);
+        if (write === undefined) return false;
+        this.submit(write.request, { requester: entry.requester, cxid: write.cxid, settle, origin });
+        return true;
+      }
+      case "open":
+        this.openSession(entry.timeoutMs, settle, origin);
+        return true;
+      case "renew":
+        this.renewSession(entry.renewal, settle, origin);
+        return true;
+      case "confirm":
+        this.confirm(fresh, (confirmed) => this.#tellConfirmed(origin, entry.id, confirmed));
+        return true;
+      case "touches":
+        for (const id of entry.sessions) this.touch(id);
+        return true;
+      default:
+        return unreachable(entry);
+    }
+  }
+
+  #tellConfirmed(origin: Origin, id: number, confirmed: boolean): void {
+    const index = this.#parts.tree.applied;
+    const reply: Reply = confirmed ? { kind: "confirmed", id, index } : { kind: "unconfirmed", id };
+    this.#parts.answer(origin, encodeReplies([reply]), index);
+  }
+
+  /** Tells each learner which of the txns about to be proposed are its clients'. */
+  #assign(origins: readonly (Origin | undefined)[]): void {
+    const { epoch, counter } = this.#parts.nextZxid();
+    const told = new Map<ServerId, { readonly origin: Origin; readonly runs: Run[] }>();
+    for (const [at, origin] of origins.entries()) {
+      if (origin === undefined) continue;
+      const entry = told.get(origin.id);
+      const run = entry?.runs.at(-1);
+      const zxid = { epoch, counter: counter + at };
+      // Of a learner that has attached anew only the later requests are still waited for.
+      if (entry === undefined || entry.origin.session !== origin.session) {
+        told.set(origin.id, { origin, runs: [{ kind: "assigned", first: zxid, count: 1 }] });
+      } else if (run !== undefined && run.first.counter + run.count === zxid.counter) {
+        run.count += 1;
+      } else {
+        entry.runs.push({ kind: "assigned", first: zxid, count: 1 });
+      }
+    }
+    const awaited = { epoch, counter: counter + origins.length - 1 };
+    for (const { origin, runs } of told.values()) this.#parts.answer(origin, encodeReplies(runs), awaited);
+  }
+
   #sweep(): void {
     const requester = { sessionId: NO_SESSION, identities: [] };
     for (const path of this.#parts.tree.sweepDue(this.#parts.now(), sweepMax)) {
       this.submit({ type: OpCode.DeleteContainer, path }, { requester, cxid: 0, settle: ignore });
     }
   }
+}
+
+type Run = { kind: "assigned"; first: Zxid; count: number };
+
+/** The write in a frame that a learner has passed on. */
+function writeIn(frame: Uint8Array): { readonly request: WriteRequest; readonly cxid: number } | undefined {
+  const header = decodeRequestHeader(frame);
+  const decoded = header === undefined ? undefined : decodeRequest(header.type, frame);
+  if (header === undefined || decoded?.ok !== true || !isWrite(decoded.request)) return undefined;
+  return { request: decoded.request, cxid: header.xid };
+}
+
+function isWrite(request: ClientRequest): request is Extract<ClientRequest, WriteRequest> {
+  return isWriteType(request.type);
 }
 
 function ignore(): void {}

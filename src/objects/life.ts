@@ -29,9 +29,9 @@ import {
 } from "../base/index.ts";
 import { type Applied, respond, Tree, type WatcherId } from "../tree/index.ts";
 import type { Serving } from "../zab/index.ts";
-import type { Agreement } from "./agreement.ts";
 import type { Answer, Call, ChildrenPageRequest, EnsembleConfig, MemberStatus, NotServed } from "./api.ts";
 import { Connections } from "./connections.ts";
+import { Following } from "./following.ts";
 import { History } from "./history.ts";
 import { Leading } from "./leading.ts";
 import type { CallPeer } from "./links.ts";
@@ -69,6 +69,8 @@ export class Life {
   readonly #replica: Replica;
   /** While this member is the established leader. */
   #leading: Leading | undefined;
+  /** While it serves as a follower or observer. Invariant: never both. */
+  #following: Following | undefined;
   #ticks = 0;
   #lastWatcher = 0;
   /** Watchers of the member's own; the others are connections. */
@@ -98,6 +100,9 @@ export class Life {
         applied: (zxid, txn, applied) => this.#applied(zxid, txn, applied),
         confirmed: (confirmId) => this.#leading?.confirmed(confirmId, true),
         rejected: (confirmId) => this.#leading?.confirmed(confirmId, false),
+        forwarded: (forwarded) => this.#leading?.forwarded(forwarded) ?? true,
+        heardLeader: (bytes) => this.#following?.hear(bytes) ?? true,
+        answering: () => this.#agreement?.flush(),
         answered: (take) => parts.turn(take),
         halted: (reason) => this.#halted(reason),
       },
@@ -140,14 +145,13 @@ export class Life {
       return;
     }
     this.connections.tick();
-    if (this.#leading === undefined) return;
-    this.locks.tick();
-    this.#leading.tick();
+    if (this.#leading !== undefined) this.locks.tick();
+    this.#agreement.tick();
   }
 
   /** End of a turn: what has gathered leaves. */
   flush(): void {
-    this.#leading?.flush();
+    this.#agreement?.flush();
     this.connections.flush();
     this.#replica.flush();
   }
@@ -196,20 +200,25 @@ export class Life {
     };
   }
 
-  get #agreement(): Agreement | undefined {
-    return this.#leading;
+  get #agreement(): Leading | Following | undefined {
+    return this.#leading ?? this.#following;
   }
 
   // Hooks of the replica: each runs within a step's duties.
 
   #serve(serving: Serving): void {
-    if (this.#agreement !== undefined) this.#stopServing("leadership lost");
-    if (serving.kind === "leading") {
-      this.#leading = this.#makeLeading(serving.epoch);
-      this.connections.wake();
-    } else if (serving.kind !== "none") {
-      this.connections.closeAll("another member leads");
-    }
+    if (this.#agreement !== undefined) this.#stopServing("no longer in touch with a leader");
+    if (serving.kind === "none") return;
+    if (serving.kind === "leading") this.#leading = this.#makeLeading(serving.epoch);
+    else this.#following = this.#makeFollowing();
+    this.connections.wake();
+  }
+
+  #makeFollowing(): Following {
+    return new Following({
+      applied: () => this.#tree.applied,
+      forward: (bytes, lazy) => this.#replica.forward(bytes, lazy),
+    });
   }
 
   #makeLeading(epoch: number): Leading {
@@ -220,19 +229,22 @@ export class Life {
       tree: this.#tree,
       tickMs: settings.tickMs,
       now,
+      nextZxid: () => this.#replica.nextZxid,
       propose: (txns, payloads) => this.#replica.propose(txns, payloads),
       later: (ms, run) => {
         const timer = setTimeout(() => this.#parts.turn(run), ms);
         return () => clearTimeout(timer);
       },
+      answer: (origin, bytes, awaited) => this.#replica.answer(origin, bytes, awaited),
       readIndex: (confirmId, fresh) => this.#replica.readIndex(confirmId, fresh),
     });
   }
 
   #stopServing(reason: string): void {
-    const leading = this.#leading;
+    const agreement = this.#agreement;
     this.#leading = undefined;
-    leading?.end();
+    this.#following = undefined;
+    agreement?.end();
     this.connections.closeAll(reason);
     for (const changed of [...this.#ownWatchers.values()]) changed();
   }
@@ -254,6 +266,7 @@ export class Life {
     }
     if (applied.session !== undefined) this.connections.endEarlier(applied.session);
     this.#leading?.applied(zxid, txn, applied);
+    this.#following?.applied(zxid, applied);
     if (applied.closedSession !== undefined) this.connections.endSession(applied.closedSession);
   }
 

@@ -160,7 +160,8 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
     }
     return this.#turn(() => {
       if (this.#life === undefined) return refuseConnection({ kind: "blank" });
-      const refusal = this.#life.refusal();
+      const anyMember = request.headers.get("Ek-Member") === "any";
+      const refusal = anyMember ? this.#life.refusal() : this.#life.leaderRefusal();
       if (refusal !== undefined) return refuseConnection(refusal);
       if (!this.#life.connections.hasRoom) return refuseConnection({ kind: "overloaded" });
       const { 0: client, 1: server } = new WebSocketPair();

@@ -14,6 +14,7 @@ import type { Applied, Tree } from "../tree/index.ts";
 import {
   createPeer,
   type Duties,
+  type Forwarded,
   type LinkReceived,
   type Outgoing,
   type Peer,
@@ -29,6 +30,7 @@ import { Chores } from "./chores.ts";
 import type { History } from "./history.ts";
 import { type CallPeer, Links } from "./links.ts";
 import type { SqlTreeRows } from "./sql/znodes.ts";
+import type { Origin } from "./writes.ts";
 
 /** Payload bytes read from the log at a time while applying. */
 const applyBytes = 1024 * 1024;
@@ -40,6 +42,12 @@ export interface ReplicaHooks {
   applied(zxid: Zxid, txn: Txn, applied: Applied): void;
   confirmed(id: number): void;
   rejected(id: number): void;
+  /** At the leader: what a learner's clients ask; false when it cannot be read. */
+  forwarded(forwarded: Forwarded): boolean;
+  /** At a learner: the leader's word on what was forwarded; false when it cannot be read. */
+  heardLeader(bytes: Uint8Array): boolean;
+  /** A peer's call was taken in and is about to be answered: what has gathered may go along. */
+  answering(): void;
   /** A peer's answer has come: `take` takes it in, in a turn. */
   answered(take: () => void): void;
   halted(reason: string): void;
@@ -118,18 +126,35 @@ export class Replica {
     if (delivery === undefined) return undefined;
     this.#receive(delivery.peer, delivery.received, true);
     if (this.#halted !== undefined) return undefined;
+    this.#parts.hooks.answering();
     return this.#links.answer(delivery.peer);
   }
 
   /** Proposes txns as one batch; they were prepared in this order. */
   propose(txns: readonly Txn[], payloads: readonly Uint8Array[]): void {
-    const first = this.status.lastLogged;
-    assert(this.#serving.kind === "leading", "only an established leader proposes");
-    const next = first.epoch === this.#serving.epoch ? first.counter + 1 : 1;
+    const { counter } = this.nextZxid;
     txns.forEach((txn, i) => {
-      this.#proposed.set(next + i, txn);
+      this.#proposed.set(counter + i, txn);
     });
     this.#run({ kind: "submitted", payloads });
+  }
+
+  /** What the first txn of the next proposal will be. */
+  get nextZxid(): Zxid {
+    assert(this.#serving.kind === "leading", "only an established leader proposes");
+    const { epoch } = this.#serving;
+    const { lastLogged } = this.status;
+    return { epoch, counter: lastLogged.epoch === epoch ? lastLogged.counter + 1 : 1 };
+  }
+
+  /** At a serving learner: a message to the leader. `lazy`: it may wait for company. */
+  forward(bytes: Uint8Array, lazy: boolean): void {
+    this.#run({ kind: "forward", bytes, lazy });
+  }
+
+  /** At an established leader: a message to a learner, whose clients wait for everything through `awaited`. */
+  answer({ id, session }: Origin, bytes: Uint8Array, awaited: Zxid): void {
+    this.#run({ kind: "answer", to: id, session, bytes, awaited });
   }
 
   /**
@@ -174,6 +199,13 @@ export class Replica {
     if (duties.serving !== undefined && duties.serving.kind !== "none") this.#serve(duties.serving);
     for (const { id } of duties.confirmed) hooks.confirmed(id);
     for (const id of duties.rejected) hooks.rejected(id);
+    if (duties.forwarded !== undefined && !hooks.forwarded(duties.forwarded)) {
+      lost.add(duties.forwarded.from);
+    }
+    if (duties.answered !== undefined && !hooks.heardLeader(duties.answered)) {
+      const { leader } = this.status;
+      if (leader !== 0) lost.add(leader);
+    }
     for (const peer of lost) this.#run({ kind: "linkDown", peer, reason: "lost" });
   }
 

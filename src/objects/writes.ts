@@ -13,9 +13,17 @@
  * @module
  */
 
-import { assert, type Requester, type Txn, type WriteRequest, type Zxid } from "../base/index.ts";
+import {
+  assert,
+  type Requester,
+  type ServerId,
+  type Txn,
+  type WriteRequest,
+  type Zxid,
+} from "../base/index.ts";
 import { encodeTxn } from "../jute/index.ts";
 import type { Applied, Tree } from "../tree/index.ts";
+import type { LearnerSession } from "../zab/index.ts";
 
 /** Proposed and not yet applied batches: one that is called for, and one that the next call will bring. */
 const batchesInFlightMax = 2;
@@ -46,10 +54,18 @@ export type Settlement =
 
 export type Settle = (settlement: Settlement) => void;
 
+/** A learner whose client it is, and the session to answer it in. */
+export interface Origin {
+  readonly id: ServerId;
+  readonly session: LearnerSession;
+}
+
 export interface Writer {
   readonly requester: Requester;
   readonly cxid: number;
   readonly settle: Settle;
+  /** Default: a client of this member, or nobody's. */
+  readonly origin?: Origin | undefined;
 }
 
 interface Outstanding {
@@ -67,7 +83,12 @@ interface BatchInFlight {
 
 export interface WritesParts {
   readonly tree: Tree;
-  propose(txns: readonly Txn[], payloads: readonly Uint8Array[]): void;
+  /** `origins`: of each txn. */
+  propose(
+    txns: readonly Txn[],
+    payloads: readonly Uint8Array[],
+    origins: readonly (Origin | undefined)[],
+  ): void;
   now(): number;
   /** Runs something in a turn of its own after so many ms; answers how to call it off. */
   later(ms: number, run: () => void): () => void;
@@ -82,6 +103,7 @@ export class Writes {
   #outstandingBytes = 0;
   #gatheredTxns: Txn[] = [];
   #gatheredPayloads: Uint8Array[] = [];
+  #gatheredOrigins: (Origin | undefined)[] = [];
   #gatheredBytes = 0;
   /** Oldest first. */
   #inFlight: BatchInFlight[] = [];
@@ -133,13 +155,14 @@ export class Writes {
   /** Prepares a write; `flush` at the end of the turn proposes it. Only while open. */
   submit(request: WriteRequest, writer: Writer): void {
     assert(this.#isOpen, "only an established leader takes writes");
-    const { requester, cxid, settle } = writer;
+    const { requester, cxid, settle, origin } = writer;
     const txn = this.#parts.tree.prepare(request, { requester, cxid, nowMs: this.#parts.now() });
     const payload = encodeTxn(txn);
     this.#outstanding.push({ bytes: payload.length, settle });
     this.#outstandingBytes += payload.length;
     this.#gatheredTxns.push(txn);
     this.#gatheredPayloads.push(payload);
+    this.#gatheredOrigins.push(origin);
     this.#gatheredBytes += payload.length;
     if (this.#gatheredBytes >= batchBytesMax) this.#propose();
   }
@@ -205,10 +228,11 @@ export class Writes {
     this.#stopWaiting();
     const txns = this.#gatheredTxns;
     const payloads = this.#gatheredPayloads;
+    const origins = this.#gatheredOrigins;
     this.#clearGathered();
     this.#inFlight.push({ sinceMs: this.#parts.now(), size: txns.length, left: txns.length });
     try {
-      this.#parts.propose(txns, payloads);
+      this.#parts.propose(txns, payloads, origins);
     } finally {
       this.#isProposing = false;
     }
@@ -217,6 +241,7 @@ export class Writes {
   #clearGathered(): void {
     this.#gatheredTxns = [];
     this.#gatheredPayloads = [];
+    this.#gatheredOrigins = [];
     this.#gatheredBytes = 0;
   }
 }

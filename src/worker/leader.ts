@@ -146,7 +146,7 @@ async function locate(ensemble: Ensemble, anyMember: boolean): Promise<ServerId 
 
 /** Among those that say they serve, the one of the latest epoch: the others have yet to notice. */
 export function pickLeader(statuses: readonly MemberStatus[]): ServerId | undefined {
-  const serving = statuses.filter((status) => status.serving);
+  const serving = statuses.filter(({ serving, role }) => serving && role === "leading");
   return serving.reduce<MemberStatus | undefined>(
     (best, status) => (best === undefined || status.epoch > best.epoch ? status : best),
     undefined,

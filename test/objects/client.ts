@@ -65,6 +65,7 @@ export class TestClient {
     return this.#isClosed;
   }
 
+  /** Rejects when the connection ends unanswered. */
   async connect(
     session?: { sessionId: bigint; password: Uint8Array },
     timeoutMs = 10_000,
@@ -83,7 +84,10 @@ export class TestClient {
       this.#connected = resolve;
     });
     this.#socket.send(writer.take());
-    return response;
+    const ended = this.closed.then(({ reason }): never => {
+      throw new Error(`closed: ${reason}`);
+    });
+    return Promise.race([response, ended]);
   }
 
   async request(request: ClientRequest): Promise<TestReply> {
@@ -146,7 +150,11 @@ export class TestClient {
     this.order.push(`reply ${header.xid}`);
     const pending = this.#pending.get(header.xid);
     this.#pending.delete(header.xid);
-    const decoded = decodeReplyBody(pending?.type ?? 11, bytes);
+    // With an error comes no body.
+    const decoded =
+      header.err === 0
+        ? decodeReplyBody(pending?.type ?? 11, bytes)
+        : ({ ok: true, body: undefined } as const);
     if (!decoded.ok) throw new Error("unreadable reply body");
     pending?.resolve({ ...header, body: decoded.body });
   }

@@ -22,20 +22,28 @@ let lastEnsemble = 0;
 export class TestEnsemble {
   readonly name: string;
   readonly voters: readonly ServerId[];
+  readonly observers: readonly ServerId[];
 
-  private constructor(name: string, voters: readonly ServerId[]) {
+  private constructor(name: string, voters: readonly ServerId[], observers: readonly ServerId[]) {
     this.name = name;
     this.voters = voters;
+    this.observers = observers;
+  }
+
+  get ids(): readonly ServerId[] {
+    return [...this.voters, ...this.observers];
   }
 
   /** Bootstrapped, with an established leader. */
-  static async start(size: number): Promise<TestEnsemble> {
+  static async start(size: number, observerCount = 0): Promise<TestEnsemble> {
     lastEnsemble += 1;
-    const voters = Array.from({ length: size }, (_, i) => makeServerId(i + 1));
-    const ensemble = new TestEnsemble(`test-${lastEnsemble}-${Date.now()}`, voters);
-    const config = { voters, observers: [], secret: "5".repeat(64) };
-    for (const id of voters) await ensemble.stub(id).prepareBootstrap(config);
-    for (const id of voters) await ensemble.stub(id).activateBootstrap();
+    const ids = Array.from({ length: size + observerCount }, (_, i) => makeServerId(i + 1));
+    const voters = ids.slice(0, size);
+    const observers = ids.slice(size);
+    const ensemble = new TestEnsemble(`test-${lastEnsemble}-${Date.now()}`, voters, observers);
+    const config = { voters, observers, secret: "5".repeat(64) };
+    for (const id of ids) await ensemble.stub(id).prepareBootstrap(config);
+    for (const id of ids) await ensemble.stub(id).activateBootstrap();
     await ensemble.leader();
     return ensemble;
   }
@@ -45,7 +53,7 @@ export class TestEnsemble {
   }
 
   async statuses(): Promise<MemberStatus[]> {
-    const asked = this.voters.map((id) => this.stub(id).inspect());
+    const asked = this.ids.map((id) => this.stub(id).inspect());
     const answers = await Promise.allSettled(asked);
     return answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
   }
@@ -57,17 +65,39 @@ export class TestEnsemble {
 
   async leaderId(): Promise<ServerId> {
     for (;;) {
-      const serving = (await this.statuses()).filter((status) => status.serving);
+      const serving = (await this.statuses()).filter(({ serving, role }) => serving && role === "leading");
       const newest = serving.sort((a, b) => b.epoch - a.epoch)[0];
       if (newest !== undefined) return newest.id;
       await pause(20);
     }
   }
 
+  /** At the leader. */
   async connect(): Promise<TestClient> {
+    return this.#connect(() => this.leader(), "leader");
+  }
+
+  /** At that member, as soon as it serves. */
+  connectAt(id: ServerId): Promise<TestClient> {
+    return this.#connect(async () => this.stub(id), "any");
+  }
+
+  /** A voter that serves and does not lead. */
+  async followerId(): Promise<ServerId> {
     for (;;) {
-      const leader = await this.leader();
-      const response = await leader.fetch("http://member/connect", { headers: { Upgrade: "websocket" } });
+      const follower = (await this.statuses()).find(({ role, serving }) => serving && role === "following");
+      if (follower !== undefined) return follower.id;
+      await pause(20);
+    }
+  }
+
+  async #connect(
+    find: () => Promise<DurableObjectStub<Member>>,
+    member: "leader" | "any",
+  ): Promise<TestClient> {
+    for (;;) {
+      const headers = { Upgrade: "websocket", "Ek-Member": member };
+      const response = await (await find()).fetch("http://member/connect", { headers });
       if (response.webSocket !== null) return new TestClient(response.webSocket);
       await pause(20);
     }

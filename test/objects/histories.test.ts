@@ -266,6 +266,9 @@ class Ensemble {
         applied: () => undefined,
         confirmed: () => undefined,
         rejected: () => undefined,
+        forwarded: () => true,
+        heardLeader: () => true,
+        answering: () => undefined,
         answered: (take) => {
           if (this.replicas.get(id) !== replica) return;
           take();
