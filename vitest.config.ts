@@ -17,7 +17,12 @@ import { defineConfig } from "vitest/config";
 
 const workerd = ["test/**/*.workerd.test.ts"];
 const sim = ["test/sim/**/*.test.ts"];
-const processes = ["test/local/**/*.test.ts", "test/gateway/gateway.test.ts", "test/client/contract.test.ts"];
+const processes = [
+  "test/local/**/*.test.ts",
+  "test/gateway/gateway.test.ts",
+  "test/gateway/words.test.ts",
+  "test/client/contract.test.ts",
+];
 
 /** No test waits for the clock to pass; this is how long a busy machine may make it wait. */
 const patienceMs = 30_000;

@@ -13,6 +13,9 @@
  * TCP connection behind the last byte. An upgrade that fails resets it, so that the client tries again.
  * None of this ends a session.
  *
+ * A four-letter word instead of a connect request is answered, and that is all; its client may have closed
+ * its side long before.
+ *
  * @module
  */
 
@@ -40,11 +43,15 @@ export interface ConnectionEvents {
   onEstablished(): void;
   /** Both sides are gone. Once. */
   onGone(): void;
+  /** A four-letter word was asked; `undefined` drops the client. */
+  answerWord(head: Uint8Array): Promise<string | undefined>;
 }
 
 type State =
   /** Waiting for a whole connect request. */
   | { readonly kind: "opening" }
+  /** Waiting for the answer to a four-letter word. */
+  | { readonly kind: "asking" }
   | { readonly kind: "upgrading"; readonly abandon: () => void }
   | { readonly kind: "open"; readonly webSocket: OutgoingWebSocket }
   /** No byte travels any more. */
@@ -91,7 +98,7 @@ export class Connection {
   }
 
   #readClient(chunk: Uint8Array): void {
-    if (this.#state.kind === "over") return;
+    if (this.#state.kind === "over" || this.#state.kind === "asking") return;
     this.#pending.push(chunk);
     this.#pendingBytes += chunk.length;
     if (this.#state.kind === "opening") this.#judge();
@@ -109,10 +116,24 @@ export class Connection {
         this.#upgrade();
         return;
       case "fourLetterWord":
+        void this.#ask(Buffer.concat(this.#pending));
+        return;
       case "malformed":
         this.#client.destroy();
         return;
     }
+  }
+
+  async #ask(head: Uint8Array): Promise<void> {
+    this.#state = { kind: "asking" };
+    this.#forget();
+    clearTimeout(this.#timer);
+    const text = await this.#events.answerWord(head);
+    if (text === undefined) this.#client.destroy();
+    // In one piece: kazoo reads once.
+    else this.#client.end(text);
+    // What comes behind a word is ignored, but read: bytes left unread would make the close a reset.
+    this.#timer = setTimeout(() => this.#client.destroy(), lingerTimeoutMs);
   }
 
   #upgrade(): void {
@@ -158,6 +179,10 @@ export class Connection {
   #flush(): void {
     if (this.#state.kind !== "open" || this.#pendingBytes === 0) return;
     this.#isWebSocketFull = !this.#state.webSocket.send(this.#pending);
+    this.#forget();
+  }
+
+  #forget(): void {
     this.#pending = [];
     this.#pendingBytes = 0;
   }
@@ -202,8 +227,7 @@ export class Connection {
     clearTimeout(this.#timer);
     const state = this.#state;
     this.#state = { kind: "over" };
-    this.#pending = [];
-    this.#pendingBytes = 0;
+    this.#forget();
     if (state.kind === "upgrading") state.abandon();
     // With a WebSocket, its own end reports the connection gone.
     if (state.kind === "open") state.webSocket.close(1000);

@@ -11,6 +11,7 @@ import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { Connection } from "./connection.ts";
 import type { WebSocketTarget } from "./websocket.ts";
+import { WordDesk, type WordDeskOptions } from "./words.ts";
 
 /** How long clients and members may take to say goodbye when the gateway stops. */
 const stopGraceMs = 1_000;
@@ -26,6 +27,8 @@ export interface GatewayOptions {
   readonly token?: string | undefined;
   /** Connections one address may have at once; 0: any number. Java's `maxClientCnxns`. */
   readonly maxConnectionsPerAddress: number;
+  /** Four-letter words that are answered. */
+  readonly fourLetterWords: "*" | readonly string[];
   /** Told when upgrades begin to fail, begin to fail otherwise, or succeed again. */
   readonly log?: ((line: string) => void) | undefined;
 }
@@ -46,7 +49,7 @@ export interface Gateway {
  * @throws The listener's error (`EADDRINUSE`, ...) when it cannot listen.
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const clientele = new Clientele(options);
+  const clientele = new Clientele(options, () => ({ plain: portOf(server), secure: -1 }));
   // Half-open: a client that has finished sending may still want its answers.
   const server = createServer({ allowHalfOpen: true }, (socket) => clientele.admit(socket));
   server.listen(options.listenPort, options.listenHost);
@@ -79,19 +82,28 @@ async function stop(server: Server, clientele: Clientele): Promise<void> {
   clearTimeout(timer);
 }
 
+/** IPv4 as such, also when it arrived on a socket of both families: ACLs name it that way. */
+function plainAddress(address: string): string {
+  return address.replace(/^::ffff:(?=[0-9.]+$)/, "");
+}
+
 /** Everybody connected, and how many from where. */
 class Clientele {
   readonly #options: GatewayOptions;
   readonly #url: URL;
+  readonly #words: WordDesk;
   readonly #connections = new Set<Connection>();
   // Invariant: the values add up to `#connections.size`, and none is 0.
   readonly #countByAddress = new Map<string, number>();
   /** Why upgrades fail at present. */
   #trouble: string | undefined;
 
-  constructor(options: GatewayOptions) {
+  constructor(options: GatewayOptions, ports: WordDeskOptions["ports"]) {
     this.#options = options;
-    this.#url = new URL(`/v1/${encodeURIComponent(options.ensemble)}/connect`, options.url);
+    const { ensemble, token, fourLetterWords: allowed } = options;
+    this.#url = new URL(`/v1/${encodeURIComponent(ensemble)}/connect`, options.url);
+    const url = new URL(`/v1/${encodeURIComponent(ensemble)}`, options.url);
+    this.#words = new WordDesk({ url, token, allowed, ports });
   }
 
   get count(): number {
@@ -100,7 +112,7 @@ class Clientele {
 
   /** Takes a client on, or drops it at once when its address has as many as it may. */
   admit(socket: Socket): void {
-    const address = socket.remoteAddress ?? "";
+    const address = plainAddress(socket.remoteAddress ?? "");
     const count = this.#countByAddress.get(address) ?? 0;
     const countMax = this.#options.maxConnectionsPerAddress;
     if (countMax !== 0 && count >= countMax) {
@@ -108,13 +120,14 @@ class Clientele {
       return;
     }
     this.#countByAddress.set(address, count + 1);
-    const connection: Connection = new Connection(socket, this.#target(address), {
+    const connection: Connection = new Connection(socket, this.#target(address, socket.remotePort ?? 0), {
       onRefused: (reason) => this.#report(`no connection to the ensemble: ${reason}`),
       onEstablished: () => this.#report(undefined),
       onGone: () => {
         this.#connections.delete(connection);
         this.#discount(address);
       },
+      answerWord: (head) => this.#words.answer(head),
     });
     this.#connections.add(connection);
   }
@@ -129,14 +142,14 @@ class Clientele {
     for (const connection of this.#connections) connection.destroy();
   }
 
-  #target(address: string): WebSocketTarget {
+  #target(address: string, port: number): WebSocketTarget {
     const { token } = this.#options;
     const bearer = token === undefined ? [] : [`bearer.${Buffer.from(token).toString("base64url")}`];
     return {
       url: this.#url,
       protocols: ["zookeeper", ...bearer],
       // Who the client is, to a Worker that has reason to believe this gateway.
-      headers: { "Ek-Gateway-Address": address },
+      headers: { "Ek-Gateway-Address": address, "Ek-Gateway-Port": String(port) },
     };
   }
 

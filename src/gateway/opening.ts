@@ -4,25 +4,19 @@
  * A WebSocket may wake a sleeping ensemble, so port scans, health checks and noise end here. What a
  * connect request asks for is the member's affair.
  *
- * Four-letter words are recognised, so that they are never taken for a length, but not answered yet: the
- * connection is closed.
- *
- * Source: ZooKeeper `NIOServerCnxn.readLength`, `FourLetterCommands`.
+ * Source: ZooKeeper `NIOServerCnxn.readLength`.
  *
  * @module
  */
 
 import { frameBytesMax } from "../jute/index.ts";
-
-const fourLetterWords: ReadonlySet<string> = new Set([
-  ..."conf cons crst dirs dump envi gtmk hash isro".split(" "),
-  ..."mntr ruok srst srvr stat stmk wchc wchp wchs".split(" "),
-]);
+import { isWord, wordLength } from "./words.ts";
 
 export type Opening =
   /** A whole connect request, and whatever came behind it. */
   | "session"
   | "incomplete"
+  /** Whole, and whatever came behind it, which is ignored. */
   | "fourLetterWord"
   /** The first frame would be empty, or longer than a frame may be. */
   | "malformed";
@@ -36,7 +30,7 @@ export type Opening =
  */
 export function judgeOpening(head: Uint8Array, receivedBytes: number): Opening {
   if (head.length < 4) return "incomplete";
-  if (fourLetterWords.has(String.fromCharCode(...head.subarray(0, 4)))) return "fourLetterWord";
+  if (isWord(head)) return receivedBytes >= wordLength(head) ? "fourLetterWord" : "incomplete";
   const length = new DataView(head.buffer, head.byteOffset, 4).getInt32(0);
   if (length <= 0 || length > frameBytesMax) return "malformed";
   return receivedBytes >= 4 + length ? "session" : "incomplete";

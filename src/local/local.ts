@@ -75,6 +75,7 @@ export async function startLocal(options: LocalOptions): Promise<LocalEnsemble> 
       ensemble: settings.ensembles[0] ?? "main",
       token: settings.token,
       maxConnectionsPerAddress: settings.maxConnectionsPerAddress,
+      fourLetterWords: settings.fourLetterWords,
       log: options.log,
     });
     return {

@@ -12,6 +12,7 @@
  */
 
 import type { AuthId, LockMode, Outcome, ReadRequest, ServerId, WriteRequest } from "../base/index.ts";
+import type { MemberReport, ReportRequest } from "./report.ts";
 
 /**
  * What a member is made with: the servers there were then, and what all members share for ever. Later
@@ -158,10 +159,20 @@ export interface LockReference {
   readonly identities: readonly AuthId[];
 }
 
+/** Who is at the other end of a connection, as the Worker vouches for it. */
+export interface Introduction {
+  /** Empty: unknown. */
+  readonly address: string;
+  /** 0: unknown. */
+  readonly port: number;
+}
+
 export interface MemberApi {
   /** Members only: one carrier of packets there, one back. */
   exchange(carrier: Uint8Array): Promise<Uint8Array>;
   inspect(): Promise<MemberStatus>;
+  /** Figures, and the lists asked for. A member that is not active yet is `blank`. */
+  report(request: ReportRequest): Promise<MemberReport | NotServed>;
   /** First half of bootstrap: remembers the configuration, does not vote. Answers the state afterwards. */
   prepareBootstrap(config: EnsembleConfig): Promise<BootstrapState>;
   /** What `prepareBootstrap` stored; `undefined` while blank. */
@@ -179,7 +190,7 @@ export interface MemberApi {
    * 101 with the socket; otherwise nothing happened: 421 with `Ek-Leader` when this member does not lead (0:
    * who does is unknown), 429 when it has too many connections, 503. With `Ek-Member: any` a member that
    * serves without leading takes it, too.
-   * The Worker sets `Ek-Remote-Address` to the client's address.
+   * The Worker sets `Ek-Remote-Address` to the client's address, and `Ek-Remote-Port` where it knows it.
    */
   fetch(request: Request): Promise<Response>;
 }

@@ -49,6 +49,7 @@ import {
 import { respond, type WatcherId } from "../tree/index.ts";
 import type { ClientWrite } from "./agreement.ts";
 import { digestIdentities, fitIdentities } from "./identities.ts";
+import { ConnectionStats, type ServerStats } from "./stats.ts";
 import type { Settlement } from "./writes.ts";
 
 /** Requests of one connection that wait for their answer; a client that sends more is cut off. */
@@ -65,6 +66,10 @@ export interface ConnectionHost {
   /** Applied through here. */
   readonly applied: Zxid;
   readonly superDigest: string | undefined;
+  /** Of all connections. */
+  readonly stats: ServerStats;
+  /** The clock as of this turn. */
+  now(): number;
   /** Opens a new session, or takes one over; `undefined`: that session is no longer. May end the connection. */
   openSession(
     connection: Connection,
@@ -106,6 +111,10 @@ export type Ending =
 
 /** A place in the queue of answers. */
 interface Slot {
+  /** Of its request. */
+  readonly header: RequestHeader;
+  /** When its request was taken up. */
+  readonly sinceMs: number;
   isReady: boolean;
   /** Writes the answer, when its turn has come. */
   answer: () => void;
@@ -115,11 +124,14 @@ type State = "handshake" | "opening" | "open" | "closing" | "ended";
 
 export class Connection {
   readonly watcher: WatcherId;
+  readonly stats: ConnectionStats;
   readonly #host: ConnectionHost;
   readonly #decoder = new FrameDecoder();
   readonly #out = new JuteWriter();
   #state: State = "handshake";
   #requester: Requester;
+  /** Of the request being handled. */
+  #header: RequestHeader = connectHeader;
   #slots: Slot[] = [];
   #head = 0;
   #ending: Ending | undefined;
@@ -131,6 +143,7 @@ export class Connection {
   constructor(host: ConnectionHost, watcher: WatcherId, identities: readonly AuthId[]) {
     this.#host = host;
     this.watcher = watcher;
+    this.stats = new ConnectionStats(host.stats);
     this.#requester = { sessionId: NO_SESSION, identities };
   }
 
@@ -146,6 +159,11 @@ export class Connection {
   /** Bytes received and not handled: part of a frame, or what came ahead of the connect response. */
   get heldBytes(): number {
     return this.#ending === undefined ? this.#decoder.buffered : 0;
+  }
+
+  /** Requests that wait for their answer. */
+  get outstanding(): number {
+    return this.#slots.length - this.#head;
   }
 
   /** Has received something that memory alone holds: part of a frame, or a request without its answer. */
@@ -198,7 +216,9 @@ export class Connection {
 
   /** Events that a change has caused; written at once, ahead of every answer not yet written. */
   notify(event: WatchedEvent, zxid: bigint): void {
-    if (this.#ending === undefined) encodeEvent(this.#out, event, zxid);
+    if (this.#ending !== undefined) return;
+    encodeEvent(this.#out, event, zxid);
+    this.stats.notified();
   }
 
   /** What is to be sent, as one message; `undefined` when nothing is. */
@@ -231,10 +251,12 @@ export class Connection {
     const request = decodeConnectRequest(frame);
     if (request === undefined) return this.end({ kind: "drop", reason: "not a connect request" });
     this.#state = "opening";
-    this.#host.openSession(this, request, this.#isFresh, (opened) => this.#opened(request, opened));
+    this.stats.took();
+    const sinceMs = this.#host.now();
+    this.#host.openSession(this, request, this.#isFresh, (opened) => this.#opened(request, opened, sinceMs));
   }
 
-  #opened(request: ConnectRequest, opened: OpenedSession | undefined): void {
+  #opened(request: ConnectRequest, opened: OpenedSession | undefined, sinceMs: number): void {
     if (this.#ending !== undefined) return;
     const readOnly = request.readOnly === undefined ? undefined : false;
     if (opened === undefined) {
@@ -244,6 +266,7 @@ export class Connection {
     }
     const { id, timeoutMs, password, ownership } = opened;
     encodeConnectResponse(this.#out, { timeoutMs, sessionId: id, password, readOnly });
+    this.#answered({ header: connectHeader, sinceMs }, this.#out.length);
     this.#requester = { ...this.#requester, sessionId: id, ownership };
     this.#state = "open";
     this.#handleFrames();
@@ -252,7 +275,9 @@ export class Connection {
   #handleFrame(frame: Uint8Array): void {
     const header = decodeRequestHeader(frame);
     if (header === undefined) return this.end({ kind: "drop", reason: "frame without a header" });
-    if (this.#slots.length - this.#head >= connectionQueueMax) {
+    this.#header = header;
+    this.stats.took();
+    if (this.outstanding >= connectionQueueMax) {
       return this.end({ kind: "drop", reason: "too many outstanding requests" });
     }
     if (header.type !== OpCode.Auth && header.type !== OpCode.Sasl) this.#host.touch(this.sessionId);
@@ -357,6 +382,7 @@ export class Connection {
     const identities = added === undefined ? undefined : [...known, ...added];
     if (identities === undefined || !fitIdentities(identities)) {
       this.#state = "closing";
+      this.#host.stats.authFailures += 1;
       return this.#queue(() => {
         this.#reply({ xid, zxid: 0n, err: ZkErrorCode.AuthFailed });
         this.end({ kind: "close", reason: "authentication failed" });
@@ -395,13 +421,14 @@ export class Connection {
 
   /** Queues an answer that is ready as it stands. */
   #queue(answer: () => void): void {
-    this.#slots.push({ isReady: true, answer });
+    this.#slots.push({ header: this.#header, sinceMs: this.#host.now(), isReady: true, answer });
     this.#drain();
   }
 
   /** Keeps a place for an answer that is settled later. */
   #reserve(): Slot {
-    const slot: Slot = { isReady: false, answer: nothing };
+    const sinceMs = this.#host.now();
+    const slot: Slot = { header: this.#header, sinceMs, isReady: false, answer: nothing };
     this.#slots.push(slot);
     return slot;
   }
@@ -410,6 +437,11 @@ export class Connection {
     slot.isReady = true;
     slot.answer = answer;
     this.#drain();
+  }
+
+  #answered({ header, sinceMs }: Pick<Slot, "header" | "sinceMs">, bytes: number): void {
+    const { applied } = this.#host;
+    this.stats.answered({ ...header, zxid: applied, sinceMs, nowMs: this.#host.now(), bytes });
   }
 
   #drain(): void {
@@ -423,7 +455,9 @@ export class Connection {
         break;
       }
       this.#head += 1;
+      const before = this.#out.length;
       slot.answer();
+      this.#answered(slot, this.#out.length - before);
     }
     if (this.#head === this.#slots.length) {
       this.#slots = [];
@@ -434,6 +468,9 @@ export class Connection {
     }
   }
 }
+
+/** Of what opens a session: it counts as a request. */
+const connectHeader: RequestHeader = { xid: 0, type: OpCode.CreateSession };
 
 const pingXid = -2;
 

@@ -11,18 +11,19 @@
  * - At the end of every turn each attachment says what its connection is.
  *
  * Platform: hibernation API, https://developers.cloudflare.com/durable-objects/best-practices/websockets/;
- * an attachment holds 16,384 bytes, and `webSocketClose` must close its side itself (2026-11).
+ * `webSocketClose` must close its side itself (2026-11).
  *
  * @module
  */
 
 import {
   type AuthId,
+  formatSessionId,
   formatZxid,
   makeSessionId,
+  NO_SESSION,
   OpCode,
   parseZxid,
-  type Requester,
   type Session,
   type SessionId,
   type WatchedEvent,
@@ -30,8 +31,17 @@ import {
   type Zxid,
   zxidToBigint,
 } from "../base/index.ts";
-import type { Tree, Trigger, WatcherId, WatchSnapshot } from "../tree/index.ts";
+import type { Tree, Trigger, WatcherId } from "../tree/index.ts";
+import type { Introduction } from "./api.ts";
+import {
+  type Attachment,
+  attachmentVersion,
+  parseAttachment,
+  type StoredWatches,
+  storableWatches,
+} from "./attachment.ts";
 import { Connection, type ConnectionHost } from "./connection.ts";
+import type { ConnectionReport } from "./report.ts";
 
 /** Close codes in the range of applications. A client treats each as a lost connection. */
 export const CloseCode = {
@@ -45,9 +55,6 @@ export const CloseCode = {
 /** Sockets of one member. The platform takes 32,768; asking for more would throw. */
 export const connectionsMax = 32_000;
 
-/** Identities and watches that do not fit cost their connection, should the member lose its memory. */
-const attachmentBytesMax = 15_000;
-
 /** A message's aim; receivers have limits, and one message holds up the others. */
 const messageBytes = 1024 * 1024;
 
@@ -60,32 +67,11 @@ const handshakeTicksMax = 100;
 /** What sockets that outlived the memory may send before they are heard. */
 const sleeperBytesMax = 1024 * 1024;
 
-/** Version of {@link Attachment}: a deploy wakes sockets of the version before. */
-const attachmentVersion = 2;
-
-interface Attachment {
-  readonly version: typeof attachmentVersion;
-  readonly identities: readonly AuthId[];
-  /** 0 before the handshake is over. */
-  readonly sessionId: bigint;
-  readonly ownership: number;
-  /** Printed: every event through here was sent, or the watch did not exist yet. */
-  readonly zxid: string;
-  readonly watches: StoredWatches | undefined;
-  /** Memory alone knows the rest: the connection cannot go on without it. */
-  readonly isBound: boolean;
-}
-
-/** As `setWatches` wants them. */
-interface StoredWatches {
-  readonly data: readonly string[];
-  readonly exist: readonly string[];
-  readonly child: readonly string[];
-}
-
 interface Entry {
   readonly socket: WebSocket;
   readonly connection: Connection;
+  readonly introduction: Introduction;
+  readonly sinceMs: number;
   /** What the attachment says, in short, so that an unchanged one is not written again. */
   stored: string;
   watchesChanged: boolean;
@@ -138,6 +124,41 @@ export class Connections {
     return this.#bySocket.size;
   }
 
+  /** Requests that wait for their answer. */
+  get outstanding(): number {
+    let outstanding = 0;
+    for (const { connection } of this.#bySocket.values()) outstanding += connection.outstanding;
+    return outstanding;
+  }
+
+  *figures(): Iterable<ConnectionReport> {
+    for (const { connection, introduction, sinceMs } of this.#bySocket.values()) {
+      const { stats, sessionId, outstanding } = connection;
+      const { received, sent, lastOp, lastCxid, lastResponseMs, lastLatencyMs } = stats;
+      yield {
+        ...{ received, sent, lastOp, lastCxid, lastResponseMs, lastLatencyMs, outstanding },
+        address: introduction.address,
+        port: introduction.port,
+        sessionId: sessionId === NO_SESSION ? undefined : formatSessionId(sessionId),
+        timeoutMs: this.#parts.tree.session(sessionId)?.timeoutMs ?? 0,
+        lastZxid: lastOp === undefined ? undefined : formatZxid(stats.lastZxid),
+        latency: stats.latencies.figures,
+        establishedMs: sinceMs,
+      };
+    }
+  }
+
+  /** `undefined` for a watcher that is no connection, or has no session. */
+  sessionOf(watcher: WatcherId): SessionId | undefined {
+    const sessionId = this.#byWatcher.get(watcher)?.connection.sessionId;
+    return sessionId === NO_SESSION ? undefined : sessionId;
+  }
+
+  /** Counts each connection from zero again. */
+  resetStats(): void {
+    for (const { connection } of this.#bySocket.values()) connection.stats.reset();
+  }
+
   /** Whether another socket may be accepted. */
   get hasRoom(): boolean {
     return this.#bySocket.size + this.#sleepers.size < connectionsMax;
@@ -173,8 +194,8 @@ export class Connections {
   }
 
   /** A new socket, already accepted. */
-  open(socket: WebSocket, identities: readonly AuthId[]): void {
-    const entry = this.#enter(socket, identities);
+  open(socket: WebSocket, introduction: Introduction): void {
+    const entry = this.#enter(socket, introduction, identitiesOf(introduction));
     this.#strangers.set(entry, this.#ticks);
     this.#touched.add(entry);
   }
@@ -326,11 +347,13 @@ export class Connections {
     });
   }
 
-  #enter(socket: WebSocket, identities: readonly AuthId[]): Entry {
+  #enter(socket: WebSocket, introduction: Introduction, identities: readonly AuthId[]): Entry {
     const connection = new Connection(this.#parts.host, this.#parts.nextWatcher(), identities);
     const entry: Entry = {
       socket,
       connection,
+      introduction,
+      sinceMs: this.#parts.host.now(),
       stored: "",
       watchesChanged: false,
       held: 0,
@@ -344,13 +367,13 @@ export class Connections {
   #wakeOne({ socket, attachment, chunks }: Sleeper): void {
     const { tree, host } = this.#parts;
     const sessionId = makeSessionId(attachment.sessionId);
-    const { identities, ownership } = attachment;
+    const { introduction, identities, ownership } = attachment;
     const session = tree.session(sessionId);
     if (session === undefined) return closeSocket(socket, CloseCode.Normal, "session closed");
     if (session.ownership !== ownership) {
       return closeSocket(socket, CloseCode.Normal, "session connected again");
     }
-    const entry = this.#enter(socket, identities);
+    const entry = this.#enter(socket, introduction, identities);
     const { connection } = entry;
     connection.restore({ sessionId, identities, ownership });
     this.bind(connection, sessionId);
@@ -389,52 +412,36 @@ export class Connections {
   }
 
   #store(entry: Entry): void {
+    const { tree } = this.#parts;
     const { connection, socket } = entry;
     const { sessionId, identities, ownership = 0 } = connection.requester;
     const brief = `${connection.isBusy} ${sessionId} ${identities.length}`;
     if (brief === entry.stored && !entry.watchesChanged) return;
     if (entry.watchesChanged)
-      entry.watches = this.#storable(
-        this.#parts.tree.watches.export(connection.watcher),
+      entry.watches = storableWatches(
+        tree.watches.export(connection.watcher),
         connection.requester,
+        (path) => tree.get(path) !== undefined,
       );
     entry.stored = brief;
     entry.watchesChanged = false;
     const { watches } = entry;
     socket.serializeAttachment({
       version: attachmentVersion,
+      introduction: entry.introduction,
       identities,
       sessionId,
       ownership,
-      zxid: formatZxid(this.#parts.tree.applied),
+      zxid: formatZxid(tree.applied),
       watches: watches === "tooMany" ? undefined : watches,
       isBound: connection.isBusy || watches === "tooMany",
     } satisfies Attachment);
   }
-
-  /** `tooMany`: too large to attach, or of a kind whose missed events nobody could tell. */
-  #storable(watches: WatchSnapshot | undefined, requester: Requester): StoredWatches | "tooMany" | undefined {
-    if (watches === undefined) return undefined;
-    if (watches.persistent.length > 0 || watches.persistentRecursive.length > 0) return "tooMany";
-    const identities = requester.identities.flatMap(({ scheme, id }) => [scheme, id]);
-    const texts = [...identities, ...watches.data, ...watches.child];
-    // Two bytes a unit once a text is not Latin-1, and a little for each.
-    if (texts.reduce((sum, text) => sum + 2 * text.length + 16, 512) > attachmentBytesMax) return "tooMany";
-    const exists = (path: string) => this.#parts.tree.get(path) !== undefined;
-    return {
-      data: watches.data.filter(exists),
-      exist: watches.data.filter((path) => !exists(path)),
-      child: watches.child,
-    };
-  }
 }
 
-function parseAttachment(value: unknown): Attachment | undefined {
-  if (typeof value !== "object" || value === null) return undefined;
-  const record: Partial<Record<keyof Attachment, unknown>> = { ...value };
-  if (record.version !== attachmentVersion) return undefined;
-  // Ours, of this version: nothing else writes attachments.
-  return value as Attachment;
+/** What a client is before it has said anything. */
+function identitiesOf({ address }: Introduction): readonly AuthId[] {
+  return address === "" ? [] : [{ scheme: "ip", id: address }];
 }
 
 /** False when the socket takes no more. */

@@ -6,3 +6,5 @@
 
 export type * from "./api.ts";
 export { Member, type MemberEnv } from "./member.ts";
+export type * from "./report.ts";
+export type { LatencyFigures, SizeFigures } from "./stats.ts";

@@ -36,9 +36,11 @@ import { History } from "./history.ts";
 import { Leading } from "./leading.ts";
 import type { CallPeer } from "./links.ts";
 import { Locks } from "./locks.ts";
-import { Reception } from "./reception.ts";
+import { Reception, sessionTimeoutsMs } from "./reception.ts";
 import { Replica } from "./replica.ts";
+import { type MemberReport, makeReport, type ReportRequest } from "./report.ts";
 import { SqlTreeRows } from "./sql/znodes.ts";
+import { ServerStats } from "./stats.ts";
 import { peerOptions } from "./timing.ts";
 import type { Settlement } from "./writes.ts";
 
@@ -67,6 +69,8 @@ export class Life {
   readonly #parts: LifeParts;
   readonly #tree: Tree;
   readonly #replica: Replica;
+  readonly #stats = new ServerStats();
+  readonly #startedMs: number;
   /** While this member is the established leader. */
   #leading: Leading | undefined;
   /** While it serves as a follower or observer. Invariant: never both. */
@@ -78,6 +82,7 @@ export class Life {
 
   constructor(parts: LifeParts) {
     this.#parts = parts;
+    this.#startedMs = parts.now();
     const { id, config, settings, storage } = parts;
     const rows = new SqlTreeRows(storage);
     const history = new History(storage, rows);
@@ -114,6 +119,8 @@ export class Life {
         secret: config.secret,
         tickMs: settings.tickMs,
         superDigest: settings.superDigest,
+        stats: this.#stats,
+        now: parts.now,
         agreement: () => this.#agreement,
         bind: (connection, session) => this.connections.bind(connection, session),
         changed: (connection) => this.connections.touch(connection),
@@ -164,6 +171,36 @@ export class Life {
   /** Why writes and locks of HTTP are not taken here now; `undefined` when they are. */
   leaderRefusal(): NotServed | undefined {
     return this.#leading === undefined ? this.#notServed() : undefined;
+  }
+
+  /** Figures about this member, and what is asked to be counted anew. */
+  report({ lists, reset, traceMask }: ReportRequest): MemberReport {
+    const { id, config, settings, storage, now } = this.#parts;
+    const { role, leader, epoch, learners } = this.#replica.status;
+    if (traceMask !== undefined) this.#stats.traceMask = traceMask;
+    const timeouts = sessionTimeoutsMs(settings.tickMs);
+    const report = makeReport(
+      {
+        ...{ id, role, leader, epoch, learners },
+        isServing: this.#agreement !== undefined,
+        voters: config.voters,
+        observers: config.observers,
+        nowMs: now(),
+        startedMs: this.#startedMs,
+        tickMs: settings.tickMs,
+        sessionTimeoutMsMin: timeouts.min,
+        sessionTimeoutMsMax: timeouts.max,
+        storageBytes: storage.sql.databaseSize,
+        tree: this.#tree,
+        stats: this.#stats,
+        connections: this.connections,
+        deadlines: this.#leading?.sessions.deadlines,
+      },
+      lists,
+    );
+    if (reset === "server") this.#stats.reset();
+    if (reset === "connections") this.connections.resetStats();
+    return report;
   }
 
   /** Answers one HTTP request. The returned promise settles in a later turn. */
@@ -230,7 +267,10 @@ export class Life {
       tickMs: settings.tickMs,
       now,
       nextZxid: () => this.#replica.nextZxid,
-      propose: (txns, payloads) => this.#replica.propose(txns, payloads),
+      propose: (txns, payloads) => {
+        for (const { length } of payloads) this.#stats.proposals.add(length);
+        this.#replica.propose(txns, payloads);
+      },
       later: (ms, run) => {
         const timer = setTimeout(() => this.#parts.turn(run), ms);
         return () => clearTimeout(timer);

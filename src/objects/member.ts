@@ -29,6 +29,7 @@ import type {
   BootstrapState,
   Call,
   EnsembleConfig,
+  Introduction,
   LockAnswer,
   LockReference,
   LockRequest,
@@ -42,6 +43,7 @@ import { Life } from "./life.ts";
 import type { Locks } from "./locks.ts";
 import { formatMemberName, type MemberName, parseMemberName } from "./member-name.ts";
 import { decodeCarrier, whyUnreadable } from "./packet-codec.ts";
+import type { MemberReport, ReportRequest } from "./report.ts";
 import { migrate, readMeta, writeMeta } from "./sql/meta.ts";
 import { nextDueMs, setSchedule, takeDue } from "./sql/schedule.ts";
 import { peerTickMs, watchdogMs } from "./timing.ts";
@@ -116,6 +118,11 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
     });
   }
 
+  async report(request: ReportRequest): Promise<MemberReport | NotServed> {
+    const life = this.#life;
+    return life === undefined ? { kind: "blank" } : this.#turn(() => life.report(request));
+  }
+
   async prepareBootstrap(config: EnsembleConfig): Promise<BootstrapState> {
     if (this.#bootstrap.state !== "blank") return this.#bootstrap.state;
     const ids = [...config.voters, ...config.observers];
@@ -166,8 +173,7 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
       if (!this.#life.connections.hasRoom) return refuseConnection({ kind: "overloaded" });
       const { 0: client, 1: server } = new WebSocketPair();
       this.ctx.acceptWebSocket(server);
-      const address = request.headers.get("Ek-Remote-Address") ?? "";
-      this.#life.connections.open(server, address === "" ? [] : [{ scheme: "ip", id: address }]);
+      this.#life.connections.open(server, introductionIn(request.headers));
       const headers = { "Sec-WebSocket-Protocol": "zookeeper" };
       return new Response(null, { status: 101, webSocket: client, headers });
     });
@@ -267,6 +273,14 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
     if (this.#life === undefined) return { kind: "blank" };
     return this.#life.leaderRefusal() ?? use(this.#life.locks);
   }
+}
+
+/** What the Worker says of a client. */
+function introductionIn(headers: Headers): Introduction {
+  return {
+    address: headers.get("Ek-Remote-Address") ?? "",
+    port: Number(headers.get("Ek-Remote-Port") ?? "0"),
+  };
 }
 
 /** 421: ask another member. Nothing has happened. */

@@ -29,11 +29,17 @@ import type { Agreement, ClientWrite } from "./agreement.ts";
 import type { Connection, ConnectionHost, OpenedSession, ReadAnswer } from "./connection.ts";
 import { isSessionPassword, sessionPassword } from "./passwords.ts";
 import { sessionsMax } from "./sessions.ts";
+import type { ServerStats } from "./stats.ts";
 import type { Settlement } from "./writes.ts";
 
 /** A client may ask for any timeout; it gets one between these, in session ticks (as ZooKeeper). */
 const timeoutTicksMin = 2;
 const timeoutTicksMax = 20;
+
+/** Session timeouts an ensemble of this tick grants, ms. */
+export function sessionTimeoutsMs(tickMs: number): { readonly min: number; readonly max: number } {
+  return { min: timeoutTicksMin * tickMs, max: timeoutTicksMax * tickMs };
+}
 
 export interface ReceptionParts {
   readonly tree: Tree;
@@ -42,6 +48,8 @@ export interface ReceptionParts {
   /** ZooKeeper's `tickTime`. */
   readonly tickMs: number;
   readonly superDigest: string | undefined;
+  readonly stats: ServerStats;
+  now(): number;
   /** `undefined` while this member may not serve. */
   agreement(): Agreement | undefined;
   /** The session belongs to this connection now. */
@@ -67,6 +75,14 @@ export class Reception implements ConnectionHost {
 
   get superDigest(): string | undefined {
     return this.#parts.superDigest;
+  }
+
+  get stats(): ServerStats {
+    return this.#parts.stats;
+  }
+
+  now(): number {
+    return this.#parts.now();
   }
 
   openSession(connection: Connection, request: ConnectRequest, fresh: boolean, done: Done): void {
@@ -168,8 +184,8 @@ export class Reception implements ConnectionHost {
   }
 
   #clampTimeout(askedMs: number): number {
-    const { tickMs } = this.#parts;
-    return Math.min(Math.max(askedMs, timeoutTicksMin * tickMs), timeoutTicksMax * tickMs);
+    const { min, max } = sessionTimeoutsMs(this.#parts.tickMs);
+    return Math.min(Math.max(askedMs, min), max);
   }
 }
 

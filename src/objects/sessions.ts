@@ -56,6 +56,11 @@ export class Sessions {
     return this.#ids.next((id) => this.#parts.tree.hasSession(id));
   }
 
+  /** When each session is due. */
+  get deadlines(): SessionDeadlines {
+    return this.#deadlines;
+  }
+
   /** Whether another session may be opened. */
   get hasRoom(): boolean {
     return this.#parts.tree.sessionCount < sessionsMax;

@@ -10,7 +10,7 @@ export { MemoryRows } from "./memory-rows.ts";
 export type { PrepareContext } from "./prepare.ts";
 export type { Answer, Reader } from "./reads.ts";
 export { respond, type TxnOutcome } from "./respond.ts";
-export type { Checkpoint, TreeRows } from "./rows.ts";
+export type { Census, Checkpoint, TreeRows } from "./rows.ts";
 export { SessionDeadlines } from "./session-deadlines.ts";
 export { type Applied, Tree, type TreeOptions } from "./tree.ts";
 export { type Notification, type Trigger, type WatcherId, Watches, type WatchSnapshot } from "./watches.ts";

@@ -13,7 +13,8 @@ import {
   type Znode,
   type Zxid,
 } from "../base/index.ts";
-import type { Checkpoint, TreeRows } from "./rows.ts";
+import type { Census, Checkpoint, TreeRows } from "./rows.ts";
+import { sizeOf } from "./znodes.ts";
 
 /** Maps that behave like the SQLite tables of a member, including what they refuse to know in between. */
 export class MemoryRows implements TreeRows {
@@ -56,6 +57,16 @@ export class MemoryRows implements TreeRows {
 
   listSessions(): readonly Session[] {
     return [...this.#sessions.values()];
+  }
+
+  census(): Census {
+    let ephemerals = 0;
+    let bytes = 0;
+    for (const [path, { data, lifetime }] of this.#znodes) {
+      ephemerals += Number(lifetime.kind === "ephemeral");
+      bytes += path.length + sizeOf(data);
+    }
+    return { znodes: this.#znodes.size, ephemerals, bytes };
   }
 
   write(checkpoint: Checkpoint): void {

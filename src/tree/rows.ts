@@ -24,10 +24,20 @@ export interface TreeRows {
   listSweepable(after: string | undefined, limit: number): readonly string[];
   ephemeralsOf(owner: SessionId): readonly string[];
   listSessions(): readonly Session[];
+  /** Counts the rows. May read all of them: asked for once in a life, and only when somebody wants to know. */
+  census(): Census;
   /** The zxid the rows correspond to; `ZERO_ZXID` while they are empty. */
   readonly applied: Zxid;
   /** One atomic write: every change, and the new `applied`. */
   write(checkpoint: Checkpoint): void;
+}
+
+/** How much there is. */
+export interface Census {
+  readonly znodes: number;
+  readonly ephemerals: number;
+  /** Of paths and data, estimated. */
+  readonly bytes: number;
 }
 
 /** What changed since the last one. `undefined` stands for a row to delete. */

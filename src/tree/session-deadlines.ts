@@ -90,6 +90,11 @@ export class SessionDeadlines {
     return next;
   }
 
+  /** When each tracked session is due, in no order. */
+  *entries(): Iterable<{ readonly deadlineMs: number; readonly ids: ReadonlySet<SessionId> }> {
+    for (const [deadlineMs, ids] of this.#buckets) yield { deadlineMs, ids };
+  }
+
   #move(id: SessionId, deadline: Deadline): void {
     this.stop(id);
     this.#deadlines.set(id, deadline);

@@ -39,7 +39,7 @@ import { type PrepareContext, type PrepareRules, prepareTxn } from "./prepare.ts
 import { Quotas } from "./quotas.ts";
 import { type Answer, answerRead, type Reader } from "./reads.ts";
 import type { TxnOutcome } from "./respond.ts";
-import type { Checkpoint, TreeRows } from "./rows.ts";
+import type { Census, Checkpoint, TreeRows } from "./rows.ts";
 import { SpeculativeView } from "./speculative-view.ts";
 import { type Trigger, Watches } from "./watches.ts";
 import { ZnodeCache } from "./znode-cache.ts";
@@ -198,6 +198,11 @@ export class Tree {
 
   sessions(): Iterable<Session> {
     return this.#sessions.values();
+  }
+
+  /** How many znodes there are. The first answer counts the rows, all of them. */
+  census(): Census {
+    return this.#znodes.census();
   }
 
   /** The ephemerals a session owns. */

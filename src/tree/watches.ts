@@ -41,6 +41,10 @@ export interface WatchSnapshot {
 const Bit = { Data: 1, Child: 2, Persistent: 4, Recursive: 8 } as const;
 type Bit = (typeof Bit)[keyof typeof Bit];
 
+/** Which of ZooKeeper's two tables hold a registration. */
+const dataTable = Bit.Data | Bit.Persistent | Bit.Recursive;
+const childTable = Bit.Child | Bit.Persistent;
+
 export class Watches {
   readonly #byPath = new Map<string, Map<WatcherId, number>>();
   readonly #byWatcher = new Map<WatcherId, Set<string>>();
@@ -54,6 +58,24 @@ export class Watches {
   /** Watchers with at least one registration. */
   get watcherCount(): number {
     return this.#byWatcher.size;
+  }
+
+  /** Registrations as ZooKeeper counts them: by watcher and path, those of either table. */
+  get total(): number {
+    let total = 0;
+    for (const watchers of this.#byPath.values()) {
+      for (const bits of watchers.values()) {
+        total += Number((bits & dataTable) !== 0) + Number((bits & childTable) !== 0);
+      }
+    }
+    return total;
+  }
+
+  /** Who is in the data table, which is all that `wchc`, `wchp` and `wchs` show. */
+  *dataTable(): Iterable<{ readonly path: string; readonly watcher: WatcherId }> {
+    for (const [path, watchers] of this.#byPath) {
+      for (const [watcher, bits] of watchers) if ((bits & dataTable) !== 0) yield { path, watcher };
+    }
   }
 
   /** getData and exists. */

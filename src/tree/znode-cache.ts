@@ -17,9 +17,9 @@
 
 import { isValidPath, nameOf, parentOf, type SessionId, type Znode } from "../base/index.ts";
 import { CleanCache } from "./clean-cache.ts";
-import type { TreeRows } from "./rows.ts";
+import type { Census, TreeRows } from "./rows.ts";
 import { weigh } from "./weight.ts";
-import { isSweepable, ownerOf } from "./znodes.ts";
+import { isSweepable, ownerOf, sizeOf } from "./znodes.ts";
 
 interface DirtyEntry {
   /** `undefined`: deleted, and the rows don't know yet. */
@@ -42,6 +42,8 @@ export class ZnodeCache {
   readonly #ephemerals = new Map<SessionId, Set<string>>();
   readonly #sweepables = new Set<string>();
   #dirtyBytes = 0;
+  /** Of everything applied; `undefined` until somebody asks. */
+  #census: Census | undefined;
 
   constructor(rows: TreeRows, cleanBytesMax: number) {
     this.#rows = rows;
@@ -78,14 +80,22 @@ export class ZnodeCache {
     return Boolean(this.#recall(path));
   }
 
+  /** How much is applied. The first answer counts the rows, and the next ones are kept up to date. */
+  census(): Census {
+    this.#census ??= this.#count();
+    return this.#census;
+  }
+
   /** Creates a znode where there is none. */
   create(path: string, znode: Znode): void {
+    this.#recount(path, undefined, znode);
     this.#setDirty(path, { znode, stored: this.#dirty.get(path)?.stored ?? false });
   }
 
   /** Replaces a znode that is there. */
   replace(path: string, znode: Znode): void {
     const entry = this.#dirty.get(path);
+    if (this.#census !== undefined) this.#recount(path, this.peek(path), znode);
     if (entry === undefined) {
       this.#setDirty(path, { znode, stored: true });
     } else {
@@ -98,6 +108,7 @@ export class ZnodeCache {
   /** Deletes a znode that is there. */
   delete(path: string): void {
     const stored = this.#dirty.get(path)?.stored ?? true;
+    if (this.#census !== undefined) this.#recount(path, this.peek(path), undefined);
     if (stored) this.#setDirty(path, { znode: undefined, stored });
     else this.#unsetDirty(path);
   }
@@ -170,8 +181,33 @@ export class ZnodeCache {
 
   /** Drops everything, changes included: the rows were replaced. */
   clear(): void {
+    this.#census = undefined;
     this.#clean.clear();
     this.#forgetDirty();
+  }
+
+  #count(): Census {
+    let { znodes, ephemerals, bytes } = this.#rows.census();
+    for (const [path, { znode, stored }] of this.#dirty) {
+      const before = weightIn(path, stored ? this.#rows.readZnode(path) : undefined);
+      const after = weightIn(path, znode);
+      znodes += after.znodes - before.znodes;
+      ephemerals += after.ephemerals - before.ephemerals;
+      bytes += after.bytes - before.bytes;
+    }
+    return { znodes, ephemerals, bytes };
+  }
+
+  #recount(path: string, from: Znode | undefined, to: Znode | undefined): void {
+    if (this.#census === undefined) return;
+    const { znodes, ephemerals, bytes } = this.#census;
+    const before = weightIn(path, from);
+    const after = weightIn(path, to);
+    this.#census = {
+      znodes: znodes + after.znodes - before.znodes,
+      ephemerals: ephemerals + after.ephemerals - before.ephemerals,
+      bytes: bytes + after.bytes - before.bytes,
+    };
   }
 
   #forgetDirty(): void {
@@ -246,4 +282,11 @@ export class ZnodeCache {
       last = page.at(-1);
     }
   }
+}
+
+/** What one znode adds to a census. */
+function weightIn(path: string, znode: Znode | undefined): Census {
+  if (znode === undefined) return { znodes: 0, ephemerals: 0, bytes: 0 };
+  const ephemerals = Number(znode.lifetime.kind === "ephemeral");
+  return { znodes: 1, ephemerals, bytes: path.length + sizeOf(znode.data) };
 }

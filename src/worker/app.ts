@@ -15,6 +15,7 @@ import { findEnsemble } from "./ensemble.ts";
 import type { AppEnv, Env } from "./env.ts";
 import { LeaderRouter } from "./leader.ts";
 import { internalProblem, Problem, problemResponse } from "./problems.ts";
+import { getCommand, getWord, listCommands } from "./routes/admin.ts";
 import { connect } from "./routes/connect.ts";
 import { deleteLock, getLock, postLock, putLock } from "./routes/locks.ts";
 import { getMembers } from "./routes/members.ts";
@@ -54,6 +55,14 @@ export function buildApp(): Hono<AppEnv> {
   app.get("/v1/:ensemble/members", getMembers);
   app.all("/v1/:ensemble/members", allowOnly("GET", "HEAD"));
 
+  app.get("/v1/:ensemble/admin", listCommands);
+  app.all("/v1/:ensemble/admin", allowOnly("GET", "HEAD"));
+  app.get("/v1/:ensemble/admin/commands/:command", (c) => getCommand(c, router));
+  app.post("/v1/:ensemble/admin/commands/:command", (c) => getCommand(c, router));
+  app.all("/v1/:ensemble/admin/commands/:command", allowOnly("GET", "HEAD", "POST"));
+  app.get("/v1/:ensemble/admin/words/:word", (c) => getWord(c, router));
+  app.all("/v1/:ensemble/admin/words/:word", allowOnly("GET", "HEAD"));
+
   app.get("/v1/:ensemble/connect", (c) => connect(c, router));
   app.all("/v1/:ensemble/connect", allowOnly("GET"));
 
@@ -79,7 +88,8 @@ const notFound = {
   slug: "not-found",
   title: "No such resource",
   status: 404,
-  detail: "Cannot find the resource: the API is below /v1/{ensemble}/, as znodes, locks, members and connect",
+  detail:
+    "Cannot find the resource: the API is below /v1/{ensemble}/, as znodes, locks, members, admin and connect",
 };
 
 /** An isolate has one `env`, so its settings are read once. */

@@ -22,6 +22,8 @@ export interface Caller {
   readonly identities: readonly AuthId[];
   /** The client's address; behind a gateway, the address of the gateway's client. */
   readonly address: string;
+  /** Of the gateway's client; 0 for everybody else. */
+  readonly port: number;
 }
 
 /** Lets only callers in, and says who they are. */
@@ -36,12 +38,13 @@ async function admit(request: Request, settings: Settings): Promise<Caller> {
   if (settings.token !== undefined) {
     await checkToken(request, settings.token);
     const address = addressOf(request);
-    return { address, identities: [{ scheme: "super", id: "" }, ...ipIdentity(address)] };
+    const identities = [{ scheme: "super", id: "" }, ...ipIdentity(address)];
+    return { address, port: portOf(request), identities };
   }
   if (!settings.openOnLoopback) throw unconfigured();
   checkLoopback(request);
   const address = addressOf(request);
-  return { address, identities: ipIdentity(address) };
+  return { address, port: portOf(request), identities: ipIdentity(address) };
 }
 
 function refuseTokenInUrl(request: Request): void {
@@ -153,6 +156,12 @@ function addressOf(request: Request): string {
   if (!/^[0-9a-fA-F.:]{2,45}$/.test(told))
     throw badRequest("Cannot read Ek-Gateway-Address: it is no IP address");
   return told;
+}
+
+/** For people's eyes only: it decides nothing. */
+function portOf(request: Request): number {
+  const told = Number(request.headers.get("Ek-Gateway-Port") ?? "0");
+  return Number.isInteger(told) && told >= 0 && told <= 65_535 ? told : 0;
 }
 
 /** Never a loopback address for somebody who may be elsewhere: an ACL may name it. */

@@ -36,6 +36,9 @@ export const readMs = 2_500;
 /** How long one write may take before its outcome is called unknown. Losing a quorum takes a leader less. */
 export const writeMs = 8_000;
 
+/** How long a member may take to report, and how long one that can is looked for. */
+export const adminMs = 3_000;
+
 /** How long opening a client connection may take, per member. */
 export const connectMs = 4_000;
 

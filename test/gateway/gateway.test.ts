@@ -35,6 +35,7 @@ async function start(options: Partial<GatewayOptions> = {}): Promise<Bench> {
     url: worker.url,
     ensemble: "main",
     maxConnectionsPerAddress: 0,
+    fourLetterWords: "*",
     log: (line) => log.push(line),
     ...options,
   });

@@ -28,6 +28,7 @@ test.each([
   ["HTTP", Buffer.from("GET / HTTP/1.1"), 14, "malformed"],
   ["ruok", Buffer.from("ruok"), 4, "fourLetterWord"],
   ["mntr with a newline", Buffer.from("mntr\n"), 5, "fourLetterWord"],
+  ["stmk short of a byte of its mask", Buffer.from("stmk\0\0\0\0\0\0\0"), 11, "incomplete"],
   ["stmk with its mask", Buffer.from("stmk\0\0\0\0\0\0\0\0"), 12, "fourLetterWord"],
   ["a word nobody knows", Buffer.from("nope"), 4, "malformed"],
 ])("judgeOpening() of %s", (_name, head, receivedBytes, opening) => {

@@ -35,6 +35,7 @@ import {
   type ReadAnswer,
 } from "../../src/objects/connection.ts";
 import { identitiesMax, identityUnitsMax } from "../../src/objects/identities.ts";
+import { ServerStats } from "../../src/objects/stats.ts";
 import { bytesOf, hexOf } from "../jute/hostile.ts";
 import { authFrame, connectFrame, Heard, join, pingFrame, rawFrame, requestFrame } from "./support/stream.ts";
 
@@ -59,6 +60,8 @@ interface PendingWrite {
 class Host implements ConnectionHost {
   applied: Zxid = makeZxid(1, 10);
   superDigest: string | undefined;
+  readonly stats = new ServerStats();
+  nowMs = 1_000;
   readonly asked: ConnectRequest[] = [];
   readonly openings: ((opened: OpenedSession | undefined) => void)[] = [];
   readonly writes: PendingWrite[] = [];
@@ -103,6 +106,10 @@ class Host implements ConnectionHost {
     expect(by).toBe(watcher);
     this.reads.push({ request, requester });
     return this.answer(request);
+  }
+
+  now(): number {
+    return this.nowMs;
   }
 
   confirm(fresh: boolean, done: (confirmed: boolean) => void): void {

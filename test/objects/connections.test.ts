@@ -22,6 +22,7 @@ import {
 import type { Connection, ConnectionHost } from "../../src/objects/connection.ts";
 import { CloseCode, Connections, connectionsMax } from "../../src/objects/connections.ts";
 import { identityUnitsMax } from "../../src/objects/identities.ts";
+import { ServerStats } from "../../src/objects/stats.ts";
 import { bobOnly, create, remove, setData } from "../tree/support.ts";
 import { Leader } from "./support/leader.ts";
 import { TestSocket } from "./support/socket.ts";
@@ -61,9 +62,9 @@ class World {
     this.connections.flush();
   }
 
-  open(identities: readonly AuthId[] = []): TestSocket {
+  open(address = ""): TestSocket {
     const socket = new TestSocket();
-    this.turn(() => this.connections.open(socket.socket, identities));
+    this.turn(() => this.connections.open(socket.socket, { address, port: 0 }));
     return socket;
   }
 
@@ -100,6 +101,8 @@ class World {
         return leader.tree.applied;
       },
       superDigest: undefined,
+      stats: new ServerStats(),
+      now: () => leader.nowMs,
       openSession: (connection, { sessionId, timeoutMs }, _, done) => {
         const id = sessionId === 0n ? this.#newSession(timeoutMs) : makeSessionId(sessionId);
         if (!leader.tree.hasSession(id)) return done(undefined);
@@ -242,7 +245,7 @@ describe("an attachment", () => {
   test("is bound to the memory before the handshake, and says who it is after", () => {
     const world = new World();
     const address = { scheme: "ip", id: "::1" };
-    const socket = world.open([address]);
+    const socket = world.open("::1");
     expect(attachmentOf(socket)).toMatchObject({ isBound: true, sessionId: NO_SESSION });
     world.send(socket, connectFrame());
     expect(attachmentOf(socket)).toMatchObject({
@@ -616,7 +619,8 @@ describe("a socket", () => {
     const sleeper = world.connect();
     world.forget([sleeper]);
     const fill = (size: number) => {
-      while (world.connections.size < size) world.connections.open(new TestSocket().socket, []);
+      while (world.connections.size < size)
+        world.connections.open(new TestSocket().socket, { address: "", port: 0 });
     };
     fill(connectionsMax - 2);
     expect(world.connections.hasRoom).toBe(true);
@@ -654,7 +658,7 @@ describe("what is held for sockets", () => {
     const world = new World();
     const client = world.connect();
     const stranger = new TestSocket();
-    world.turn(() => world.connections.open(stranger.socket, []));
+    world.turn(() => world.connections.open(stranger.socket, { address: "", port: 0 }));
     for (let tick = 0; tick < 99; tick++) world.connections.tick();
     expect(stranger.closed).toBeUndefined();
     world.connections.tick();

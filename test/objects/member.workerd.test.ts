@@ -55,6 +55,39 @@ async function children(client: TestClient, path: string): Promise<readonly stri
   return reply.body?.kind === "children" ? reply.body.children : [];
 }
 
+describe("reports", () => {
+  test("members: a report shows what clients have done, and what they hold", async () => {
+    const ensemble = await TestEnsemble.start(3);
+    const client = await ensemble.connect();
+    await client.connect();
+    await client.request(createRequest("/a"));
+    await client.request(createRequest("/a/e", "xy", CreateMode.Ephemeral));
+    await client.request({ type: OpCode.GetData, path: "/a", watch: true });
+    await client.request({ type: OpCode.GetAcl, path: "/a" });
+    const leader = await ensemble.leader();
+    const lists = ["connections", "sessions", "ephemerals", "watches", "watchSummary"] as const;
+    const report = await leader.report({ lists });
+    if (report.kind !== "report") throw new Error(report.kind);
+    expect(report).toMatchObject({ mode: "leader", isServing: true, sessionCount: 1, connectionCount: 1 });
+    expect(report).toMatchObject({ received: 5, sent: 5, outstanding: 0, watchCount: 1 });
+    expect(report.census).toEqual({ znodes: 6, ephemerals: 1, bytes: 52 });
+    expect(report.latency.count).toBe(5);
+    expect(report.responses.min).toBeGreaterThan(20);
+    expect(report.proposals.min).toBeGreaterThan(0);
+    expect(report.storageBytes).toBeGreaterThan(0);
+    const [connection] = Array.from(report.connections === "tooMany" ? [] : (report.connections ?? []));
+    expect(connection).toMatchObject({ received: 5, sent: 5, lastOp: OpCode.GetAcl });
+    const sessionId = connection?.sessionId;
+    expect(report.ephemerals).toEqual([{ sessionId, paths: ["/a/e"] }]);
+    expect(report.watches).toEqual([{ sessionId, path: "/a" }]);
+    expect(report.watchSummary).toEqual({ connections: 1, paths: 1, watches: 1 });
+    expect(report.sessions).toMatchObject([{ id: sessionId, deadlineMs: expect.any(Number) }]);
+    await leader.report({ lists: [], reset: "server" });
+    expect(await leader.report({ lists: [] })).toMatchObject({ received: 0, latency: { count: 0 } });
+    expect(await leader.report({ lists: [], traceMask: "5" })).toMatchObject({ traceMask: "5" });
+  });
+});
+
 describe("replication", () => {
   test.each([1, 3, 5])("members: a write reaches every member (voters=%i)", async (size) => {
     const ensemble = await TestEnsemble.start(size);

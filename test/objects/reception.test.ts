@@ -24,6 +24,7 @@ import { Connection, type OpenedSession } from "../../src/objects/connection.ts"
 import { sessionPassword } from "../../src/objects/passwords.ts";
 import { Reception } from "../../src/objects/reception.ts";
 import { sessionsMax } from "../../src/objects/sessions.ts";
+import { ServerStats } from "../../src/objects/stats.ts";
 import type { Settle } from "../../src/objects/writes.ts";
 import { MemoryRows, Tree } from "../../src/tree/index.ts";
 import { create } from "../tree/support.ts";
@@ -70,6 +71,8 @@ class World {
       secret: "s",
       tickMs,
       superDigest: undefined,
+      stats: new ServerStats(),
+      now: () => 1_000,
       agreement: () => (this.isServing ? this.#agreement : undefined),
       bind: (_, id) => this.bound.push(id),
       changed: () => undefined,

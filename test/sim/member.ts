@@ -425,6 +425,10 @@ export class Instance implements HistoryReader, TreeRows {
     return this.#rows().listSessions();
   }
 
+  census(): ReturnType<TreeRows["census"]> {
+    return this.#rows().census();
+  }
+
   write(checkpoint: Checkpoint): void {
     const disk = this.#storage();
     const rows = disk.image.rows.clone();

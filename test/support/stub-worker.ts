@@ -7,7 +7,7 @@
 
 import { createHash } from "node:crypto";
 import { EventEmitter, once } from "node:events";
-import { createServer, type IncomingMessage } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 
 export interface StubUpgrade {
@@ -22,6 +22,8 @@ export interface StubWorker {
   nextUpgrade(): Promise<StubUpgrade>;
   /** Upgrades so far. */
   readonly upgradeCount: number;
+  /** Answers requests that are no upgrade; 426 unless a test says otherwise. */
+  answer: (request: IncomingMessage, response: ServerResponse) => void;
   close(): Promise<void>;
 }
 
@@ -30,7 +32,7 @@ export async function startStubWorker(): Promise<StubWorker> {
   const arrivals = new EventEmitter();
   const sockets = new Set<Duplex>();
   let upgradeCount = 0;
-  const server = createServer((_request, response) => response.writeHead(426).end());
+  const server = createServer((request, response) => worker.answer(request, response));
   server.on("upgrade", (request, socket) => {
     sockets.add(socket);
     // HTTP servers leave sockets half open.
@@ -45,8 +47,9 @@ export async function startStubWorker(): Promise<StubWorker> {
   await once(server, "listening");
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("a TCP listener has a port");
-  return {
+  const worker: StubWorker = {
     url: `http://127.0.0.1:${address.port}`,
+    answer: (_request, response) => response.writeHead(426).end(),
     async nextUpgrade() {
       for (;;) {
         const upgrade = waiting.shift();
@@ -61,9 +64,11 @@ export async function startStubWorker(): Promise<StubWorker> {
       for (const socket of sockets) socket.destroy();
       if (!server.listening) return;
       server.close();
+      server.closeAllConnections();
       await once(server, "close");
     },
   };
+  return worker;
 }
 
 function makeUpgrade(request: IncomingMessage, socket: Duplex): StubUpgrade {

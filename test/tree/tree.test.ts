@@ -84,6 +84,7 @@ describe("memory is a cache", () => {
           if (one === "checkpoint") {
             restless.tree.checkpoint();
             expect([restless.tree.dirtyBytes, restless.tree.dirtyCount]).toEqual([0, 0]);
+            expect(restless.tree.census()).toEqual(steady.tree.census());
           } else if (one === "rebuild") {
             const woken = new Member({ ...rules, cacheBytesMax: bytesMax }, restless.rows);
             for (const logged of restless.log) {
@@ -103,6 +104,9 @@ describe("memory is a cache", () => {
         );
         checkInvariants(steady.tree);
         checkInvariants(restless.tree);
+        expect(restless.tree.census()).toEqual(steady.tree.census());
+        expect(steady.tree.census()).toEqual(rebuild(restless, bytesMax).census());
+        expect(steady.tree.census().znodes).toBe(countZnodes(steady.tree));
         restless.tree.checkpoint();
         expect(dump(rebuild(restless, bytesMax)), "from rows alone").toEqual(dump(steady.tree));
         expect(restless.rows.znodeCount, "no row is left behind").toBe(countZnodes(steady.tree));

@@ -56,6 +56,7 @@ describe("worker: connect", () => {
         "Sec-WebSocket-Protocol": `zookeeper, bearer.${Buffer.from(token).toString("base64url")}`,
         "CF-Connecting-IP": "10.1.2.3",
         "Ek-Remote-Address": "127.0.0.1",
+        "Ek-Remote-Port": "7",
         Cookie: "session=1",
       },
     });
@@ -66,6 +67,7 @@ describe("worker: connect", () => {
       upgrade: "websocket",
       "sec-websocket-protocol": "zookeeper",
       "ek-remote-address": "10.1.2.3",
+      "ek-remote-port": "0",
     });
   });
 

@@ -34,7 +34,10 @@ import type {
   LockRequest,
   LockView,
   MemberApi,
+  MemberReport,
   MemberStatus,
+  NotServed,
+  ReportRequest,
 } from "../../src/objects/index.ts";
 import type { Env, MemberNamespace } from "../../src/worker/env.ts";
 
@@ -261,6 +264,25 @@ function granted(lock: FakeLock, ttlMs: number): LockAnswer {
   return { kind: "granted", id, mode, token, ttlMs, expiresAtMs: fakeTimeMs + ttlMs };
 }
 
+/** A member that has heard from nobody yet. */
+function reportOf(status: MemberStatus): MemberReport {
+  const { id, leader, voters, epoch, lastApplied, serving } = status;
+  const sizes = { last: -1, min: -1, max: -1 };
+  return {
+    ...{ kind: "report", id, leader, voters, epoch, observers: [], learners: [] },
+    mode: serving ? "leader" : "follower",
+    isServing: leader !== 0,
+    zxid: lastApplied,
+    ...{ nowMs: fakeTimeMs, startedMs: fakeTimeMs - 5_000 },
+    ...{ tickMs: 2_000, sessionTimeoutMsMin: 4_000, sessionTimeoutMsMax: 40_000, storageBytes: 4_096 },
+    census: { znodes: 4, ephemerals: 0, bytes: 55 },
+    ...{ sessionCount: 0, connectionCount: 0, outstanding: 0, received: 0, sent: 0 },
+    ...{ authFailures: 0, throttledOps: 0, watchCount: 0, traceMask: "306", configText: "" },
+    latency: { min: 0, max: 0, sum: 0, count: 0 },
+    ...{ responses: sizes, proposals: sizes },
+  };
+}
+
 export class FakeMember implements MemberApi {
   readonly #ensemble: FakeEnsemble;
   readonly #faults: { method: Method; fault: Fault }[] = [];
@@ -271,6 +293,8 @@ export class FakeMember implements MemberApi {
   down: "throw" | "hang" | undefined;
   /** What it says in `inspect` beyond the truth. */
   claims: Partial<MemberStatus> = {};
+  /** What it says in `report` beyond that. */
+  figures: Partial<MemberReport> = {};
 
   constructor(ensemble: FakeEnsemble, id: number, bootstrap: BootstrapState) {
     this.#ensemble = ensemble;
@@ -291,6 +315,13 @@ export class FakeMember implements MemberApi {
     return this.#run("inspect", undefined, () => {
       this.#ensemble.elect();
       return this.#status();
+    });
+  }
+
+  report(request: ReportRequest): Promise<MemberReport | NotServed> {
+    return this.#run("report", request, () => {
+      if (this.bootstrap !== "active") return { kind: "blank" } as const;
+      return { ...reportOf(this.#status()), ...this.figures };
     });
   }
 

@@ -28,7 +28,7 @@ import {
   type Zxid,
 } from "../../base/index.ts";
 import { decodeSession, decodeZnode, encodeSession, encodeZnode } from "../../jute/index.ts";
-import type { Checkpoint, TreeRows } from "../../tree/index.ts";
+import type { Census, Checkpoint, TreeRows } from "../../tree/index.ts";
 import { decodePart, encodePart, type Part } from "../row-codec.ts";
 import { deleteDraft, deleteDraftPage, firstDraftPage, hasCompleteDraft, insertDraftPage } from "./draft.ts";
 import { readMeta, writeMeta } from "./meta.ts";
@@ -65,6 +65,9 @@ const rootKey = { parent: "", name: "" };
 
 /** What `owner` says of containers and TTL znodes: an owner no session can be. */
 const sweepOwner = "sweep";
+
+/** What a record holds besides data: an estimate for the census, right for open ACLs. */
+const recordOverheadBytes = 60;
 
 function keyOf(path: string): { parent: string; name: string } {
   return path === "/" ? rootKey : { parent: parentOf(path), name: nameOf(path) };
@@ -186,6 +189,21 @@ export class SqlTreeRows implements TreeRows {
       )
       .toArray()
       .map((row) => parseSession(row.record));
+  }
+
+  census(): Census {
+    const [row] = this.#sql
+      .exec<{ znodes: number; ephemerals: number; bytes: number }>(
+        `SELECT count(*) AS znodes,
+                count(CASE WHEN owner <> ? THEN 1 END) AS ephemerals,
+                ifnull(sum(length(parent) + length(name) + (parent <> '/') + max(length(record) - ?, 0)), 0) AS bytes
+         FROM znode`,
+        sweepOwner,
+        recordOverheadBytes,
+      )
+      .toArray();
+    assert(row !== undefined, "a count has a row");
+    return { znodes: row.znodes, ephemerals: row.ephemerals, bytes: row.bytes };
   }
 
   write(checkpoint: Checkpoint): void {

@@ -12,7 +12,7 @@
 import type { Context } from "hono";
 import { type ServerId, ZkErrorCode } from "../../base/index.ts";
 import type { NotServed } from "../../objects/index.ts";
-import { subprotocolsOf } from "../auth.ts";
+import { type Caller, subprotocolsOf } from "../auth.ts";
 import type { Ensemble } from "../ensemble.ts";
 import type { AppEnv, MemberStub } from "../env.ts";
 import type { LeaderRouter } from "../leader.ts";
@@ -25,14 +25,14 @@ const subprotocol = "zookeeper";
 export async function connect(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
   readQuery(c.req.url, []);
   checkUpgrade(c.req.raw);
-  const { address } = c.get("caller");
+  const caller = c.get("caller");
   const ensemble = c.get("ensemble");
   const action = `Cannot connect to ensemble "${ensemble.name}"`;
   const { reply } = await router.run(ensemble, {
     action,
     effect: "none",
     attemptMs: () => connectMs,
-    attempt: (member) => open(member, address, ensemble),
+    attempt: (member) => open(member, caller, ensemble),
   });
   if (reply.kind === "refused") throw refused(action, reply.status);
   return withSubprotocol(reply.response);
@@ -58,13 +58,14 @@ type Opened =
   | { readonly kind: "refused"; readonly status: number }
   | NotServed;
 
-async function open(member: MemberStub, address: string, ensemble: Ensemble): Promise<Opened> {
+async function open(member: MemberStub, caller: Caller, ensemble: Ensemble): Promise<Opened> {
   const response = await member.fetch(
     new Request(`https://member/v1/${ensemble.name}/connect`, {
       headers: {
         Upgrade: "websocket",
         "Sec-WebSocket-Protocol": subprotocol,
-        "Ek-Remote-Address": address,
+        "Ek-Remote-Address": caller.address,
+        "Ek-Remote-Port": String(caller.port),
       },
     }),
   );

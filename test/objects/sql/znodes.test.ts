@@ -246,6 +246,8 @@ describe("a tree over SQLite", () => {
         expect(new SqlTreeRows(storage).listSweepable(undefined, 99)).toEqual(
           model.rows.listSweepable(undefined, 99),
         );
+        const { znodes, ephemerals } = model.rows.census();
+        expect(new SqlTreeRows(storage).census()).toMatchObject({ znodes, ephemerals });
       }),
       { numRuns: 150 },
     );
@@ -257,6 +259,17 @@ describe("a tree over SQLite", () => {
     next.nowMs = model.nowMs;
     return next;
   }
+
+  test("counts paths and data, and nothing else of znodes with an open ACL", () => {
+    const { storage } = emptyRows();
+    const rows = new SqlTreeRows(storage);
+    expect(rows.census()).toEqual({ znodes: 0, ephemerals: 0, bytes: 0 });
+    const data = new Uint8Array(1_000);
+    rows.write(checkpoint({ "/": znode(), "/a": znode({ data }), "/a/b": ephemeral, "/c": container }));
+    const { bytes, ...counts } = rows.census();
+    expect(counts).toEqual({ znodes: 4, ephemerals: 1 });
+    expect(Math.abs(bytes - (1_000 + "//a/a/b/c".length))).toBeLessThan(40);
+  });
 
   test("writes an updated znode in one row, however often it was updated", () => {
     const { storage, rowsWrittenBy } = emptyRows();
