@@ -24,6 +24,7 @@ import { packPayloads, unpackPayloads } from "../jute/index.ts";
 import type { Batch, Config, DurableState, HistoryReader, Outline, Promises, StoreOp } from "../zab/index.ts";
 import type { EnsembleConfig } from "./api.ts";
 import { firstConfig } from "./bootstrap-state.ts";
+import { packBatch } from "./packed-batches.ts";
 import { decodePart } from "./row-codec.ts";
 import { SnapshotSource } from "./snapshots.ts";
 import {
@@ -104,6 +105,9 @@ export class History implements HistoryReader {
 
   write(ops: readonly StoreOp[]): void {
     if (ops.length === 0) return;
+    const [first] = ops;
+    // One statement is atomic as it is: a savepoint around it would cost as much as the row.
+    if (ops.length === 1 && first?.kind === "append") return this.#append(first.batch);
     this.#storage.transactionSync(() => {
       for (const op of ops) this.#carryOut(op);
     });
@@ -214,7 +218,7 @@ export class History implements HistoryReader {
   }
 
   #append(batch: Batch): void {
-    const packed = packPayloads(batch.payloads);
+    const packed = packBatch(batch);
     insertLogRow(this.#sql, {
       epoch: batch.epoch,
       first: batch.first,

@@ -5,8 +5,9 @@
  */
 
 import { makeServerId, type ServerId, serverIdMax, type Zxid } from "../base/index.ts";
-import { JuteError, type JuteReader, type JuteWriter, packPayloads, unpackPayloads } from "../jute/index.ts";
+import { JuteError, type JuteReader, type JuteWriter } from "../jute/index.ts";
 import type { Batch, Config, ConfigMember, LearnerSession, Outline, OutlineRun } from "../zab/index.ts";
+import { packBatch, unpackBatch } from "./packed-batches.ts";
 
 const memberRoles = ["voter", "observer"] as const satisfies readonly ConfigMember["role"][];
 
@@ -97,14 +98,14 @@ function readList<Element>(reader: JuteReader, read: () => Element): Element[] {
 export function writeBatch(writer: JuteWriter, batch: Batch): void {
   const first: Zxid = { epoch: batch.epoch, counter: batch.first };
   writer.writeZxid(first);
-  writer.writeBuffer(packPayloads(batch.payloads));
+  writer.writeBuffer(packBatch(batch));
 }
 
 export function readBatch(reader: JuteReader): Batch {
   const { epoch, counter } = reader.readZxid();
-  const payloads = unpackPayloads(readBytes(reader));
-  if (payloads === undefined || payloads.length === 0) throw new JuteError("unreadable batch");
-  return { epoch, first: counter, payloads };
+  const batch = unpackBatch(epoch, counter, readBytes(reader));
+  if (batch === undefined) throw new JuteError("unreadable batch");
+  return batch;
 }
 
 export function readBytes(reader: JuteReader): Uint8Array {
