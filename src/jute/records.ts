@@ -7,7 +7,7 @@
  */
 
 import type { Acl, AuthId, Stat } from "../base/index.ts";
-import { JuteError, type JuteReader, type JuteWriter } from "./primitives.ts";
+import { JuteError, type JuteReader, JuteWriter } from "./primitives.ts";
 
 const ustringBytesMin = 4;
 /** `perms`, `scheme`, `id`. */
@@ -72,6 +72,24 @@ export function readAcls(reader: JuteReader): Acl[] | null {
   const acls: Acl[] = [];
   for (let i = 0; i < count; i++) acls.push({ perms: reader.readInt(), ...readAuthId(reader) });
   return acls;
+}
+
+/** From so many on, the bytes of a listing are kept with it. */
+export const listingLengthMin = 64;
+
+const listingBytes = new WeakMap<readonly string[], Uint8Array>();
+
+/** Like {@link writeUstrings}, for a vector that is never changed and may be written again. */
+export function writeListing(writer: JuteWriter, texts: readonly string[]): void {
+  if (texts.length < listingLengthMin) return writeUstrings(writer, texts);
+  let bytes = listingBytes.get(texts);
+  if (bytes === undefined) {
+    const own = new JuteWriter(texts.length * 24);
+    writeUstrings(own, texts);
+    bytes = own.take();
+    listingBytes.set(texts, bytes);
+  }
+  writer.writeRaw(bytes);
 }
 
 export function writeUstrings(writer: JuteWriter, texts: readonly string[]): void {

@@ -27,6 +27,7 @@ import {
   readUstrings,
   writeAcls,
   writeAuthId,
+  writeListing,
   writeStat,
   writeUstrings,
 } from "./records.ts";
@@ -95,10 +96,10 @@ function writeBody(writer: JuteWriter, body: ResponseBody): void {
       writeStat(writer, body.stat);
       break;
     case "children":
-      writeUstrings(writer, body.children);
+      writeListing(writer, body.children);
       break;
     case "children2":
-      writeUstrings(writer, body.children);
+      writeListing(writer, body.children);
       writeStat(writer, body.stat);
       break;
     case "acl":

@@ -143,6 +143,6 @@ function* subtreeOf(znodes: ZnodeCache, top: string): Iterable<string> {
     if (znode === undefined) continue;
     yield path;
     if (znode.numChildren === 0) continue;
-    for (const name of znodes.allChildren(path, znode.numChildren)) waiting.push(joinPath(path, name));
+    for (const name of znodes.peekChildren(path, znode.numChildren)) waiting.push(joinPath(path, name));
   }
 }

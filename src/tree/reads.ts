@@ -226,7 +226,7 @@ function countDescendants(desk: ReadDesk, top: string, reader: Reader): number {
     const { numChildren } = znode;
     total += numChildren;
     const prefix = path === "/" ? "/" : `${path}/`;
-    for (const name of znodes.allChildren(path, numChildren)) waiting.push(prefix + name);
+    for (const name of znodes.peekChildren(path, numChildren)) waiting.push(prefix + name);
   }
   return total;
 }

@@ -17,6 +17,7 @@
 
 import { isValidPath, nameOf, parentOf, type SessionId, type Znode } from "../base/index.ts";
 import { CleanCache } from "./clean-cache.ts";
+import { Listings } from "./listings.ts";
 import type { Census, TreeRows } from "./rows.ts";
 import { weigh } from "./weight.ts";
 import { isSweepable, ownerOf, sizeOf } from "./znodes.ts";
@@ -31,12 +32,16 @@ interface DirtyEntry {
 /** How a dirty child changes its parent's listing in the rows. */
 type NameChange = "added" | "removed";
 
+/** Listings may take this part of the bound of the znodes, on top of it. */
+const listingsShare = 4;
+
 /** Rows asked for at once while listing. Bounds the memory of a page, not of the answer. */
 const pageLength = 1000;
 
 export class ZnodeCache {
   readonly #rows: TreeRows;
   readonly #clean: CleanCache;
+  readonly #listings: Listings;
   readonly #dirty = new Map<string, DirtyEntry>();
   readonly #names = new Map<string, Map<string, NameChange>>();
   readonly #ephemerals = new Map<SessionId, Set<string>>();
@@ -48,6 +53,7 @@ export class ZnodeCache {
   constructor(rows: TreeRows, cleanBytesMax: number) {
     this.#rows = rows;
     this.#clean = new CleanCache(cleanBytesMax);
+    this.#listings = new Listings(cleanBytesMax / listingsShare);
   }
 
   get dirtyCount(): number {
@@ -89,6 +95,7 @@ export class ZnodeCache {
   /** Creates a znode where there is none. */
   create(path: string, znode: Znode): void {
     this.#recount(path, undefined, znode);
+    if (path !== "/") this.#listings.forget(parentOf(path));
     this.#setDirty(path, { znode, stored: this.#dirty.get(path)?.stored ?? false });
   }
 
@@ -109,6 +116,7 @@ export class ZnodeCache {
   delete(path: string): void {
     const stored = this.#dirty.get(path)?.stored ?? true;
     if (this.#census !== undefined) this.#recount(path, this.peek(path), undefined);
+    if (path !== "/") this.#listings.forget(parentOf(path));
     if (stored) this.#setDirty(path, { znode: undefined, stored });
     else this.#unsetDirty(path);
   }
@@ -129,8 +137,24 @@ export class ZnodeCache {
     return kept.concat(added).sort().slice(0, limit);
   }
 
-  /** Names of all children, in no order, which saves sorting them. */
+  /**
+   * Names of all children, in no order, which saves sorting them. Until one comes or goes it is the same
+   * array, as far as memory reaches.
+   */
   allChildren(path: string, numChildren: number): readonly string[] {
+    const known = this.#listings.get(path);
+    if (known !== undefined) return known;
+    const names = this.#gatherChildren(path, numChildren);
+    this.#listings.set(path, names);
+    return names;
+  }
+
+  /** Like {@link allChildren}, for a scan: what it lists does not push other listings out of memory. */
+  peekChildren(path: string, numChildren: number): readonly string[] {
+    return this.#listings.get(path) ?? this.#gatherChildren(path, numChildren);
+  }
+
+  #gatherChildren(path: string, numChildren: number): readonly string[] {
     const names: string[] = [];
     for (const [name, change] of this.#names.get(path) ?? []) if (change === "added") names.push(name);
     if (names.length === numChildren) return names; // The rows have nothing to add: don't ask.
@@ -183,6 +207,7 @@ export class ZnodeCache {
   clear(): void {
     this.#census = undefined;
     this.#clean.clear();
+    this.#listings.clear();
     this.#forgetDirty();
   }
 

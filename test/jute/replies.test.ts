@@ -8,6 +8,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { EventType, OpCode, type Reply } from "../../src/base/index.ts";
 import { JuteWriter } from "../../src/jute/primitives.ts";
+import { listingLengthMin } from "../../src/jute/records.ts";
 import {
   decodeEvent,
   decodeReplyBody,
@@ -122,6 +123,19 @@ describe("decodeReplyBody()", () => {
     expect(decodeReplyBody(OpCode.Multi, frame)).toEqual({ ok: false });
   });
 });
+
+test.each([listingLengthMin - 1, listingLengthMin, 3 * listingLengthMin])(
+  "a listing of %i names is written alike every time, and reads back",
+  (length) => {
+    const children = Array.from({ length }, (_, index) =>
+      index % 7 === 0 ? `n\u00e9-${index}` : `n-${index}`,
+    );
+    const reply: Reply = { xid: 7, zxid: 1n, err: 0, body: { kind: "children", children } };
+    const first = encoded(reply);
+    expect(encoded(reply)).toEqual(first);
+    expect(decodeReplyBody(OpCode.GetChildren, first.subarray(4))).toEqual({ ok: true, body: reply.body });
+  },
+);
 
 describe("decodeReplyHeader()", () => {
   test("refuses a frame too short for a header", () => {
