@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { AuthId, Requester } from "../base/index.ts";
+import { type AuthId, makeSessionId, type Requester, type SessionId } from "../base/index.ts";
 import type { WatchSnapshot } from "../tree/index.ts";
 import type { Introduction } from "./api.ts";
 
@@ -43,6 +43,13 @@ export function parseAttachment(value: unknown): Attachment | undefined {
   if (record.version !== attachmentVersion) return undefined;
   // Ours, of this version: nothing else writes attachments.
   return value as Attachment;
+}
+
+/** Whose socket this is, as far as it outlives the memory; `undefined` when it does not. */
+export function sessionOfSocket(socket: WebSocket): SessionId | undefined {
+  const attachment = parseAttachment(socket.deserializeAttachment());
+  if (attachment === undefined || attachment.isBound || attachment.sessionId === 0n) return undefined;
+  return makeSessionId(attachment.sessionId);
 }
 
 /** `tooMany`: too large to attach, or of a kind whose missed events nobody could tell. */

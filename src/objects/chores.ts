@@ -61,6 +61,12 @@ export class Chores {
     this.#checkpoints = new Checkpoints(parts.rows, parts.tree);
   }
 
+  /** There is something to do, now or bit by bit. */
+  get isBusy(): boolean {
+    const isCheckpointing = this.#checkpoints.isUnderWay || this.#isDue();
+    return isCheckpointing || this.#isCompacting || this.#parts.rows.mayHaveGarbage;
+  }
+
   /** A tick has passed. */
   tick(): void {
     const { history, tree } = this.#parts;

@@ -92,6 +92,10 @@ interface Sleeper {
 export interface ConnectionsParts {
   readonly tree: Tree;
   readonly host: ConnectionHost;
+  /** When the platform last answered a socket's text in this member's place; `undefined`: never. */
+  lastSign(socket: WebSocket): number | undefined;
+  /** A sign of life of a session, now or in the past. */
+  heard(session: SessionId, atMs: number): void;
   /** Runs something in a turn of its own, soon. */
   later(run: () => void): void;
   /** Numbers for watchers; the member's own have numbers of the same row. */
@@ -104,6 +108,8 @@ export class Connections {
   readonly #byWatcher = new Map<WatcherId, Entry>();
   readonly #bySession = new Map<SessionId, Entry>();
   readonly #sleepers = new Map<WebSocket, Sleeper>();
+  /** The same by their sessions, until this member serves: closed ones too, for their last sign of life. */
+  readonly #sleeping = new Map<SessionId, WebSocket>();
   /** Entries with something to send, to store or to end when the turn is over. */
   readonly #touched = new Set<Entry>();
   /** Entries with answers that the turn's output had no room for. */
@@ -159,6 +165,25 @@ export class Connections {
     for (const { connection } of this.#bySocket.values()) connection.stats.reset();
   }
 
+  /** Somebody has yet to be heard, or has answers coming. */
+  get isBusy(): boolean {
+    return this.#strangers.size > 0 || this.#stalled.size > 0 || this.#sleepers.size > 0;
+  }
+
+  /** When the session's client was last answered in this member's place; `undefined`: never, or not here. */
+  lastSign(session: SessionId): number | undefined {
+    const socket = this.#bySession.get(session)?.socket ?? this.#sleeping.get(session);
+    return socket === undefined ? undefined : this.#parts.lastSign(socket);
+  }
+
+  /** Sessions whose clients were answered in this member's place after `sinceMs`. */
+  *shownSince(sinceMs: number): Iterable<readonly [SessionId, number]> {
+    for (const [session, { socket }] of this.#bySession) {
+      const signMs = this.#parts.lastSign(socket);
+      if (signMs !== undefined && signMs > sinceMs) yield [session, signMs];
+    }
+  }
+
   /** Whether another socket may be accepted. */
   get hasRoom(): boolean {
     return this.#bySocket.size + this.#sleepers.size < connectionsMax;
@@ -172,6 +197,7 @@ export class Connections {
         closeSocket(socket, CloseCode.NotLeading, "member restarted");
       } else {
         this.#sleepers.set(socket, { socket, attachment, chunks: [], bytes: 0 });
+        this.#sleeping.set(makeSessionId(attachment.sessionId), socket);
       }
     }
   }
@@ -190,6 +216,7 @@ export class Connections {
   wake(): void {
     const sleepers = [...this.#sleepers.values()];
     this.#sleepers.clear();
+    this.#sleeping.clear();
     for (const sleeper of sleepers) this.#wakeOne(sleeper);
   }
 
@@ -232,6 +259,10 @@ export class Connections {
   /** The client's end of a socket has closed. Its session goes on. */
   closed(socket: WebSocket, code: number): void {
     this.#sleepers.delete(socket);
+    const session = this.#bySocket.get(socket)?.connection.sessionId;
+    const signMs = this.#parts.lastSign(socket);
+    // Nobody can ask the socket afterwards.
+    if (session !== undefined && signMs !== undefined) this.#parts.heard(session, signMs);
     this.#finish(socket, code, "closed by the client");
   }
 

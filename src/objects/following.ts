@@ -89,6 +89,12 @@ export class Following implements Agreement {
     this.#parts = parts;
   }
 
+  /** Somebody waits for an answer. */
+  get isBusy(): boolean {
+    const isAsking = this.#asking.length > 0 || this.#asked !== undefined || this.#confirmations.length > 0;
+    return this.#outstanding > 0 || isAsking;
+  }
+
   get hasRoom(): boolean {
     return this.#outstanding < outstandingMax && this.#waitingBytes < outstandingBytesMax;
   }

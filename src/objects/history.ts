@@ -331,7 +331,7 @@ function unpackRow(row: LogRow): Uint8Array[] {
   return [...payloads];
 }
 
-function readPromises(sql: SqlStorage): Promises {
+export function readPromises(sql: SqlStorage): Promises {
   const text = readMeta(sql, "promises");
   if (text === undefined) return noPromises;
   const value: unknown = JSON.parse(text);

@@ -24,15 +24,21 @@ import {
   type Zxid,
 } from "../base/index.ts";
 import { decodeRequest, decodeRequestHeader } from "../jute/index.ts";
-import type { Applied, Tree } from "../tree/index.ts";
+import type { Applied, Tree, Watched } from "../tree/index.ts";
 import type { Forwarded } from "../zab/index.ts";
 import type { Agreement, ClientWrite, Renewal } from "./agreement.ts";
 import { decodeEntries, type Entry, encodeReplies, type Reply } from "./forwarding-codec.ts";
-import { Sessions } from "./sessions.ts";
+import { Sessions, type SessionsParts } from "./sessions.ts";
 import { type Origin, type Settle, type Writer, Writes } from "./writes.ts";
 
-/** How often the leader looks for containers and TTL znodes whose time is over, in peer ticks (60 s). */
-const sweepTicks = 600;
+/** How often the leader looks for containers and TTL znodes whose time is over. */
+const sweepMs = 60_000;
+
+/** A leader that begins, or wakes, looks for the first time after so long: before it sleeps again. */
+const firstSweepMs = 1_000;
+
+/** Containers and TTL znodes looked at to find out how long a leader may sleep. */
+const sweepScanMax = 10_000;
 
 /** Znodes deleted in one sweep. */
 const sweepMax = 500;
@@ -43,6 +49,9 @@ export interface LeadingParts {
   readonly tree: Tree;
   /** ZooKeeper's `tickTime`. */
   readonly tickMs: number;
+  readonly vigil: SessionsParts["vigil"];
+  readonly takeIdBlock: SessionsParts["takeIdBlock"];
+  readonly lastSign: SessionsParts["lastSign"];
   now(): number;
   /** What the first txn of the next proposal will be. */
   nextZxid(): Zxid;
@@ -61,11 +70,12 @@ export class Leading implements Agreement {
   readonly #writes: Writes;
   readonly #confirming = new Map<number, (confirmed: boolean) => void>();
   #lastConfirm = 0;
-  #ticks = 0;
+  #sweepAtMs: number;
 
   constructor(parts: LeadingParts) {
     this.#parts = parts;
     const { id, epoch, tree, tickMs, now } = parts;
+    this.#sweepAtMs = now() + firstSweepMs;
     this.#writes = new Writes({
       tree,
       now,
@@ -82,12 +92,24 @@ export class Leading implements Agreement {
       tree,
       tickMs,
       now,
+      vigil: parts.vigil,
+      takeIdBlock: parts.takeIdBlock,
+      lastSign: parts.lastSign,
       submit: (request, requester, settle) => this.submit(request, { requester, cxid: 0, settle }),
     });
   }
 
+  get epoch(): number {
+    return this.#parts.epoch;
+  }
+
   get hasRoom(): boolean {
     return this.#writes.hasRoom;
+  }
+
+  /** Somebody waits for an answer. */
+  get isBusy(): boolean {
+    return this.#writes.outstanding > 0 || this.#confirming.size > 0;
   }
 
   /** A write of nobody's connection. */
@@ -128,9 +150,24 @@ export class Leading implements Agreement {
 
   /** A tick of the peer has passed. */
   tick(): void {
-    this.#ticks += 1;
     this.sessions.tick();
-    if (this.#ticks % sweepTicks === 0) this.#sweep();
+    const nowMs = this.#parts.now();
+    if (nowMs < this.#sweepAtMs && this.#sweepAtMs - nowMs <= sweepMs) return;
+    this.#sweepAtMs = nowMs + sweepMs;
+    this.#sweep();
+  }
+
+  /** The ensemble falls asleep: what is left to the alarms. */
+  rest(): { readonly watched: readonly Watched[]; readonly sweepAtMs: number | undefined } {
+    const nextMs = this.#parts.tree.nextSweepMs(sweepScanMax);
+    const sweepAtMs = nextMs === undefined ? undefined : Math.max(nextMs, this.#parts.now() + sweepMs);
+    return { watched: this.sessions.watched, sweepAtMs };
+  }
+
+  /** It wakes, and its memory was not lost. */
+  wake(vigil: readonly Watched[]): void {
+    this.sessions.wake(vigil);
+    this.#sweepAtMs = this.#parts.now() + firstSweepMs;
   }
 
   /** End of a turn: proposes what was gathered. */

@@ -21,6 +21,7 @@ import {
   type ReadRequest,
   type Requester,
   type ServerId,
+  type SessionId,
   type Settings,
   type Txn,
   type WriteRequest,
@@ -29,6 +30,7 @@ import {
 } from "../base/index.ts";
 import { type Applied, respond, Tree, type WatcherId } from "../tree/index.ts";
 import type { Serving } from "../zab/index.ts";
+import type { Plan } from "./alarms.ts";
 import type { Answer, Call, ChildrenPageRequest, EnsembleConfig, MemberStatus, NotServed } from "./api.ts";
 import { Connections } from "./connections.ts";
 import { Following } from "./following.ts";
@@ -39,9 +41,12 @@ import { Locks } from "./locks.ts";
 import { Reception, sessionTimeoutsMs } from "./reception.ts";
 import { Replica } from "./replica.ts";
 import { type MemberReport, makeReport, type ReportRequest } from "./report.ts";
+import { takeSessionIdBlock } from "./session-ids.ts";
+import { deleteVigil, readVigil, writeVigil } from "./sql/vigil.ts";
 import { SqlTreeRows } from "./sql/znodes.ts";
 import { ServerStats } from "./stats.ts";
-import { peerOptions } from "./timing.ts";
+import { arrivalTicksMax, peerOptions, sleepingWatchdogMs, watchdogMs } from "./timing.ts";
+import { earliest } from "./vigil.ts";
 import type { Settlement } from "./writes.ts";
 
 /** Memory for znodes that SQLite has too. Objects of one class may share 128 MB. */
@@ -50,6 +55,18 @@ const cacheBytesMax = 24 * 1024 * 1024;
 /** How long sockets that outlived the member's memory wait to hear who leads, in peer ticks. */
 const sleepersWaitTicks = 100;
 
+/** How often a member that does not lead asks its sockets for signs of life, in peer ticks: half the least timeout. */
+const signTicks = 20;
+
+/** Requests that wait at once; more are sent away. */
+const arrivalsMax = 10_000;
+
+interface Arrival {
+  /** In ticks. */
+  readonly until: number;
+  readonly resolve: () => void;
+}
+
 export interface LifeParts {
   readonly id: ServerId;
   readonly config: EnsembleConfig;
@@ -57,6 +74,10 @@ export interface LifeParts {
   readonly incarnation: number;
   readonly storage: DurableObjectStorage;
   readonly callPeer: CallPeer;
+  /** When the platform last answered a socket's text in this member's place. */
+  lastSign(socket: WebSocket): number | undefined;
+  /** Replaces what is to be done, and when, should nobody be awake. */
+  plan(plan: Plan): void;
   /** Runs something that no platform event of the member's own began, as a turn. */
   turn(run: () => void): void;
   /** The clock as of this turn. */
@@ -76,6 +97,16 @@ export class Life {
   /** While it serves as a follower or observer. Invariant: never both. */
   #following: Following | undefined;
   #ticks = 0;
+  /** A client has done something since the last tick. */
+  #isStirred = false;
+  #isAsleep = false;
+  /** The dead-man's switch is set until then. */
+  #watchedUntilMs = 0;
+  /** When signs of life are reported next, in ticks, and through when they were. */
+  #signTick = 0;
+  #signsThroughMs = 0;
+  /** Requests that wait to hear whether this member leads again. */
+  #arrivals: Arrival[] = [];
   #lastWatcher = 0;
   /** Watchers of the member's own; the others are connections. */
   readonly #ownWatchers = new Map<WatcherId, () => void>();
@@ -126,6 +157,8 @@ export class Life {
         changed: (connection) => this.connections.touch(connection),
         watchesChanged: (watcher) => this.connections.watchesChanged(watcher),
       }),
+      lastSign: parts.lastSign,
+      heard: (session, atMs) => this.#heard(session, atMs),
       later: (run) => setTimeout(() => parts.turn(run), 0),
       nextWatcher: () => this.#nextWatcher(),
     });
@@ -143,16 +176,42 @@ export class Life {
     return this.#replica.exchange(carrier);
   }
 
+  /** Whether `tick` is to be called: not while the ensemble sleeps, for a timer keeps the object in memory. */
+  get wantsTicks(): boolean {
+    return !this.#replica.isAsleep;
+  }
+
+  /** A client does something here. */
+  stir(): void {
+    this.#isStirred = true;
+    if (this.#replica.isAsleep) this.#replica.stir();
+  }
+
+  /**
+   * For a request that comes while this member is about to lead again: resolves when that is decided, or has
+   * taken too long. `undefined` when there is nothing to wait for.
+   */
+  arrival(): Promise<void> | undefined {
+    if (!this.#isArriving || this.#arrivals.length >= arrivalsMax) return undefined;
+    const until = this.#ticks + arrivalTicksMax;
+    return new Promise((resolve) => this.#arrivals.push({ until, resolve }));
+  }
+
   /** A tick of the peer has passed. */
   tick(): void {
+    if (this.#isAsleep) return;
     this.#ticks += 1;
+    if (this.#isStirred || this.#isBusy) this.#replica.stir();
+    this.#isStirred = false;
     this.#replica.tick();
+    this.#watch();
     if (this.#agreement === undefined) {
       if (this.#ticks === sleepersWaitTicks) this.connections.closeSleepers("no leader was found");
       return;
     }
     this.connections.tick();
     if (this.#leading !== undefined) this.locks.tick();
+    else this.#reportSigns();
     this.#agreement.tick();
   }
 
@@ -161,6 +220,9 @@ export class Life {
     this.#agreement?.flush();
     this.connections.flush();
     this.#replica.flush();
+    if (this.#arrivals.length > 0) this.#settleArrivals();
+    const isAsleep = this.#replica.isAsleep;
+    if (isAsleep !== this.#isAsleep) this.#turnOver(isAsleep);
   }
 
   /** Why connections are not taken here now; `undefined` when they are. */
@@ -203,14 +265,18 @@ export class Life {
     return report;
   }
 
-  /** Answers one HTTP request. The returned promise settles in a later turn. */
-  async perform(call: Call): Promise<Answer> {
+  /**
+   * Answers one HTTP request. The returned promise settles in a later turn.
+   *
+   * @param fresh - Whether the platform event that brought it has just begun (`PeerEvent`).
+   */
+  async perform(call: Call, fresh: boolean): Promise<Answer> {
     const { request, identities, consistency } = call;
     if (isWrite(request)) return this.#performWrite(request, identities);
     if (consistency === "linearizable") {
       const refusal = this.refusal();
       if (refusal !== undefined) return refusal;
-      if (!(await this.#confirm(true))) return this.#notServed();
+      if (!(await this.#confirm(fresh))) return this.#notServed();
     } else if (this.#replica.serving.kind === "none") {
       return this.#notServed();
     }
@@ -241,6 +307,73 @@ export class Life {
     return this.#leading ?? this.#following;
   }
 
+  // Sleep.
+
+  get #isBusy(): boolean {
+    return this.#agreement?.isBusy === true || this.locks.isBusy || this.connections.isBusy;
+  }
+
+  get #isArriving(): boolean {
+    if (this.#agreement !== undefined || this.#replica.halted !== undefined) return false;
+    return this.#replica.status.role === "leading";
+  }
+
+  #heard(session: SessionId, atMs: number): void {
+    if (this.#leading !== undefined) this.#leading.sessions.touch(session, atMs);
+    else if (atMs + (this.#tree.session(session)?.timeoutMs ?? 0) > this.#parts.now())
+      this.#following?.touch(session);
+  }
+
+  /** The leader cannot ask this member's sockets, and its deadlines depend on them: first of all, and regularly. */
+  #reportSigns(): void {
+    if (this.#ticks < this.#signTick) return;
+    this.#signTick = this.#ticks + signTicks;
+    const sinceMs = this.#signsThroughMs;
+    this.#signsThroughMs = this.#parts.now();
+    for (const [session, signMs] of this.connections.shownSince(sinceMs)) this.#heard(session, signMs);
+  }
+
+  #settleArrivals(): void {
+    const isArriving = this.#isArriving;
+    const waiting = this.#arrivals;
+    this.#arrivals = waiting.filter(({ until }) => isArriving && until > this.#ticks);
+    for (const arrival of waiting) if (!this.#arrivals.includes(arrival)) arrival.resolve();
+  }
+
+  /** While there are sessions somebody must notice if every member's memory is lost at once. */
+  #watch(): void {
+    const nowMs = this.#parts.now();
+    if (this.#tree.sessionCount === 0 || nowMs < this.#watchedUntilMs) return;
+    this.#watchedUntilMs = nowMs + watchdogMs;
+    this.#parts.plan({ watchdog: this.#watchedUntilMs });
+  }
+
+  #turnOver(isAsleep: boolean): void {
+    this.#isAsleep = isAsleep;
+    if (this.#replica.halted !== undefined) return;
+    if (isAsleep) return this.#fallAsleep();
+    this.#watchedUntilMs = 0;
+    this.#watch();
+    this.#signTick = this.#ticks;
+    const { sql } = this.#parts.storage;
+    this.#leading?.wake(readVigil(sql)?.watched ?? []);
+    deleteVigil(sql);
+  }
+
+  /** What must happen while nobody is awake is left to the alarm; without sessions that is nothing. */
+  #fallAsleep(): void {
+    const { storage, now, id, config, plan } = this.#parts;
+    const resting = this.#leading?.rest();
+    if (resting !== undefined && this.#leading !== undefined) {
+      const { watched, sweepAtMs } = resting;
+      writeVigil(storage.sql, { epoch: this.#leading.epoch, watched });
+      const sessions = watched.length === 0 ? undefined : earliest(watched);
+      return plan({ ...(sessions && { sessions }), ...(sweepAtMs && { sweep: sweepAtMs }) });
+    }
+    const isWatching = this.#tree.sessionCount > 0 && config.voters.includes(id);
+    plan(isWatching ? { watchdog: now() + sleepingWatchdogMs } : {});
+  }
+
   // Hooks of the replica: each runs within a step's duties.
 
   #serve(serving: Serving): void {
@@ -248,6 +381,11 @@ export class Life {
     if (serving.kind === "none") return;
     if (serving.kind === "leading") this.#leading = this.#makeLeading(serving.epoch);
     else this.#following = this.#makeFollowing();
+    // A new leader knows nothing.
+    this.#signTick = this.#ticks;
+    this.#signsThroughMs = 0;
+    // Somebody else watches over the sessions.
+    if (serving.kind !== "leading") deleteVigil(this.#parts.storage.sql);
     this.connections.wake();
   }
 
@@ -259,12 +397,17 @@ export class Life {
   }
 
   #makeLeading(epoch: number): Leading {
-    const { id, settings, now } = this.#parts;
+    const { id, settings, now, storage } = this.#parts;
+    const vigil = readVigil(storage.sql);
+    deleteVigil(storage.sql);
     return new Leading({
       id,
       epoch,
       tree: this.#tree,
       tickMs: settings.tickMs,
+      vigil: vigil?.epoch === epoch ? vigil.watched : undefined,
+      takeIdBlock: () => takeSessionIdBlock(storage.sql, epoch),
+      lastSign: (session) => this.connections.lastSign(session),
       now,
       nextZxid: () => this.#replica.nextZxid,
       propose: (txns, payloads) => {

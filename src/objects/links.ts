@@ -76,6 +76,12 @@ export class Links {
     }
   }
 
+  /** A call is under way. */
+  get isBusy(): boolean {
+    for (const { calledAt } of this.#links.values()) if (calledAt !== undefined) return true;
+    return false;
+  }
+
   /** Carriers refused since the start, because they could not be read. */
   get unreadable(): number {
     return this.#unreadable;

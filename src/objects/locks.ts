@@ -88,6 +88,11 @@ export class Locks {
     this.#host = host;
   }
 
+  /** Somebody waits for an answer. */
+  get isBusy(): boolean {
+    return this.#waiting.size > 0 || this.#entering.size > 0;
+  }
+
   /** A tick has passed. */
   tick(): void {
     for (const session of this.#waiting.keys()) this.#host.touch(session);
@@ -105,27 +110,29 @@ export class Locks {
     return this.#wait(request);
   }
 
-  async keep({ path, id }: LockReference): Promise<LockAnswer> {
+  async keep({ path, id }: LockReference, fresh: boolean): Promise<LockAnswer> {
     const before = this.#find(path, id);
     const keptAt = before === undefined ? undefined : this.#host.touch(before.session);
-    if (!(await this.#host.confirm(true))) return { kind: "unknown" };
+    if (!(await this.#host.confirm(fresh))) return { kind: "unknown" };
     const place = this.#find(path, id);
     if (place === undefined || keptAt === undefined) return { kind: "gone" };
     if (!place.contender.holds) return { kind: "timedOut", contenders: this.#contenders(path) };
     return this.#granted(id, place, keptAt);
   }
 
-  async release({ path, id }: LockReference): Promise<LockAnswer> {
+  async release({ path, id }: LockReference, fresh: boolean): Promise<LockAnswer> {
     const entering = this.#entering.get(keyOf(path, id));
     // Given up while it is being taken: it must not be left behind.
     if (entering !== undefined) await entering;
     const place = this.#find(path, id);
     if (place !== undefined) return this.#leave(place, { kind: "released" });
-    return (await this.#host.confirm(entering === undefined)) ? { kind: "gone" } : { kind: "unknown" };
+    return (await this.#host.confirm(fresh && entering === undefined))
+      ? { kind: "gone" }
+      : { kind: "unknown" };
   }
 
-  async describe(path: string, requester: Requester): Promise<LockView> {
-    if (!(await this.#host.confirm(true))) return { kind: "unknown" };
+  async describe(path: string, requester: Requester, fresh: boolean): Promise<LockView> {
+    if (!(await this.#host.confirm(fresh))) return { kind: "unknown" };
     const { tree } = this.#host;
     const znode = tree.get(path);
     if (znode !== undefined && !tree.canRead(znode.acl, requester.identities)) {

@@ -2,8 +2,10 @@
  * One member of an ensemble: the Durable Object.
  *
  * Every event is a turn: it runs without an `await`, and when it ends what has gathered leaves: proposals,
- * answers to clients, packets to peers. Memory is a cache of SQLite and of the sockets' attachments; the
- * constructor rebuilds it, and nothing else does.
+ * answers to clients, packets to peers. Memory is a cache of SQLite and of the sockets' attachments; a life is
+ * that memory, and begins with the first event that needs it. An alarm mostly does not.
+ *
+ * A timer keeps the object in memory, so there is one only while the life wants ticks.
  *
  * A broken invariant aborts the object, which starts again from its storage.
  *
@@ -21,9 +23,11 @@ import {
   NO_SESSION,
   parseSettings,
   type ServerId,
+  type SessionId,
   type Settings,
   ZERO_ZXID,
 } from "../base/index.ts";
+import { Alarms } from "./alarms.ts";
 import type {
   Answer,
   BootstrapState,
@@ -38,15 +42,19 @@ import type {
   MemberStatus,
   NotServed,
 } from "./api.ts";
+import { sessionOfSocket } from "./attachment.ts";
 import { readBootstrap, type StoredBootstrap, writeBootstrap } from "./bootstrap-state.ts";
+import { readPromises } from "./history.ts";
 import { Life } from "./life.ts";
 import type { Locks } from "./locks.ts";
 import { formatMemberName, type MemberName, parseMemberName } from "./member-name.ts";
 import { decodeCarrier, whyUnreadable } from "./packet-codec.ts";
 import type { MemberReport, ReportRequest } from "./report.ts";
 import { migrate, readMeta, writeMeta } from "./sql/meta.ts";
-import { nextDueMs, setSchedule, takeDue } from "./sql/schedule.ts";
-import { peerTickMs, watchdogMs } from "./timing.ts";
+import { setSchedule } from "./sql/schedule.ts";
+import { readVigil, writeVigil } from "./sql/vigil.ts";
+import { alarmLateMsMax, peerTickMs, sleepingWatchdogMs, watchCallMs } from "./timing.ts";
+import { earliest, look } from "./vigil.ts";
 
 /** What a member needs of its Worker's environment; the `EK_*` settings are among the rest. */
 export interface MemberEnv {
@@ -74,10 +82,11 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
   readonly #settings: Settings;
   readonly #sql: SqlStorage;
   #bootstrap: StoredBootstrap;
-  /** `undefined` until the member is activated. */
+  readonly #alarms: Alarms;
+  /** `undefined` until the member is active, and something needs more than its storage. */
   #life: Life | undefined;
   #nowMs = Date.now();
-  #watchdogDueMs = 0;
+  #ticking: ReturnType<typeof setTimeout> | undefined;
 
   constructor(ctx: DurableObjectState, env: MemberEnv) {
     super(ctx, env);
@@ -89,16 +98,16 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
     this.#settings = parsed.settings;
     this.#sql = ctx.storage.sql;
     migrate(ctx.storage);
+    this.#alarms = new Alarms(ctx.storage);
     this.#bootstrap = readBootstrap(this.#sql);
     // Answered without waking the object: how clients show life for nothing.
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
-    if (this.#bootstrap.state === "active") this.#begin(this.#bootstrap.config);
   }
 
   async exchange(carrier: Uint8Array): Promise<Uint8Array> {
     // Only activated members call, and activation means that all are prepared.
     if (this.#bootstrap.state === "prepared") this.#activate(this.#bootstrap.config);
-    const answer = this.#turn(() => this.#life?.exchange(carrier));
+    const answer = this.#turn(() => this.#awake()?.exchange(carrier));
     if (answer === undefined) {
       const reason = decodeCarrier(carrier) === undefined ? whyUnreadable(carrier) : "not for it, or halted";
       throw new Error(`${formatMemberName(this.#name)} refuses a carrier: ${reason}`);
@@ -109,18 +118,18 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
   async inspect(): Promise<MemberStatus> {
     return this.#turn(() => {
       const identity = { id: this.#name.id, bootstrap: this.#bootstrap.state };
-      if (this.#life === undefined) {
+      const life = this.#awake();
+      if (life === undefined) {
         const voters = this.#bootstrap.state === "blank" ? [] : this.#bootstrap.config.voters;
         return { ...blankStatus, ...identity, voters };
       }
-      const { status } = this.#life;
+      const { status } = life;
       return { ...identity, ...status, ...(status.halted === undefined ? {} : { bootstrap: "halted" }) };
     });
   }
 
   async report(request: ReportRequest): Promise<MemberReport | NotServed> {
-    const life = this.#life;
-    return life === undefined ? { kind: "blank" } : this.#turn(() => life.report(request));
+    return this.#turn(() => this.#awake()?.report(request) ?? { kind: "blank" });
   }
 
   async prepareBootstrap(config: EnsembleConfig): Promise<BootstrapState> {
@@ -137,12 +146,26 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
   }
 
   async activateBootstrap(): Promise<BootstrapState> {
-    if (this.#bootstrap.state === "prepared") this.#activate(this.#bootstrap.config);
-    return this.#turn(() => this.#bootstrap.state);
+    return this.#turn(() => {
+      if (this.#bootstrap.state === "prepared") this.#activate(this.#bootstrap.config);
+      return this.#bootstrap.state;
+    });
+  }
+
+  /** Members only: whether this one leads, awake or asleep, and its alarm will see to the sessions. Wakes nobody. */
+  async keepsWatch(): Promise<boolean> {
+    return this.#turn(() => {
+      if (this.#life?.wantsTicks === true) return this.#life.leaderRefusal() === undefined;
+      if (!isEstablishedLeader(this.#sql, this.#name.id)) return false;
+      const { nextDueMs } = this.#alarms;
+      // An alarm can get lost; whoever asks sees to it.
+      this.#alarms.arm(this.#nowMs);
+      return nextDueMs !== undefined && this.#nowMs - nextDueMs <= alarmLateMsMax;
+    });
   }
 
   async perform(call: Call): Promise<Answer> {
-    return this.#life === undefined ? { kind: "blank" } : this.#life.perform(call);
+    return this.#visit((life, fresh) => life.perform(call, fresh));
   }
 
   async acquireLock(request: LockRequest): Promise<LockAnswer> {
@@ -150,57 +173,101 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
   }
 
   async keepLock(reference: LockReference): Promise<LockAnswer> {
-    return this.#withLocks((locks) => locks.keep(reference));
+    return this.#withLocks((locks, fresh) => locks.keep(reference, fresh));
   }
 
   async releaseLock(reference: LockReference): Promise<LockAnswer> {
-    return this.#withLocks((locks) => locks.release(reference));
+    return this.#withLocks((locks, fresh) => locks.release(reference, fresh));
   }
 
   async describeLock(path: string, identities: readonly AuthId[]): Promise<LockView> {
-    return this.#withLocks((locks) => locks.describe(path, { sessionId: NO_SESSION, identities }));
+    const requester = { sessionId: NO_SESSION, identities };
+    return this.#withLocks((locks, fresh) => locks.describe(path, requester, fresh));
   }
 
   override async fetch(request: Request): Promise<Response> {
     if (request.headers.get("Upgrade")?.toLowerCase() !== "websocket") {
       return new Response("Members take client connections only\n", { status: 426 });
     }
+    const anyMember = request.headers.get("Ek-Member") === "any";
+    const host = await this.#visit(async (life) => refusalOf(life, anyMember) ?? life);
+    if (!(host instanceof Life)) return refuseConnection(host);
     return this.#turn(() => {
-      if (this.#life === undefined) return refuseConnection({ kind: "blank" });
-      const anyMember = request.headers.get("Ek-Member") === "any";
-      const refusal = anyMember ? this.#life.refusal() : this.#life.leaderRefusal();
-      if (refusal !== undefined) return refuseConnection(refusal);
-      if (!this.#life.connections.hasRoom) return refuseConnection({ kind: "overloaded" });
-      const { 0: client, 1: server } = new WebSocketPair();
-      this.ctx.acceptWebSocket(server);
-      this.#life.connections.open(server, introductionIn(request.headers));
-      const headers = { "Sec-WebSocket-Protocol": "zookeeper" };
-      return new Response(null, { status: 101, webSocket: client, headers });
+      // Waiting, it may have lost what made it fit.
+      const refusal = refusalOf(host, anyMember);
+      return refusal === undefined ? this.#connect(host, request.headers) : refuseConnection(refusal);
     });
   }
 
   override async webSocketMessage(socket: WebSocket, message: ArrayBuffer | string): Promise<void> {
-    this.#turn(() => this.#life?.connections.receive(socket, message));
+    this.#turn(() => {
+      const life = this.#awake();
+      life?.stir();
+      life?.connections.receive(socket, message);
+    });
   }
 
   override async webSocketClose(socket: WebSocket, code: number): Promise<void> {
-    this.#turn(() => this.#life?.connections.closed(socket, code));
+    this.#turn(() => this.#awake()?.connections.closed(socket, code));
   }
 
   override async webSocketError(socket: WebSocket): Promise<void> {
-    this.#turn(() => this.#life?.connections.closed(socket, 1006));
+    this.#turn(() => this.#awake()?.connections.closed(socket, 1006));
   }
 
-  /** The watchdog: being woken is all it is for. Never throws: after six failures an alarm is gone for good. */
+  /** Never throws: after six failures an alarm is gone for good. */
   override async alarm(): Promise<void> {
     try {
-      takeDue(this.#sql, Date.now());
-      this.#turn(() => undefined);
+      this.#nowMs = Date.now();
+      const due = this.#alarms.take(this.#nowMs);
+      const isAwake = this.#life?.wantsTicks === true;
+      if (this.#bootstrap.state === "active" && !isAwake && (await this.#mustWake(due))) {
+        this.#turn(() => this.#awake()?.stir());
+      }
     } catch (error) {
       console.error("alarm failed", error);
     } finally {
-      this.#armWatchdog();
+      this.#alarms.arm(Date.now());
     }
+  }
+
+  /** Does what a sleeping member can do from its storage alone; whether more than that is due. */
+  async #mustWake(due: ReadonlySet<string>): Promise<boolean> {
+    if (due.has("sweep")) return true;
+    if (due.has("sessions")) return this.#keepVigil();
+    return due.has("watchdog") && !(await this.#isWatched());
+  }
+
+  /** Looks at the deadlines of the sessions, as their leader; whether one of them is to be ended. */
+  #keepVigil(): boolean {
+    const stored = readVigil(this.#sql);
+    if (stored === undefined) return true;
+    const sockets = new Map<SessionId, WebSocket>();
+    for (const socket of this.ctx.getWebSockets()) {
+      const session = sessionOfSocket(socket);
+      if (session !== undefined) sockets.set(session, socket);
+    }
+    const { vigil, isDue } = look(stored, {
+      nowMs: this.#nowMs,
+      tickMs: this.#settings.tickMs,
+      lastSign: (id) => this.#lastSign(sockets.get(id)),
+    });
+    if (isDue) return true;
+    writeVigil(this.#sql, vigil);
+    setSchedule(this.#sql, "sessions", earliest(vigil.watched));
+    return false;
+  }
+
+  /** Asks the leader, without waking it, whether it sees to the sessions. */
+  async #isWatched(): Promise<boolean> {
+    const { acceptedLeader } = readPromises(this.#sql);
+    if (acceptedLeader === 0 || acceptedLeader === this.#name.id) return false;
+    const answer = await Promise.race([
+      this.#stub(acceptedLeader).keepsWatch(),
+      new Promise<boolean>((resolve) => setTimeout(() => resolve(false), watchCallMs)),
+    ]).catch(() => false);
+    if (answer) setSchedule(this.#sql, "watchdog", Date.now() + sleepingWatchdogMs);
+    return answer;
   }
 
   #activate(config: EnsembleConfig): void {
@@ -209,8 +276,14 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
     this.#begin(config);
   }
 
+  /** The life of an active member; begins it when there is none. Within a turn. */
+  #awake(): Life | undefined {
+    if (this.#bootstrap.state !== "active") return undefined;
+    return this.#life ?? this.#begin(this.#bootstrap.config);
+  }
+
   /** From here on the member takes part. */
-  #begin(config: EnsembleConfig): void {
+  #begin(config: EnsembleConfig): Life {
     const incarnation = Number(readMeta(this.#sql, "incarnation") ?? "0") + 1;
     writeMeta(this.#sql, "incarnation", String(incarnation));
     this.#life = new Life({
@@ -219,16 +292,15 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
       settings: this.#settings,
       incarnation,
       storage: this.ctx.storage,
-      callPeer: (peer, carrier) => this.#callPeer(peer, carrier),
+      // A late retry of the platform's would repeat old packets.
+      callPeer: (peer, carrier) => this.#stub(peer).exchange(carrier),
+      lastSign: (socket) => this.#lastSign(socket),
+      plan: (plan) => this.#alarms.plan(plan, this.#nowMs),
       turn: (run) => this.#turn(run),
       now: () => this.#nowMs,
     });
     this.#life.boot(this.ctx.getWebSockets());
-    const dueMs = nextDueMs(this.#sql);
-    // One that is due is about to run, or is what woke us, and arms itself again.
-    if (dueMs === undefined) this.#armWatchdog();
-    else this.#watchdogDueMs = dueMs;
-    this.#scheduleTick();
+    return this.#life;
   }
 
   /** Runs one event without interruption; then what has gathered leaves. */
@@ -237,6 +309,7 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
     try {
       const result = run();
       this.#life?.flush();
+      this.#keepTicking();
       return result;
     } catch (error) {
       // A bug of ours. Storage knows the truth, memory may not: start again from there.
@@ -246,33 +319,62 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
     }
   }
 
-  #scheduleTick(): void {
-    setTimeout(() => {
+  #keepTicking(): void {
+    if (this.#ticking !== undefined || this.#life?.wantsTicks !== true) return;
+    this.#ticking = setTimeout(() => {
+      this.#ticking = undefined;
       this.#turn(() => this.#life?.tick());
-      // An alarm can get lost; whoever is awake sees to it.
-      if (Date.now() > this.#watchdogDueMs + watchdogMs) this.#armWatchdog();
-      this.#scheduleTick();
     }, peerTickMs);
   }
 
-  #armWatchdog(): void {
-    if (this.#life === undefined) return;
-    this.#watchdogDueMs = Date.now() + watchdogMs;
-    setSchedule(this.#sql, "watchdog", this.#watchdogDueMs);
-    // Errors surface through the output gate; there is nothing to await.
-    void this.ctx.storage.setAlarm(nextDueMs(this.#sql) ?? this.#watchdogDueMs);
-  }
-
-  #callPeer(peer: ServerId, carrier: Uint8Array): Promise<Uint8Array> {
+  /** Made for one call: a stub stays broken after an error. */
+  #stub(peer: ServerId): DurableObjectStub<Member> {
     const name = formatMemberName({ ensemble: this.#name.ensemble, id: peer });
-    // A stub stays broken after an error, and a late retry of the platform's would repeat old packets.
-    return this.env.MEMBER.getByName(name, { retry: { maxRetries: 0 } }).exchange(carrier);
+    return this.env.MEMBER.getByName(name, { retry: { maxRetries: 0 } });
   }
 
-  async #withLocks<Result>(use: (locks: Locks) => Promise<Result>): Promise<Result | NotServed> {
-    if (this.#life === undefined) return { kind: "blank" };
-    return this.#life.leaderRefusal() ?? use(this.#life.locks);
+  #lastSign(socket: WebSocket | undefined): number | undefined {
+    if (socket === undefined) return undefined;
+    return this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime();
   }
+
+  #connect(life: Life, headers: Headers): Response {
+    if (!life.connections.hasRoom) return refuseConnection({ kind: "overloaded" });
+    const { 0: client, 1: server } = new WebSocketPair();
+    this.ctx.acceptWebSocket(server);
+    life.connections.open(server, introductionIn(headers));
+    return new Response(null, {
+      status: 101,
+      webSocket: client,
+      headers: { "Sec-WebSocket-Protocol": "zookeeper" },
+    });
+  }
+
+  /** For what clients ask. Waits where leadership is about to be confirmed: nothing has happened until then. */
+  async #visit<Result>(use: (life: Life, fresh: boolean) => Promise<Result>): Promise<Result | NotServed> {
+    const life = this.#turn(() => {
+      const awake = this.#awake();
+      awake?.stir();
+      return awake;
+    });
+    if (life === undefined) return { kind: "blank" };
+    const arrival = life.arrival();
+    if (arrival !== undefined) await arrival;
+    return use(life, arrival === undefined);
+  }
+
+  #withLocks<Result>(use: (locks: Locks, fresh: boolean) => Promise<Result>): Promise<Result | NotServed> {
+    return this.#visit(async (life, fresh) => life.leaderRefusal() ?? use(life.locks, fresh));
+  }
+}
+
+function refusalOf(life: Life, anyMember: boolean): NotServed | undefined {
+  return anyMember ? life.refusal() : life.leaderRefusal();
+}
+
+function isEstablishedLeader(sql: SqlStorage, id: ServerId): boolean {
+  const { acceptedEpoch, acceptedLeader, establishedEpoch } = readPromises(sql);
+  return acceptedLeader === id && establishedEpoch === acceptedEpoch;
 }
 
 /** What the Worker says of a client. */

@@ -73,6 +73,7 @@ export class Replica {
   readonly #proposed = new Map<number, Txn>();
   #serving: Serving = { kind: "none" };
   #halted: string | undefined;
+  #wantsTicks = true;
 
   constructor(parts: ReplicaParts) {
     this.#parts = parts;
@@ -109,8 +110,19 @@ export class Replica {
     return this.#halted;
   }
 
+  /** The ensemble sleeps, as far as this member knows, and nothing of it is under way. */
+  get isAsleep(): boolean {
+    if (this.#halted !== undefined) return true;
+    return !this.#wantsTicks && !this.#links.isBusy && !this.#chores.isBusy;
+  }
+
   boot(): void {
     this.#run({ kind: "booted" });
+  }
+
+  /** A client does something, or waits for something. */
+  stir(): void {
+    this.#run({ kind: "active" });
   }
 
   tick(): void {
@@ -181,6 +193,7 @@ export class Replica {
   #run(event: PeerEvent): void {
     if (this.#halted !== undefined) return;
     const duties = step(this.#peer, event);
+    this.#wantsTicks = duties.wantsTicks;
     if (duties.halt !== undefined) return this.#halt(duties.halt);
     this.#carryOut(duties);
   }

@@ -1,8 +1,9 @@
 /**
  * Sessions at the leader: naming them, keeping them alive, ending those nobody keeps alive.
  *
- * Which sessions exist is replicated and the tree's affair. Their deadlines are the leader's alone and
- * volatile: a new leader gives every session its full timeout again, since it has no evidence against any.
+ * Which sessions exist is replicated and the tree's affair. Their deadlines are the leader's alone: a new
+ * leader gives every session its full timeout again, since it has no evidence against any. Only what a leader
+ * left behind when it fell asleep is taken up again in its epoch (`tree/vigil.ts`).
  *
  * Sources: ZooKeeper `SessionTrackerImpl`.
  *
@@ -17,9 +18,9 @@ import {
   type Txn,
   type WriteRequest,
 } from "../base/index.ts";
-import { SessionDeadlines, type Tree } from "../tree/index.ts";
+import { review, SessionDeadlines, type Tree, type Watched } from "../tree/index.ts";
 import { SessionIds } from "./session-ids.ts";
-import { tickGapMs } from "./timing.ts";
+import { expiryHoldTicks, tickGapMs } from "./timing.ts";
 import type { Settle } from "./writes.ts";
 
 /** Open sessions of an ensemble; every member keeps all of them in memory. */
@@ -32,6 +33,12 @@ export interface SessionsParts {
   readonly tree: Tree;
   /** ZooKeeper's `tickTime`. */
   readonly tickMs: number;
+  /** What this leader left behind when it last fell asleep in this epoch. */
+  readonly vigil?: readonly Watched[] | undefined;
+  /** The next block of ids of this epoch, durably taken. */
+  takeIdBlock(): number;
+  /** When the session's client last showed itself without waking anybody; `undefined`: it never did. */
+  lastSign(id: SessionId): number | undefined;
   now(): number;
   submit(request: WriteRequest, requester: Requester, settle: Settle): void;
 }
@@ -41,14 +48,34 @@ export class Sessions {
   readonly #deadlines: SessionDeadlines;
   readonly #ids: SessionIds;
   #lastTickMs: number;
+  #ticksAwake = 0;
 
-  /** Every session that there is gets its full timeout. */
+  /** Every session that there is gets its full timeout, but for those of the vigil. */
   constructor(parts: SessionsParts) {
     this.#parts = parts;
-    this.#ids = new SessionIds(parts.id, parts.epoch);
+    this.#ids = new SessionIds(parts.id, parts.epoch, parts.takeIdBlock);
     this.#deadlines = new SessionDeadlines(parts.tickMs);
     this.#lastTickMs = parts.now();
-    this.#deadlines.restartAll(parts.tree.sessions(), parts.now());
+    this.wake(parts.vigil ?? []);
+  }
+
+  /** The ends of all deadlines: what `wake` takes up again. */
+  get watched(): readonly Watched[] {
+    return this.#deadlines.watched();
+  }
+
+  /** Time has passed that nobody looked at the clock. Whoever is not of the vigil gets its full timeout. */
+  wake(vigil: readonly Watched[]): void {
+    const { tree, tickMs, lastSign } = this.#parts;
+    const nowMs = this.#parts.now();
+    this.#lastTickMs = nowMs;
+    this.#ticksAwake = 0;
+    this.#deadlines.restartAll(tree.sessions(), nowMs);
+    for (const watched of vigil) {
+      if (!tree.isOpen(watched.id)) continue;
+      const look = { nowMs, tickMs, signMs: lastSign(watched.id) };
+      this.#deadlines.restore([review(watched, look).watched]);
+    }
   }
 
   /** An id no session has had. */
@@ -87,10 +114,23 @@ export class Sessions {
     this.#lastTickMs = nowMs;
     // Asleep, stalled, or a clock that was set: nobody's silence is evidence.
     if (gapMs > tickGapMs || gapMs < 0) this.#deadlines.restartAll(tree.sessions(), nowMs);
+    this.#ticksAwake += 1;
+    // Signs of life that other members hold come first.
+    if (this.#ticksAwake <= expiryHoldTicks) return;
     for (const sessionId of this.#deadlines.expired(nowMs)) {
-      if (!tree.isOpen(sessionId)) continue;
+      if (!tree.isOpen(sessionId) || this.#isHeard(sessionId, nowMs)) continue;
       submit({ type: OpCode.CloseSession }, { sessionId, identities: [] }, ignore);
     }
+  }
+
+  /** A client that only answers for its connection does not wake the member: it is asked about here. */
+  #isHeard(id: SessionId, nowMs: number): boolean {
+    const signMs = this.#parts.lastSign(id);
+    const timeoutMs = this.#parts.tree.session(id)?.timeoutMs;
+    if (signMs === undefined || timeoutMs === undefined) return false;
+    if (Math.min(signMs, nowMs) + timeoutMs <= nowMs) return false;
+    this.#deadlines.start(id, timeoutMs, Math.min(signMs, nowMs));
+    return true;
   }
 }
 

@@ -16,8 +16,23 @@ export const peerTickMs = 100;
 /** A gap between two ticks after which nobody's silence is evidence: sessions start their timeouts anew. */
 export const tickGapMs = 4000;
 
-/** The alarm that wakes a member whose memory was lost. */
+/** The alarm that wakes a member whose memory was lost while there were sessions, and it was not asleep. */
 export const watchdogMs = 30_000;
+
+/** How often a member that sleeps asks whether its leader still watches over the sessions. */
+export const sleepingWatchdogMs = 300_000;
+
+/** An alarm that is later than this is lost. */
+export const alarmLateMsMax = 60_000;
+
+/** How long a member may take to say that it watches. */
+export const watchCallMs = 10_000;
+
+/** A leader that begins, or wakes, expires nobody for so long: learners have signs of life to report. */
+export const expiryHoldTicks = 10;
+
+/** How long a request waits at a leader that goes on after its memory was lost. */
+export const arrivalTicksMax = 20;
 
 /** A call between members that takes longer is given up; its outcome is unknown and its packets go again. */
 export const callTicksMax = 10;
@@ -42,6 +57,10 @@ function optionsOf(id: ServerId, incarnation: number): PeerOptions {
     finalizeWaitTicks: 2,
     notifyEveryTicksMin: 2,
     notifyEveryTicksMax: 20,
+    // Waking costs a call or two, staying awake costs calls and memory all the time.
+    idleTicks: 20,
+    // `history.ts` writes a proposal before `links.ts` sends it, behind the output gate.
+    resumes: true,
     inFlightBytesMax: 4 * 1024 * 1024,
     packetBytesMax: 1024 * 1024,
     counterMax: 2 ** 32 - 2,

@@ -13,5 +13,6 @@ export { respond, type TxnOutcome } from "./respond.ts";
 export type { Census, Checkpoint, TreeRows } from "./rows.ts";
 export { SessionDeadlines } from "./session-deadlines.ts";
 export { type Applied, Tree, type TreeOptions } from "./tree.ts";
+export { review, vigilLateMsMax, type Watched } from "./vigil.ts";
 export { type Notification, type Trigger, type WatcherId, Watches, type WatchSnapshot } from "./watches.ts";
 export { statOf } from "./znodes.ts";

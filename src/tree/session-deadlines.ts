@@ -16,10 +16,13 @@
  */
 
 import { assert, type Session, type SessionId } from "../base/index.ts";
+import { roundUp, type Watched } from "./vigil.ts";
 
 interface Deadline {
   readonly timeoutMs: number;
   readonly deadlineMs: number;
+  /** See `vigil.ts`; one that runs out while its leader is awake differs in nothing from another. */
+  readonly isSuspected: boolean;
 }
 
 export class SessionDeadlines {
@@ -40,7 +43,7 @@ export class SessionDeadlines {
   /** Tracks a session, or gives a tracked one the timeout of its new connection. */
   start(id: SessionId, timeoutMs: number, nowMs: number): void {
     assert(timeoutMs > 0, "a session's timeout is positive");
-    this.#move(id, { timeoutMs, deadlineMs: this.#roundUp(nowMs + timeoutMs) });
+    this.#move(id, { timeoutMs, deadlineMs: this.#roundUp(nowMs + timeoutMs), isSuspected: false });
   }
 
   /**
@@ -51,8 +54,9 @@ export class SessionDeadlines {
   touch(id: SessionId, atMs: number): boolean {
     const current = this.#deadlines.get(id);
     if (current === undefined) return false;
-    const deadlineMs = this.#roundUp(atMs + current.timeoutMs);
-    if (deadlineMs > current.deadlineMs) this.#move(id, { timeoutMs: current.timeoutMs, deadlineMs });
+    const { timeoutMs } = current;
+    const deadlineMs = this.#roundUp(atMs + timeoutMs);
+    if (deadlineMs > current.deadlineMs) this.#move(id, { timeoutMs, deadlineMs, isSuspected: false });
     return true;
   }
 
@@ -71,6 +75,16 @@ export class SessionDeadlines {
     this.#deadlines.clear();
     this.#buckets.clear();
     for (const { id, timeoutMs } of sessions) this.start(id, timeoutMs, nowMs);
+  }
+
+  /** All that is tracked, for a leader that goes to sleep. */
+  watched(): readonly Watched[] {
+    return [...this.#deadlines].map(([id, deadline]) => ({ id, ...deadline }));
+  }
+
+  /** Goes on with what a leader left behind, or has reviewed. */
+  restore(watched: Iterable<Watched>): void {
+    for (const { id, ...deadline } of watched) this.#move(id, deadline);
   }
 
   /** Takes out every session whose deadline has passed, the earliest first. Closing them is up to the caller. */
@@ -104,6 +118,6 @@ export class SessionDeadlines {
   }
 
   #roundUp(timeMs: number): number {
-    return (Math.floor(timeMs / this.#tickMs) + 1) * this.#tickMs;
+    return roundUp(timeMs, this.#tickMs);
   }
 }

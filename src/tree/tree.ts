@@ -43,7 +43,7 @@ import type { Census, Checkpoint, TreeRows } from "./rows.ts";
 import { SpeculativeView } from "./speculative-view.ts";
 import { type Trigger, Watches } from "./watches.ts";
 import { ZnodeCache } from "./znode-cache.ts";
-import { initialZnodes, isSweepDue } from "./znodes.ts";
+import { initialZnodes, isSweepDue, sweepDueMs } from "./znodes.ts";
 
 export interface TreeOptions {
   /** Memory for znodes that the rows have too, in bytes, estimated. */
@@ -219,6 +219,23 @@ export class Tree {
       if (znode !== undefined && isSweepDue(znode, nowMs)) due.push(path);
     }
     return due;
+  }
+
+  /**
+   * The earliest time at which {@link sweepDue} may answer something, if nothing else happens; `undefined`
+   * when it never will. Looks at `scanMax` znodes at most: with more of them, that may be any time.
+   */
+  nextSweepMs(scanMax: number): number | undefined {
+    let next: number | undefined;
+    let scanned = 0;
+    for (const path of this.#znodes.sweepablePaths()) {
+      scanned += 1;
+      if (scanned > scanMax) return 0;
+      const znode = this.#znodes.peek(path);
+      const dueMs = znode === undefined ? undefined : sweepDueMs(znode);
+      if (dueMs !== undefined && (next === undefined || dueMs < next)) next = dueMs;
+    }
+    return next;
   }
 
   /** Brings the rows up to `applied` in one atomic write; nothing to write is no write. */

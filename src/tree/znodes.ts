@@ -59,14 +59,19 @@ export function isSweepable(lifetime: Lifetime): boolean {
  *
  * Source: ZooKeeper `ContainerManager.getCandidates`, with `maxNeverUsedIntervalMs` 0.
  */
-export function isSweepDue(
-  znode: Pick<Znode, "lifetime" | "numChildren" | "creates" | "mtime">,
-  nowMs: number,
-): boolean {
-  if (znode.numChildren > 0) return false;
-  if (znode.lifetime.kind === "container") return znode.creates > 0;
-  return znode.lifetime.kind === "ttl" && nowMs - znode.mtime > znode.lifetime.ttlMs;
+export function isSweepDue(znode: Sweepable, nowMs: number): boolean {
+  const dueMs = sweepDueMs(znode);
+  return dueMs !== undefined && dueMs <= nowMs;
 }
+
+/** From when on the sweep may remove this znode as it is; `undefined`: never. */
+export function sweepDueMs({ lifetime, numChildren, creates, mtime }: Sweepable): number | undefined {
+  if (numChildren > 0) return undefined;
+  if (lifetime.kind === "container") return creates > 0 ? 0 : undefined;
+  return lifetime.kind === "ttl" ? mtime + lifetime.ttlMs + 1 : undefined;
+}
+
+type Sweepable = Pick<Znode, "lifetime" | "numChildren" | "creates" | "mtime">;
 
 /** Undeletable, for everybody. */
 const specialPaths = new Set(["/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"]);

@@ -167,7 +167,9 @@ function handle(peer: Peer, event: PeerEvent): void {
       stir(peer);
       return;
     case "forward":
-      stir(peer);
+      // What may wait for company is no reason to stay awake.
+      if (event.lazy) wake(peer, undefined);
+      else stir(peer);
       forward(peer, event.bytes, event.lazy);
       return;
     case "answer":

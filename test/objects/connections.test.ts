@@ -124,6 +124,8 @@ class World {
     return new Connections({
       tree: leader.tree,
       host,
+      lastSign: () => undefined,
+      heard: () => undefined,
       later: (run) => this.later.push(run),
       nextWatcher: () => {
         this.#lastWatcher += 1;

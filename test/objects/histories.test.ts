@@ -461,6 +461,8 @@ class Reign {
       epoch,
       tree: this.tree,
       tickMs: 1_000,
+      takeIdBlock: () => 0,
+      lastSign: () => undefined,
       now: () => this.nowMs,
       submit: (request, requester) => {
         const txn = this.tree.prepare(request, { requester, cxid: 0, nowMs: this.nowMs });

@@ -114,11 +114,11 @@ class World {
   }
 
   release(id: string): Promise<LockAnswer> {
-    return this.locks.release({ path: "/locks/x", id, identities: [] });
+    return this.locks.release({ path: "/locks/x", id, identities: [] }, true);
   }
 
   keep(id: string): Promise<LockAnswer> {
-    return this.locks.keep({ path: "/locks/x", id, identities: [] });
+    return this.locks.keep({ path: "/locks/x", id, identities: [] }, true);
   }
 
   /** A session's timeout is over. */
@@ -370,7 +370,7 @@ describe("kazoo's contenders", () => {
     const world = new World();
     await world.acquire(a);
     const theirs = world.kazoo();
-    const view = await world.locks.describe("/locks/x", { sessionId: NO_SESSION, identities: [] });
+    const view = await world.locks.describe("/locks/x", { sessionId: NO_SESSION, identities: [] }, true);
     expect(view).toMatchObject({
       kind: "described",
       contenders: [
@@ -510,7 +510,7 @@ describe("a leader that is none any more", () => {
   test("describes nothing", async () => {
     const world = new World();
     world.isConfirmed = false;
-    expect(await world.locks.describe("/locks/x", { sessionId: NO_SESSION, identities: [] })).toEqual({
+    expect(await world.locks.describe("/locks/x", { sessionId: NO_SESSION, identities: [] }, true)).toEqual({
       kind: "unknown",
     });
   });
@@ -518,7 +518,7 @@ describe("a leader that is none any more", () => {
 
 describe("describing a lock", () => {
   function describeAs(world: World, ...identities: AuthId[]) {
-    return world.locks.describe("/locks/x", { sessionId: NO_SESSION, identities });
+    return world.locks.describe("/locks/x", { sessionId: NO_SESSION, identities }, true);
   }
 
   test("that nobody ever asked for shows nobody", async () => {
@@ -586,6 +586,8 @@ describe("a session that is ending", () => {
       epoch: 1,
       tree: leader.tree,
       tickMs: 1000,
+      takeIdBlock: () => 0,
+      lastSign: () => undefined,
       now: () => nowMs,
       submit: (request, requester, settle) => void leader.submit(request, { requester, settle }),
     });
@@ -634,7 +636,7 @@ describe("a session that is ending", () => {
       sessions.tick();
     }
     leader.writes.flush();
-    const kept = await locks.keep({ path: "/l", id: a, identities: [] });
+    const kept = await locks.keep({ path: "/l", id: a, identities: [] }, true);
     leader.agree();
     expect(leader.tree.children("/l", undefined, 9)).toEqual([]);
     expect(kept.kind).not.toBe("granted");

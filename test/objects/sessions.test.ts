@@ -85,6 +85,8 @@ class World {
       epoch,
       tree: this.tree,
       tickMs,
+      takeIdBlock: () => 0,
+      lastSign: () => undefined,
       now: () => this.nowMs,
       submit: (request, requester) => this.submit(request, requester),
     });

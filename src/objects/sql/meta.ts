@@ -76,6 +76,10 @@ const migrations: readonly (readonly string[])[] = [
      ) WITHOUT ROWID, STRICT`,
     `CREATE TABLE draft (page INTEGER PRIMARY KEY, last INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT`,
   ],
+  [
+    // Replaced as a whole at every sleep of a leader with sessions: many of them to a row.
+    `CREATE TABLE vigil (chunk INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, watched TEXT NOT NULL) STRICT`,
+  ],
 ];
 
 export const schemaVersion = migrations.length;
@@ -118,6 +122,8 @@ export type MetaKey =
   /** Which generation of rows is the tree. */
   | "generation"
   | "incarnation"
+  /** Epoch, and number of the last block of session ids taken in it. */
+  | "sessionIdBlock"
   | "fence";
 
 export function readMeta(sql: SqlStorage, key: MetaKey): string | undefined {

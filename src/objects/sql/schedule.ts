@@ -4,7 +4,13 @@
  * @module
  */
 
-export type ScheduleName = "watchdog";
+export type ScheduleName =
+  /** A session's deadline, or its suspicion, ends while its leader sleeps. */
+  | "sessions"
+  /** A container's or TTL znode's time is over while the leader sleeps. */
+  | "sweep"
+  /** The dead-man's switch: somebody may have lost its memory, or be gone. */
+  | "watchdog";
 
 /** `dueMs`: ms since 1970, below 2^53. */
 export function setSchedule(sql: SqlStorage, name: ScheduleName, dueMs: number): void {
@@ -13,6 +19,10 @@ export function setSchedule(sql: SqlStorage, name: ScheduleName, dueMs: number):
     name,
     dueMs,
   );
+}
+
+export function clearSchedule(sql: SqlStorage, name: ScheduleName): void {
+  sql.exec(`DELETE FROM schedule WHERE name = ?`, name);
 }
 
 export function nextDueMs(sql: SqlStorage): number | undefined {
