@@ -115,6 +115,11 @@ export class TestClient {
     this.#socket.send(bytes);
   }
 
+  /** The text that the platform answers in the member's place. */
+  ping(): void {
+    this.#socket.send("ping");
+  }
+
   /** Resolves once `count` events have come. */
   async eventCount(count: number): Promise<void> {
     while (this.events.length < count) {
