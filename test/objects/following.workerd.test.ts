@@ -144,7 +144,12 @@ describe.each([
     const leader = await ensemble.leader();
     const request = { type: OpCode.GetData, path: "/h", watch: false } as const;
     await leader.perform({ request: create("/h", "1"), identities: [], consistency: "linearizable" });
-    const read = await ensemble.stub(id).perform({ request, identities: [], consistency: "linearizable" });
+    let read = await ensemble.stub(id).perform({ request, identities: [], consistency: "linearizable" });
+    // It may not have attached yet.
+    while (read.kind === "notLeader") {
+      await pause(20);
+      read = await ensemble.stub(id).perform({ request, identities: [], consistency: "linearizable" });
+    }
     expect(read).toMatchObject({ kind: "answered", outcome: { err: 0 } });
     const write = await ensemble
       .stub(id)
