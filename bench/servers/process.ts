@@ -53,6 +53,10 @@ export class ServerProcess {
       });
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   get hasExited(): boolean {
     return this.#hasExited;
   }

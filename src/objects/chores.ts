@@ -107,7 +107,9 @@ export class Chores {
 
   #isDue(): boolean {
     if (this.#pressure >= 1) return true;
-    return this.#ticksQuiet >= quietTicks && this.#parts.history.loggedBytes >= checkpointQuietBytes;
+    const { history, tree } = this.#parts;
+    const isQuiet = this.#ticksQuiet >= quietTicks && equalZxid(tree.applied, this.#seenApplied);
+    return isQuiet && history.loggedBytes >= checkpointQuietBytes;
   }
 
   #begin(): void {

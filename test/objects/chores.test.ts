@@ -149,6 +149,13 @@ describe("chores", () => {
     expect(world.settle().at(-1)).toBe(0);
   });
 
+  test("wait for the quiet to come back when it is broken", () => {
+    const world = new World();
+    for (let tick = 0; tick < 20; tick++) world.tick();
+    expect(world.turn(3_000)).toBe(0);
+    for (let tick = 0; tick < 10; tick++) expect(world.tick()).toBe(0);
+  });
+
   test("leave a short tail of log alone, however quiet it is: it costs rows, and waking is short anyway", () => {
     const world = new World();
     world.turn(100);
