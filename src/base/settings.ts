@@ -37,8 +37,10 @@ export interface Settings {
   readonly openOnLoopback: boolean;
   /** Never empty, no name twice. */
   readonly ensembles: readonly string[];
-  /** Members of each ensemble: servers 1 to this, all of them voters. */
+  /** Voters of each ensemble: servers 1 to this. */
   readonly members: number;
+  /** Observers of each ensemble: the servers behind the voters. */
+  readonly observers: number;
 }
 
 export type ParsedSettings =
@@ -47,6 +49,9 @@ export type ParsedSettings =
   | { readonly ok: false; readonly faults: readonly string[] };
 
 const membersMax = 7;
+
+/** An observer costs the leader a stream of all txns. */
+const observersMax = 8;
 
 /** A hundred names of 63 characters still fit a variable, which may have 5 KB. */
 const ensemblesMax = 100;
@@ -185,8 +190,16 @@ const readers: { readonly [Field in keyof Settings]: Reader<Settings[Field]> } =
     },
   ),
   members: setting(
-    { name: "EK_MEMBERS", default: "3", help: "members of each ensemble, all of them voters" },
+    { name: "EK_MEMBERS", default: "3", help: "voters of each ensemble" },
     integerIn(1, membersMax, 3),
+  ),
+  observers: setting(
+    {
+      name: "EK_OBSERVERS",
+      default: "0",
+      help: "observers of each ensemble: they serve clients and do not vote",
+    },
+    integerIn(0, observersMax, 0),
   ),
 };
 
@@ -220,6 +233,7 @@ export function parseSettings(vars: Readonly<Record<string, unknown>>): ParsedSe
     openOnLoopback: read(readers.openOnLoopback),
     ensembles: read(readers.ensembles),
     members: read(readers.members),
+    observers: read(readers.observers),
   };
   return faults.length === 0 ? { ok: true, settings } : { ok: false, faults };
 }

@@ -23,6 +23,8 @@ export interface GatewayOptions {
   /** The Worker: `http(s)://host[:port]`. */
   readonly url: string;
   readonly ensemble: string;
+  /** To which member clients are connected: `leader`, `nearest`, or a server id. Default: `leader`. */
+  readonly member?: string | undefined;
   /** What the Worker wants as bearer. Never logged. */
   readonly token?: string | undefined;
   /** Connections one address may have at once; 0: any number. Java's `maxClientCnxns`. */
@@ -100,10 +102,13 @@ class Clientele {
 
   constructor(options: GatewayOptions, ports: WordDeskOptions["ports"]) {
     this.#options = options;
-    const { ensemble, token, fourLetterWords: allowed } = options;
+    const { ensemble, member, token, fourLetterWords: allowed } = options;
     this.#url = new URL(`/v1/${encodeURIComponent(ensemble)}/connect`, options.url);
+    if (member !== undefined) this.#url.searchParams.set("member", member);
     const url = new URL(`/v1/${encodeURIComponent(ensemble)}`, options.url);
-    this.#words = new WordDesk({ url, token, allowed, ports });
+    // Words are about the member that clients get, when that is always the same.
+    const about = member !== undefined && /^[0-9]+$/.test(member) ? member : undefined;
+    this.#words = new WordDesk({ url, member: about, token, allowed, ports });
   }
 
   get count(): number {

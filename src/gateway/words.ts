@@ -44,6 +44,8 @@ function textOf(head: Uint8Array): string {
 export interface WordDeskOptions {
   /** The ensemble's: `https://host/v1/main`. */
   readonly url: URL;
+  /** The server asked; `undefined`: the leader, or whoever answers. */
+  readonly member: string | undefined;
   readonly token: string | undefined;
   readonly allowed: "*" | readonly string[];
   /** What this gateway listens on; -1: it does not. */
@@ -80,8 +82,9 @@ export class WordDesk {
   }
 
   async #ask(word: string, head: Uint8Array): Promise<string | undefined> {
-    const { url, token, ports } = this.#options;
+    const { url, member, token, ports } = this.#options;
     const target = new URL(`${url.pathname}/admin/words/${word}`, url);
+    if (member !== undefined) target.searchParams.set("member", member);
     target.searchParams.set("clientPort", String(ports().plain));
     target.searchParams.set("secureClientPort", String(ports().secure));
     if (word === "stmk") target.searchParams.set("traceMask", String(maskIn(head)));

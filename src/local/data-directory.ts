@@ -3,7 +3,7 @@
  *
  * - `lock.json`: the process that uses it. Two processes on the same SQLite files would be two members of
  *   the same name.
- * - `ensemble.json`: how many members it was made with. Their number is part of the ensemble.
+ * - `ensemble.json`: how many voters (`members`) and observers it was made with. That is part of the ensemble.
  * - `workerd.pid`: the runtime, written by `workerd.sh`. A runtime that has outlived its parent by a
  *   moment is ended before the files are used again.
  * - `state/`: the members' SQLite files.
@@ -28,6 +28,13 @@ export class StartRefusal extends Error {
   override readonly name = "StartRefusal";
 }
 
+/** How many servers an ensemble has. */
+export interface EnsembleSize {
+  /** Voters. */
+  readonly members: number;
+  readonly observers: number;
+}
+
 export interface DataDirectory {
   /** Absolute, links resolved. */
   readonly path: string;
@@ -42,11 +49,11 @@ export interface DataDirectory {
  *
  * @throws {@link StartRefusal} when another process has it, or it was made for another number of members.
  */
-export async function claimDataDirectory(directory: string, members: number): Promise<DataDirectory> {
+export async function claimDataDirectory(directory: string, size: EnsembleSize): Promise<DataDirectory> {
   const path = makeDirectory(directory);
   const release = await lock(directory, join(path, "lock.json"));
   try {
-    checkMembers(directory, join(path, "ensemble.json"), members);
+    checkMembers(directory, join(path, "ensemble.json"), size);
     const workerdPidPath = join(path, "workerd.pid");
     await endStaleRuntime(path, workerdPidPath);
     return { path, statePath: join(path, "state"), workerdPidPath, release };
@@ -93,18 +100,22 @@ function livingHolder(lockPath: string): number | undefined {
   return start !== undefined && start === holder?.start ? pid : undefined;
 }
 
-function checkMembers(directory: string, path: string, members: number): void {
+function checkMembers(directory: string, path: string, { members, observers }: EnsembleSize): void {
   if (!existsSync(path)) {
-    writeFileSync(path, `${JSON.stringify({ version: 1, members })}\n`);
+    writeFileSync(path, `${JSON.stringify({ version: 1, members, observers })}\n`);
     return;
   }
   const made = readJson(path);
   if (made?.version !== 1) {
     throw new StartRefusal(`Cannot use --data ${directory}: its ensemble.json is not of version 1`);
   }
-  if (made.members !== members) {
+  // One that was made before there were observers has none.
+  const stored = { members: made.members, observers: made.observers ?? 0 };
+  const asked = { members, observers };
+  for (const part of ["members", "observers"] as const) {
+    if (stored[part] === asked[part]) continue;
     throw new StartRefusal(
-      `Cannot use --data ${directory} with --members ${members}: it was made with --members ${String(made.members)}`,
+      `Cannot use --data ${directory} with --${part} ${asked[part]}: it was made with --${part} ${String(stored[part])}`,
     );
   }
 }
@@ -124,6 +135,7 @@ interface Stored {
   readonly start?: unknown;
   readonly version?: unknown;
   readonly members?: unknown;
+  readonly observers?: unknown;
 }
 
 function readJson(path: string): Stored | undefined {

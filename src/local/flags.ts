@@ -17,6 +17,8 @@ export interface StartOptions {
   readonly port: number;
   /** ZooKeeper clients; 0 picks a free one. */
   readonly zkPort: number;
+  /** The member ZooKeeper clients are connected to: `leader`, `nearest`, or a server id. */
+  readonly zkMember: string;
   /** Directory of all state. */
   readonly data: string;
   /** The Worker's variables: settings that were given, and whether loopback is open. */
@@ -35,6 +37,7 @@ const ownFlags = {
   host: { default: "127.0.0.1", help: "address to listen on; other than loopback needs a token" },
   port: { default: "8787", help: "port of HTTP and WebSocket, 0 for a free one" },
   "zk-port": { default: "2181", help: "port of ZooKeeper clients, 0 for a free one" },
+  "zk-member": { default: "leader", help: "member ZooKeeper clients get: leader, nearest or a server id" },
   data: { default: ".edgekeeper", help: "directory of all state" },
 } as const;
 
@@ -62,7 +65,13 @@ export function parseFlags(
     return Number(value);
   };
   const host = text("host");
-  const listen = { host, port: port("port"), zkPort: port("zk-port"), data: text("data") };
+  const listen = {
+    host,
+    port: port("port"),
+    zkPort: port("zk-port"),
+    zkMember: text("zk-member"),
+    data: text("data"),
+  };
   if (host === "") faults.push("--host is empty: it must be an address to listen on.");
   if (listen.data === "") faults.push("--data is empty: it must be a directory.");
   if (listen.port !== 0 && listen.port === listen.zkPort) {
@@ -72,6 +81,12 @@ export function parseFlags(
   const vars = { ...settingsOf(environment), ...settingsOfFlags(given) };
   const asked = parseSettings(vars);
   if (!asked.ok) faults.push(...asked.faults.map(inFlags));
+  if (asked.ok && !isMember(listen.zkMember, asked.settings)) {
+    const { members, observers } = asked.settings;
+    faults.push(
+      `--zk-member is ${JSON.stringify(listen.zkMember)}: it must be leader, nearest or a server id from 1 to ${members + observers}.`,
+    );
+  }
   const access = asked.ok ? accessFault(host, asked.settings, vars) : undefined;
   if (access !== undefined) faults.push(access);
   if (faults.length > 0) return { kind: "faults", faults };
@@ -80,6 +95,11 @@ export function parseFlags(
   const parsed = parseSettings(opened);
   if (!parsed.ok) return { kind: "faults", faults: parsed.faults };
   return { kind: "start", options: { ...listen, vars: opened, settings: parsed.settings } };
+}
+
+function isMember(text: string, { members, observers }: Settings): boolean {
+  if (text === "leader" || text === "nearest") return true;
+  return /^[1-9][0-9]{0,2}$/.test(text) && Number(text) <= members + observers;
 }
 
 type Given = Readonly<Record<string, string | boolean | undefined>>;

@@ -26,6 +26,8 @@ export interface LocalOptions {
   readonly port: number;
   /** 0 picks a free one. */
   readonly zkPort: number;
+  /** The member ZooKeeper clients are connected to: `leader`, `nearest`, or a server id. Default: `leader`. */
+  readonly zkMember?: string | undefined;
   readonly data: string;
   /** The Worker's `EK_` variables. */
   readonly vars: Readonly<Record<string, string>>;
@@ -59,7 +61,7 @@ export async function startLocal(options: LocalOptions): Promise<LocalEnsemble> 
   script.catch(() => undefined);
   const undo: (() => unknown)[] = [];
   try {
-    const directory = await claimDataDirectory(options.data, settings.members);
+    const directory = await claimDataDirectory(options.data, settings);
     undo.push(() => directory.release());
     const port = await findPort("port", options.host, options.port);
     const zkPort = await findPort("zk-port", options.host, options.zkPort);
@@ -73,6 +75,7 @@ export async function startLocal(options: LocalOptions): Promise<LocalEnsemble> 
       listenPort: zkPort,
       url: reachableUrl,
       ensemble: settings.ensembles[0] ?? "main",
+      member: options.zkMember,
       token: settings.token,
       maxConnectionsPerAddress: settings.maxConnectionsPerAddress,
       fourLetterWords: settings.fourLetterWords,

@@ -37,6 +37,7 @@ export interface MemberStatus {
   readonly id: ServerId;
   readonly bootstrap: BootstrapState;
   readonly voters: readonly ServerId[];
+  readonly observers: readonly ServerId[];
   readonly role: "looking" | "following" | "leading" | "observing";
   readonly phase: "election" | "discovery" | "synchronization" | "broadcast";
   /** Takes clients: leading and established, or in the care of such a leader. */
@@ -75,6 +76,8 @@ export interface Call {
   readonly identities: readonly AuthId[];
   /** Ignored for writes. */
   readonly consistency: Consistency;
+  /** Printed: what the caller has seen. A read is never answered with older data. */
+  readonly floor?: string | undefined;
 }
 
 /** Nothing happened; `leader` is a hint, 0 when the member knows none. */
@@ -97,7 +100,11 @@ export type Answer =
       readonly zxid: string;
       /** Only for a children page: whether more follow. */
       readonly more?: boolean | undefined;
+      /** Only for reads: ms since this member last heard from its leader, 0 at the leader; absent: never yet. */
+      readonly ageMs?: number | undefined;
     }
+  /** Confirmed by a leader: nothing as late as the caller's floor is committed. `zxid`: what is, printed. */
+  | { readonly kind: "behind"; readonly zxid: string }
   | NotServed
   | Unknown;
 

@@ -15,9 +15,12 @@
 
 import {
   type AuthId,
+  assert,
+  compareZxid,
   formatZxid,
   isWriteType,
   NO_SESSION,
+  parseZxid,
   type ReadRequest,
   type Requester,
   type ServerId,
@@ -25,6 +28,7 @@ import {
   type Settings,
   type Txn,
   type WriteRequest,
+  ZERO_ZXID,
   ZkErrorCode,
   type Zxid,
 } from "../base/index.ts";
@@ -273,20 +277,25 @@ export class Life {
   async perform(call: Call, fresh: boolean): Promise<Answer> {
     const { request, identities, consistency } = call;
     if (isWrite(request)) return this.#performWrite(request, identities);
-    if (consistency === "linearizable") {
-      const refusal = this.refusal();
-      if (refusal !== undefined) return refusal;
+    const floor = call.floor === undefined ? ZERO_ZXID : parseZxid(call.floor);
+    assert(floor !== undefined, "the Worker has checked the floor");
+    if (consistency === "linearizable" || compareZxid(this.#tree.applied, floor) < 0) {
+      // Also to catch up: what is committed by now has applied here when leadership is confirmed.
       if (!(await this.#confirm(fresh))) return this.#notServed();
-    } else if (this.#replica.serving.kind === "none") {
+      if (compareZxid(this.#tree.applied, floor) < 0) {
+        return { kind: "behind", zxid: formatZxid(this.#tree.applied) };
+      }
+    } else if (this.#replica.halted !== undefined || (consistency === "session" && !this.#agreement)) {
       return this.#notServed();
     }
-    return this.#performRead(request, identities);
+    return { ...this.#performRead(request, identities), ageMs: this.#ageMs };
   }
 
   get status(): Omit<MemberStatus, "id" | "bootstrap"> {
     const { role, phase, leader, epoch, lastLogged, lastCommitted } = this.#replica.status;
     return {
       voters: this.#parts.config.voters,
+      observers: this.#parts.config.observers,
       role,
       phase,
       serving: this.#agreement !== undefined,
@@ -455,6 +464,13 @@ export class Life {
 
   // Clients.
 
+  /** How old what this member has may be: a hint, for a deposed leader does not know yet. */
+  get #ageMs(): number | undefined {
+    if (this.#leading !== undefined) return 0;
+    const { leaderHeardMs } = this.#replica;
+    return leaderHeardMs === undefined ? undefined : Math.max(0, Date.now() - leaderHeardMs);
+  }
+
   #notServed(): NotServed {
     if (this.#replica.halted !== undefined) return { kind: "halted" };
     return { kind: "notLeader", leader: this.#replica.status.leader };
@@ -469,7 +485,10 @@ export class Life {
     return { kind: "answered", outcome, zxid: formatZxid(settled.zxid) };
   }
 
-  #performRead(request: ReadRequest | ChildrenPageRequest, identities: readonly AuthId[]): Answer {
+  #performRead(
+    request: ReadRequest | ChildrenPageRequest,
+    identities: readonly AuthId[],
+  ): Extract<Answer, { kind: "answered" }> {
     const zxid = formatZxid(this.#tree.applied);
     if (request.type === "childrenPage") return { ...childrenPage(this.#tree, request, identities), zxid };
     const requester = { sessionId: NO_SESSION, identities };

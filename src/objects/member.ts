@@ -63,6 +63,7 @@ export interface MemberEnv {
 
 const blankStatus = {
   voters: [],
+  observers: [],
   role: "looking",
   phase: "election",
   serving: false,
@@ -120,8 +121,9 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
       const identity = { id: this.#name.id, bootstrap: this.#bootstrap.state };
       const life = this.#awake();
       if (life === undefined) {
-        const voters = this.#bootstrap.state === "blank" ? [] : this.#bootstrap.config.voters;
-        return { ...blankStatus, ...identity, voters };
+        if (this.#bootstrap.state === "blank") return { ...blankStatus, ...identity };
+        const { voters, observers } = this.#bootstrap.config;
+        return { ...blankStatus, ...identity, voters, observers };
       }
       const { status } = life;
       return { ...identity, ...status, ...(status.halted === undefined ? {} : { bootstrap: "halted" }) };

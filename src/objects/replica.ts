@@ -74,6 +74,7 @@ export class Replica {
   #serving: Serving = { kind: "none" };
   #halted: string | undefined;
   #wantsTicks = true;
+  #leaderHeardMs: number | undefined;
 
   constructor(parts: ReplicaParts) {
     this.#parts = parts;
@@ -104,6 +105,11 @@ export class Replica {
   /** Messages of peers that could not be read, since the start. */
   get unreadable(): number {
     return this.#links.unreadable;
+  }
+
+  /** When a packet of the leader followed now or last was last taken in; `undefined`: never yet. */
+  get leaderHeardMs(): number | undefined {
+    return this.#leaderHeardMs;
   }
 
   get halted(): string | undefined {
@@ -187,6 +193,9 @@ export class Replica {
 
   #receive(peer: ServerId, received: LinkReceived, fresh: boolean): void {
     if (received.linkDown !== undefined) this.#run({ kind: "linkDown", peer, reason: received.linkDown });
+    const serving = this.#serving;
+    const isOfLeader = "leader" in serving && serving.leader === peer;
+    if (isOfLeader && received.packets.length > 0) this.#leaderHeardMs = Date.now();
     for (const packet of received.packets) this.#run({ kind: "received", from: peer, packet, fresh });
   }
 

@@ -49,9 +49,8 @@ export function hasActiveMember(statuses: readonly MemberStatus[]): boolean {
  * @throws {@link Problem} 503: members cannot be added or removed by a setting alone.
  */
 export function checkVoters(statuses: readonly MemberStatus[], ensemble: Ensemble): void {
-  for (const { id, bootstrap: state, voters } of statuses) {
-    if (state === "active") checkDeclared(ensemble, id, voters);
-  }
+  for (const status of statuses)
+    if (status.bootstrap === "active") checkDeclared(ensemble, status.id, status);
 }
 
 /**
@@ -87,7 +86,8 @@ async function prepareAll(ensemble: Ensemble, statuses: readonly MemberStatus[])
 
 function makeConfig(ensemble: Ensemble): EnsembleConfig {
   const secret = crypto.getRandomValues(new Uint8Array(32));
-  return { voters: ensemble.ids, observers: [], secret: hexOf(secret) };
+  const { voters, observers } = ensemble;
+  return { voters, observers, secret: hexOf(secret) };
 }
 
 export function hexOf(bytes: Uint8Array): string {
@@ -111,7 +111,7 @@ async function prepare(
  */
 async function configOf(ensemble: Ensemble, id: ServerId): Promise<EnsembleConfig | undefined> {
   const config = await attempt(ensemble, id, (member) => member.bootstrapConfig());
-  if (config !== undefined) checkDeclared(ensemble, id, config.voters);
+  if (config !== undefined) checkDeclared(ensemble, id, config);
   return config;
 }
 
@@ -140,13 +140,20 @@ function checkSameSecret(ensemble: Ensemble, configs: readonly (EnsembleConfig |
   );
 }
 
-function checkDeclared(ensemble: Ensemble, id: ServerId, voters: readonly ServerId[]): void {
-  const stored = voters.toSorted((a, b) => a - b).join(",");
-  const declared = ensemble.ids.join(",");
-  if (stored === declared) return;
-  throw configurationProblem(
-    `Cannot use ensemble "${ensemble.name}": member ${id} has voters "${stored}", EK_MEMBERS asks for "${declared}"`,
-  );
+function checkDeclared(
+  ensemble: Ensemble,
+  id: ServerId,
+  has: Pick<EnsembleConfig, "voters" | "observers">,
+): void {
+  const settings = { voters: "EK_MEMBERS", observers: "EK_OBSERVERS" };
+  for (const part of ["voters", "observers"] as const) {
+    const stored = has[part].toSorted((a, b) => a - b).join(",");
+    const declared = ensemble[part].join(",");
+    if (stored === declared) continue;
+    throw configurationProblem(
+      `Cannot use ensemble "${ensemble.name}": member ${id} has ${part} "${stored}", ${settings[part]} asks for "${declared}"`,
+    );
+  }
 }
 
 function configurationProblem(detail: string): Problem {

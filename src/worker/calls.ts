@@ -63,6 +63,26 @@ export async function survey(
   return sightings.toSorted((a, b) => a.id - b.id);
 }
 
+/**
+ * The first member to answer of those that will do, which is the nearest as far as anybody can tell;
+ * `undefined` when none will.
+ */
+export function firstToAnswer(
+  ensemble: Ensemble,
+  willDo: (status: MemberStatus) => boolean,
+): Promise<ServerId | undefined> {
+  return new Promise((resolve) => {
+    let left = ensemble.ids.length;
+    for (const id of ensemble.ids) {
+      void look(ensemble, id).then((sighting) => {
+        if (sighting.kind === "seen" && willDo(sighting.status)) resolve(id);
+        left -= 1;
+        if (left === 0) resolve(undefined);
+      });
+    }
+  });
+}
+
 async function look(ensemble: Ensemble, id: ServerId): Promise<Sighting> {
   try {
     return { kind: "seen", id, status: await within(inspectMs, () => ensemble.member(id).inspect()) };

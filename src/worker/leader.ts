@@ -1,9 +1,12 @@
 /**
- * Leader routing: one errand, carried to the member that can do it.
+ * Routing: one errand, carried to the member that can do it.
  *
  * The last known leader is asked first. It may name another; otherwise all members are looked at, which
  * wakes them and makes them elect, until one serves or the time is up. The hint is all that an isolate
  * remembers, and a wrong one costs a call: correctness is the members' affair.
+ *
+ * An errand that any member can do may ask for the nearest: whoever answered first when all were looked at,
+ * remembered for a minute; or for one by its id, and for no other.
  *
  * What is tried again:
  * - an answer that promises "nothing happened": always;
@@ -16,10 +19,10 @@
 import { type ServerId, ZkErrorCode } from "../base/index.ts";
 import type { MemberStatus, NotServed, Unknown } from "../objects/index.ts";
 import { bootstrap, checkVoters } from "./bootstrap.ts";
-import { type Sighting, sleep, statusesOf, survey, within } from "./calls.ts";
+import { firstToAnswer, type Sighting, sleep, statusesOf, survey, within } from "./calls.ts";
 import type { Ensemble } from "./ensemble.ts";
 import type { MemberStub } from "./env.ts";
-import { findLeaderMs, overloadedAttemptsMax, pauseMsFirst, pauseMsLast } from "./limits.ts";
+import { findLeaderMs, nearestMs, overloadedAttemptsMax, pauseMsFirst, pauseMsLast } from "./limits.ts";
 import { type Problem, problemOfCode } from "./problems.ts";
 
 /**
@@ -28,14 +31,19 @@ import { type Problem, problemOfCode } from "./problems.ts";
  */
 export type Effect = "none" | "idempotent" | "once";
 
+/** The member to be asked. */
+export type Whom = "leader" | "nearest" | ServerId;
+
 /** What is to be done at a member. */
 export interface Errand<Reply extends { readonly kind: string }> {
   /** Begins every message about it: `Cannot set "/a"`. */
   readonly action: string;
   readonly path?: string | undefined;
   readonly effect: Effect;
-  /** Any active member will do while there is no leader. */
-  readonly anyMember?: boolean | undefined;
+  /** Default: the leader. */
+  readonly whom?: Whom | undefined;
+  /** A member will do that has no leader at present. */
+  readonly unled?: boolean | undefined;
   /** After this no attempt starts. Default: `findLeaderMs`. */
   readonly searchMs?: number | undefined;
   /** For the 504 problem. */
@@ -65,6 +73,8 @@ type Attempted<Reply> =
 export class LeaderRouter {
   /** A hint, at most as many entries as there are ensembles. */
   readonly #hints = new Map<string, ServerId>();
+  /** Likewise. */
+  readonly #nearest = new Map<string, { readonly id: ServerId; readonly untilMs: number }>();
 
   /** @throws {@link Problem} 429, 503 (both: nothing happened) or 504 (it may have). */
   async run<Reply extends { readonly kind: string }>(
@@ -72,12 +82,15 @@ export class LeaderRouter {
     errand: Errand<Reply>,
   ): Promise<Carried<Reply>> {
     const deadline = Date.now() + (errand.searchMs ?? findLeaderMs);
-    let asked = this.#hints.get(ensemble.name);
+    const whom = errand.whom ?? "leader";
+    let asked = this.#hintFor(ensemble, whom);
     let overloaded = 0;
     let repeated = false;
     for (let round = 0; ; round++) {
-      asked ??= await locate(ensemble, errand.anyMember === true);
-      const outcome = await this.#ask(ensemble, asked, errand);
+      asked ??= await this.#find(ensemble, errand);
+      const outcome = await (whom === "leader"
+        ? this.#ask(ensemble, asked, errand)
+        : this.#askOne(ensemble, asked, errand));
       if (outcome?.kind === "served") return { reply: outcome.reply, repeated };
       if (outcome?.kind === "unknown") {
         if (errand.effect === "once") throw unknownOutcome(errand);
@@ -93,6 +106,40 @@ export class LeaderRouter {
       if (Date.now() + pauseMs >= deadline) throw givenUp(errand, repeated);
       await sleep(pauseMs);
     }
+  }
+
+  #hintFor(ensemble: Ensemble, whom: Whom): ServerId | undefined {
+    if (whom === "leader") return this.#hints.get(ensemble.name);
+    if (whom !== "nearest") return whom;
+    const hint = this.#nearest.get(ensemble.name);
+    return hint !== undefined && hint.untilMs > Date.now() ? hint.id : undefined;
+  }
+
+  async #find<Reply extends { readonly kind: string }>(
+    ensemble: Ensemble,
+    { whom = "leader", unled = false }: Errand<Reply>,
+  ): Promise<ServerId | undefined> {
+    if (whom !== "nearest") {
+      const found = await locate(ensemble, unled);
+      return whom === "leader" ? found : whom;
+    }
+    const id = await firstToAnswer(
+      ensemble,
+      ({ serving, bootstrap: state }) => serving || (unled && state === "active"),
+    );
+    if (id === undefined) return locate(ensemble, unled);
+    this.#nearest.set(ensemble.name, { id, untilMs: Date.now() + nearestMs });
+    return id;
+  }
+
+  async #askOne<Reply extends { readonly kind: string }>(
+    ensemble: Ensemble,
+    id: ServerId | undefined,
+    errand: Errand<Reply>,
+  ): Promise<Attempted<Reply> | undefined> {
+    const outcome = id === undefined ? undefined : await attemptAt(ensemble, id, errand);
+    if (outcome?.kind !== "served") this.#nearest.delete(ensemble.name);
+    return outcome;
   }
 
   /** Asks a member, and whomever it and its successors name as leader, each at most once. */
@@ -132,15 +179,15 @@ function isUnserved(reply: { readonly kind: string }): reply is NotServed | Unkn
   return ["notLeader", "blank", "overloaded", "halted", "unknown"].includes(reply.kind);
 }
 
-/** Finds a member to ask, bootstrapping the ensemble if need be; `undefined` while nobody serves. */
-async function locate(ensemble: Ensemble, anyMember: boolean): Promise<ServerId | undefined> {
-  const sightings = await survey(ensemble, (soFar) => isLeaderCertain(soFar, ensemble.ids.length));
+/** Finds the leader, bootstrapping the ensemble if need be; while nobody leads, any active member if `unled`. */
+async function locate(ensemble: Ensemble, unled: boolean): Promise<ServerId | undefined> {
+  const sightings = await survey(ensemble, (soFar) => isLeaderCertain(soFar, ensemble.voters));
   const statuses = statusesOf(sightings);
   checkVoters(statuses, ensemble);
   // Also under a leader: a Worker may have gone before it activated the last member.
   await bootstrap(ensemble, sightings);
   const leader = pickLeader(statuses);
-  if (leader !== undefined || !anyMember) return leader;
+  if (leader !== undefined || !unled) return leader;
   return statuses.find((status) => status.bootstrap === "active")?.id;
 }
 
@@ -153,10 +200,11 @@ export function pickLeader(statuses: readonly MemberStatus[]): ServerId | undefi
   )?.id;
 }
 
-/** Once a majority has been seen, a leader that is among them is not worth waiting for the rest. */
-function isLeaderCertain(sightings: readonly Sighting[], size: number): boolean {
+/** Once a majority of the voters has been seen, a leader among them is not worth waiting for the rest. */
+function isLeaderCertain(sightings: readonly Sighting[], voters: readonly ServerId[]): boolean {
   const statuses = statusesOf(sightings);
-  return statuses.length * 2 > size && pickLeader(statuses) !== undefined;
+  const seen = statuses.filter(({ id }) => voters.includes(id));
+  return seen.length * 2 > voters.length && pickLeader(statuses) !== undefined;
 }
 
 /** Doubling, and a random half of it, so that many Workers do not come back at once. */
@@ -172,15 +220,20 @@ function givenUp(errand: Described, repeated: boolean): Problem {
   return problemOfCode(ZkErrorCode.ConnectionLoss, {
     action: errand.action,
     path: errand.path,
-    reason: "no leader was reached in time; nothing happened, try again",
+    reason: `${describeWhom(errand.whom)} was reached in time; nothing happened, try again`,
   });
+}
+
+function describeWhom(whom: Whom = "leader"): string {
+  if (whom === "leader") return "no leader";
+  return whom === "nearest" ? "no member that serves" : `no serving member ${whom}`;
 }
 
 function refuseOverloaded({ action, path }: Described): Problem {
   return problemOfCode(ZkErrorCode.ThrottledOp, {
     action,
     path,
-    reason: "the leader is overloaded; nothing happened, try again later",
+    reason: "the member is overloaded; nothing happened, try again later",
   });
 }
 

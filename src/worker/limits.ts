@@ -48,6 +48,9 @@ export const lockMarginMs = 5_000;
 /** How long a leader is looked for before the request is given up; no attempt starts later. */
 export const findLeaderMs = 10_000;
 
+/** How long the member that was nearest is taken to be so still. */
+export const nearestMs = 60_000;
+
 /** Pauses between rounds of looking: doubling from the first, never above the last. */
 export const pauseMsFirst = 25;
 export const pauseMsLast = 1_000;

@@ -6,6 +6,8 @@
  */
 
 import type { Consistency } from "../objects/index.ts";
+import type { Ensemble } from "./ensemble.ts";
+import type { Whom } from "./leader.ts";
 import { badRequest } from "./problems.ts";
 
 /** @throws Problem 400 for a parameter that is unknown or given twice. */
@@ -35,6 +37,21 @@ export function readFlag(value: string | undefined, name: string): boolean {
     throw badRequest(`Cannot read the query: "${name}" takes no value`);
   }
   return true;
+}
+
+/**
+ * Which member a client wants: `leader`, `nearest`, or one by its id.
+ *
+ * @throws Problem 400 for anything else, and for an id the ensemble does not have.
+ */
+export function readMember(value: string, ensemble: Ensemble): Whom {
+  if (value === "leader" || value === "nearest") return value;
+  const id = ensemble.ids.find((candidate) => String(candidate) === value);
+  if (id !== undefined) return id;
+  const ids = ensemble.ids.join(", ");
+  throw badRequest(
+    `Cannot read the query: "member" is "${value.slice(0, 100)}", not leader, nearest or one of ${ids}`,
+  );
 }
 
 export function readConsistency(value: string | undefined): Consistency {

@@ -18,6 +18,7 @@ const defaults: Settings = {
   openOnLoopback: false,
   ensembles: ["main"],
   members: 3,
+  observers: 0,
 };
 
 function faultsOf(vars: Record<string, unknown>): readonly string[] {
@@ -54,6 +55,8 @@ describe("parseSettings()", () => {
     ["EK_ENSEMBLES", "a".repeat(63), { ensembles: ["a".repeat(63)] }],
     ["EK_MEMBERS", "1", { members: 1 }],
     ["EK_MEMBERS", "7", { members: 7 }],
+    ["EK_OBSERVERS", "0", { observers: 0 }],
+    ["EK_OBSERVERS", "8", { observers: 8 }],
   ])("parseSettings() reads %s=%s", (name, value, expected) => {
     expect(parseSettings({ [name]: value })).toEqual({ ok: true, settings: { ...defaults, ...expected } });
   });
@@ -81,6 +84,8 @@ describe("parseSettings()", () => {
     ["EK_ENSEMBLES", Array.from({ length: 101 }, (_, index) => `e${index}`).join(",")],
     ["EK_MEMBERS", "0"],
     ["EK_MEMBERS", "8"],
+    ["EK_OBSERVERS", "-1"],
+    ["EK_OBSERVERS", "9"],
   ])("parseSettings() refuses %s=%s in a full sentence", (name, value) => {
     const faults = faultsOf({ [name]: value });
     const shown = typeof value === "string" ? JSON.stringify(value.slice(0, 100)) : String(value);
@@ -105,7 +110,7 @@ describe("parseSettings()", () => {
 
   test("parseSettings() names an unknown setting and the known ones", () => {
     const [fault] = faultsOf({ EK_TOKENS: "x" });
-    expect(fault).toMatch(/^EK_TOKENS is not a setting: the settings are EK_TICK_MS, .*EK_MEMBERS\.$/);
+    expect(fault).toMatch(/^EK_TOKENS is not a setting: the settings are EK_TICK_MS, .*EK_OBSERVERS\.$/);
     expect(fault).not.toContain('"x"');
   });
 
@@ -128,6 +133,7 @@ describe("settingSpecs", () => {
       "open-on-loopback",
       "ensembles",
       "members",
+      "observers",
     ]);
     for (const spec of settingSpecs) expect(spec.help).not.toBe("");
   });

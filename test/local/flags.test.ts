@@ -25,6 +25,7 @@ test("no flags: the documented defaults, open on loopback", () => {
     host: "127.0.0.1",
     port: 8787,
     zkPort: 2181,
+    zkMember: "leader",
     data: ".edgekeeper",
     vars: { EK_OPEN_ON_LOOPBACK: "on" },
   });
@@ -40,11 +41,19 @@ test("every fixed flag, separate or with an equals sign", () => {
   expect(start(separate).settings.members).toBe(5);
 });
 
+test.each(["leader", "nearest", "1", "4"])(
+  "--zk-member %s, with three voters and an observer",
+  (zkMember) => {
+    expect(start(["--observers", "1", "--zk-member", zkMember])).toMatchObject({ zkMember });
+  },
+);
+
 test("every setting is a flag and an environment variable", () => {
   const values: Readonly<Record<string, string>> = {
     EK_TICK_MS: "500",
     EK_SUPER_DIGEST: `super:${"A".repeat(27)}=`,
     EK_TTL_NODES: "off",
+    EK_ENFORCE_QUOTA: "on",
     EK_RECONFIG: "off",
     EK_MAX_CONNECTIONS_PER_ADDRESS: "7",
     EK_FOUR_LETTER_WORDS: "srvr,ruok",
@@ -52,6 +61,7 @@ test("every setting is a flag and an environment variable", () => {
     EK_OPEN_ON_LOOPBACK: "off",
     EK_ENSEMBLES: "main,other",
     EK_MEMBERS: "1",
+    EK_OBSERVERS: "2",
   };
   expect(Object.keys(values).sort()).toEqual(settingSpecs.map(({ name }) => name).sort());
   const args = settingSpecs.flatMap(({ name, flag }) => [`--${flag}`, values[name] ?? ""]);
@@ -72,7 +82,7 @@ test("with a token loopback is not opened, and any host will do", () => {
 test("--help lists every flag with its default", () => {
   const parsed = parseFlags(["--help"], {});
   const text = parsed.kind === "help" ? parsed.text : "";
-  const flags = ["host", "port", "zk-port", "data", ...settingSpecs.map(({ flag }) => flag)];
+  const flags = ["host", "port", "zk-port", "zk-member", "data", ...settingSpecs.map(({ flag }) => flag)];
   for (const flag of flags) expect(text).toContain(`--${flag} `);
   expect(text).toContain("(8787)");
 });
@@ -89,6 +99,8 @@ describe("the start stops at", () => {
     ["an empty host", ["--host", ""], "--host is empty"],
     ["an empty directory", ["--data", ""], "--data is empty"],
     ["no members", ["--members", "0"], '--members (EK_MEMBERS) is "0"'],
+    ["a member that is not there", ["--zk-member", "4"], '--zk-member is "4": it must be leader, nearest or'],
+    ["a member that is none", ["--zk-member", "follower"], '--zk-member is "follower"'],
     ["a malformed setting", ["--tick-ms", "2s"], '--tick-ms (EK_TICK_MS) is "2s"'],
     ["a host others can reach, without a token", ["--host", "0.0.0.0"], "set EK_TOKEN"],
     ["an address that is loopback to us but not to the Worker", ["--host", "127.0.0.2"], "set EK_TOKEN"],

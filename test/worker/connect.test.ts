@@ -71,6 +71,17 @@ describe("worker: connect", () => {
     });
   });
 
+  test.each([
+    ["leader", 1, null],
+    ["2", 2, "any"],
+    ["1", 1, "any"],
+    ["nearest", 1, "any"],
+  ])("worker: connect?member=%s asks member %d", async (member, id, header) => {
+    expect((await send(`GET /v1/main/connect?member=${member}`, { headers: upgrade })).status).toBe(101);
+    expect(ensemble.callsOf("fetch").map((call) => call.member)).toEqual([id]);
+    expect(ensemble.connections[0]?.headers.get("Ek-Member")).toBe(header);
+  });
+
   test("worker: connect takes the token as bearer header too", async () => {
     send = clientOf(ensemble, { EK_TOKEN: token });
     const headers = { ...upgrade, Authorization: `Bearer ${token}` };

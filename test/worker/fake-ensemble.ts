@@ -9,6 +9,7 @@
 
 import {
   CreateMode,
+  compareZxid,
   formatZxid,
   makeServerId,
   makeZxid,
@@ -17,6 +18,7 @@ import {
   OpCode,
   type Outcome,
   parentOf,
+  parseZxid,
   type ServerId,
   type Stat,
   sequenceSuffix,
@@ -81,7 +83,11 @@ export class FakeEnsemble {
   elections = true;
   zxid = makeZxid(1, 0);
 
-  constructor(size = 3, state: BootstrapState = "active") {
+  /** How many of the members, from the first on, vote. */
+  readonly voterCount: number;
+
+  constructor(size = 3, state: BootstrapState = "active", observerCount = 0) {
+    this.voterCount = size - observerCount;
     this.znodes.set("/", this.#newZnode(null));
     this.members = Array.from({ length: size }, (_, index) => new FakeMember(this, index + 1, state));
   }
@@ -89,7 +95,9 @@ export class FakeEnsemble {
   /** Variables for the Worker: open on loopback unless told otherwise. */
   env(vars: Readonly<Record<string, unknown>> = { EK_OPEN_ON_LOOPBACK: "on" }): Env {
     const namespace: MemberNamespace = { getByName: (name) => this.#stub(name) };
-    return { EK_MEMBERS: String(this.members.length), ...vars, MEMBER: namespace };
+    const observerCount = this.members.length - this.voterCount;
+    const size = { EK_MEMBERS: String(this.voterCount), EK_OBSERVERS: String(observerCount) };
+    return { ...size, ...vars, MEMBER: namespace };
   }
 
   member(id: number): FakeMember {
@@ -107,8 +115,9 @@ export class FakeEnsemble {
    * Not while `elections` is off.
    */
   elect(): void {
-    const up = this.members.filter((member) => member.bootstrap === "active" && member.down === undefined);
-    if (!this.elections || up.length * 2 <= this.members.length) return;
+    const voters = this.members.slice(0, this.voterCount);
+    const up = voters.filter((member) => member.bootstrap === "active" && member.down === undefined);
+    if (!this.elections || up.length * 2 <= voters.length) return;
     if (up.some((member) => member.id === this.leader)) return;
     this.leader = up[0]?.id ?? 0;
     this.epoch++;
@@ -347,10 +356,16 @@ export class FakeMember implements MemberApi {
   }
 
   perform(call: Call): Promise<Answer> {
-    return this.#run("perform", call, () => {
+    return this.#run("perform", call, (): Answer => {
       const isLocal = call.consistency === "local" && this.bootstrap === "active";
-      if (!isLocal && !this.#leads()) return this.#notServed();
-      return { kind: "answered", ...this.#ensemble.perform(call) };
+      const isRead = call.request.type === OpCode.GetData || call.request.type === "childrenPage";
+      if (!isLocal && !(isRead ? this.#serves() : this.#leads())) return this.#notServed();
+      const { zxid } = this.#ensemble;
+      const floor = call.floor === undefined ? undefined : parseZxid(call.floor);
+      if (floor !== undefined && compareZxid(floor, zxid) > 0)
+        return { kind: "behind", zxid: formatZxid(zxid) };
+      const ageMs = this.#leads() ? 0 : 40 + this.id;
+      return { kind: "answered", ...this.#ensemble.perform(call), ...(isRead && { ageMs }) };
     });
   }
 
@@ -376,7 +391,8 @@ export class FakeMember implements MemberApi {
   fetch(request: Request): Promise<Response> {
     return this.#run("fetch", request, () => {
       this.#ensemble.connections.push(request);
-      if (this.#leads()) return new Response(null, { status: 101 });
+      const isAsked = request.headers.get("Ek-Member") === "any" ? this.#serves() : this.#leads();
+      if (isAsked) return new Response(null, { status: 101 });
       const served = this.#notServed();
       if (served.kind !== "notLeader") return new Response(null, { status: 503 });
       return new Response(null, { status: 421, headers: { "Ek-Leader": String(served.leader) } });
@@ -385,6 +401,14 @@ export class FakeMember implements MemberApi {
 
   #leads(): boolean {
     return this.bootstrap === "active" && this.#ensemble.leader === this.id;
+  }
+
+  #serves(): boolean {
+    return this.bootstrap === "active" && this.#ensemble.leader !== 0;
+  }
+
+  #isVoter(): boolean {
+    return this.id <= this.#ensemble.voterCount;
   }
 
   #notServed() {
@@ -413,14 +437,17 @@ export class FakeMember implements MemberApi {
   #status(): MemberStatus {
     const { leader, epoch, zxid } = this.#ensemble;
     const leads = this.#leads();
-    const role = leader === 0 || this.bootstrap !== "active" ? "looking" : leads ? "leading" : "following";
+    const following = this.#isVoter() ? "following" : "observing";
+    const role = leads ? "leading" : this.#serves() ? following : "looking";
+    const ids = this.bootstrap !== "active" ? [] : this.#ensemble.members.map((member) => member.id);
     return {
       id: this.id,
       bootstrap: this.bootstrap,
-      voters: this.bootstrap !== "active" ? [] : this.#ensemble.members.map((member) => member.id),
+      voters: ids.slice(0, this.#ensemble.voterCount),
+      observers: ids.slice(this.#ensemble.voterCount),
       role,
       phase: role === "looking" ? "election" : "broadcast",
-      serving: leads,
+      serving: this.#serves(),
       leader,
       epoch,
       lastLogged: formatZxid(zxid),

@@ -92,7 +92,7 @@ async function reportOf(
     const { reply } = await router.run(ensemble, {
       action: "Cannot report",
       effect: "none",
-      anyMember: true,
+      unled: true,
       searchMs: adminMs,
       attemptMs: () => adminMs,
       attempt: (member) => member.report(request),

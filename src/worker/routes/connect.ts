@@ -1,5 +1,8 @@
 /**
- * `GET /v1/{ensemble}/connect`: a WebSocket of subprotocol `zookeeper`, handed to the leader's object.
+ * `GET /v1/{ensemble}/connect`: a WebSocket of subprotocol `zookeeper`, handed to a member's object.
+ *
+ * `?member=` says to which: the leader (the default: writes are fastest there, and reads no slower unless
+ * another member is much nearer), the nearest, or one by its id.
  *
  * The member gets a request made here: of the client's own it carries the protocol and the address, so
  * neither its credentials nor any header that members trust can pass through. Once the member's 101 is
@@ -15,24 +18,26 @@ import type { NotServed } from "../../objects/index.ts";
 import { type Caller, subprotocolsOf } from "../auth.ts";
 import type { Ensemble } from "../ensemble.ts";
 import type { AppEnv, MemberStub } from "../env.ts";
-import type { LeaderRouter } from "../leader.ts";
+import type { LeaderRouter, Whom } from "../leader.ts";
 import { connectMs } from "../limits.ts";
 import { badRequest, Problem, problemOfCode } from "../problems.ts";
-import { readQuery } from "../queries.ts";
+import { readMember, readQuery } from "../queries.ts";
 
 const subprotocol = "zookeeper";
 
 export async function connect(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
-  readQuery(c.req.url, []);
+  const query = readQuery(c.req.url, ["member"]);
   checkUpgrade(c.req.raw);
   const caller = c.get("caller");
   const ensemble = c.get("ensemble");
+  const whom = readMember(query.member ?? "leader", ensemble);
   const action = `Cannot connect to ensemble "${ensemble.name}"`;
   const { reply } = await router.run(ensemble, {
     action,
     effect: "none",
+    whom,
     attemptMs: () => connectMs,
-    attempt: (member) => open(member, caller, ensemble),
+    attempt: (member) => open(member, caller, ensemble, whom),
   });
   if (reply.kind === "refused") throw refused(action, reply.status);
   return withSubprotocol(reply.response);
@@ -58,7 +63,7 @@ type Opened =
   | { readonly kind: "refused"; readonly status: number }
   | NotServed;
 
-async function open(member: MemberStub, caller: Caller, ensemble: Ensemble): Promise<Opened> {
+async function open(member: MemberStub, caller: Caller, ensemble: Ensemble, whom: Whom): Promise<Opened> {
   const response = await member.fetch(
     new Request(`https://member/v1/${ensemble.name}/connect`, {
       headers: {
@@ -66,6 +71,8 @@ async function open(member: MemberStub, caller: Caller, ensemble: Ensemble): Pro
         "Sec-WebSocket-Protocol": subprotocol,
         "Ek-Remote-Address": caller.address,
         "Ek-Remote-Port": String(caller.port),
+        // The leader refuses nothing that any member takes.
+        ...(whom === "leader" ? {} : { "Ek-Member": "any" }),
       },
     }),
   );

@@ -43,6 +43,7 @@ function sightingJson(sighting: Sighting, begun: boolean) {
     last_applied_zxid: status.lastApplied,
     bootstrap: status.bootstrap,
     voters: status.voters,
+    observers: status.observers,
     incarnation: status.incarnation,
     sessions: status.sessions,
     connections: status.connections,

@@ -8,7 +8,7 @@ import type { Context, Handler } from "hono";
 import { assert, OpCode, type Outcome, pathFault, type ResponseBody } from "../../base/index.ts";
 import type { Answer, Call } from "../../objects/index.ts";
 import type { AppEnv } from "../env.ts";
-import type { Effect, LeaderRouter } from "../leader.ts";
+import type { Effect, LeaderRouter, Whom } from "../leader.ts";
 import { readMs, writeMs } from "../limits.ts";
 import { badRequest, Problem, problemOfCode } from "../problems.ts";
 import { decodePath, pathTail } from "../znode-paths.ts";
@@ -44,22 +44,37 @@ export type Answered = Extract<Answer, { readonly kind: "answered" }>;
 export interface Ask extends Omit<Call, "identities"> {
   readonly action: string;
   readonly path: string;
+  /** Default: the leader. */
+  readonly whom?: Whom | undefined;
 }
 
 /** Has the ensemble perform a request; the outcome may be a refusal. */
 export async function perform(c: Context<AppEnv>, router: LeaderRouter, ask: Ask): Promise<Answered> {
-  const { action, path, request, consistency } = ask;
+  const { action, path, request, consistency, floor, whom } = ask;
   const { identities } = c.get("caller");
   const effect: Effect = isRead(request) ? "none" : "once";
   const { reply } = await router.run(c.get("ensemble"), {
     action,
     path,
     effect,
-    anyMember: effect === "none" && consistency === "local",
+    whom,
+    unled: effect === "none" && consistency === "local",
     attemptMs: () => (effect === "none" ? readMs : writeMs),
-    attempt: (member) => member.perform({ request, identities, consistency }),
+    attempt: (member) => member.perform({ request, identities, consistency, floor }),
   });
+  if (reply.kind === "behind") throw behind(ask, reply.zxid);
   return reply;
+}
+
+/** Nobody can have seen what is not committed: it was another ensemble, or one that lost its storage. */
+function behind({ action, path, floor }: Ask, zxid: string): Problem {
+  return new Problem({
+    slug: "behind",
+    title: "Nothing as late is committed",
+    status: 412,
+    detail: `${action}: Ek-Session-Zxid is ${floor}, the ensemble has committed through ${zxid}`,
+    more: { path, zxid },
+  });
 }
 
 /** Everything the routes ask that is not a write; what is not listed here is never repeated. */

@@ -9,33 +9,59 @@
  */
 
 import type { Context } from "hono";
-import { OpCode, type Stat, ZkErrorCode } from "../../base/index.ts";
+import { OpCode, parseZxid, type Stat, ZkErrorCode } from "../../base/index.ts";
 import type { AppEnv } from "../env.ts";
 import type { LeaderRouter } from "../leader.ts";
 import { childrenPageMax } from "../limits.ts";
 import { isNotModified, isPreconditionFailed } from "../preconditions.ts";
 import { badRequest, problemOfCode } from "../problems.ts";
-import { readConsistency, readFlag, readQuery } from "../queries.ts";
+import { readConsistency, readFlag, readMember, readQuery } from "../queries.ts";
 import { jsonValue, prefersJson, statHeaders, statJson } from "../representations.ts";
-import { bodyOf, pathOf, perform, quoted, refusal } from "./shared.ts";
+import { type Ask, bodyOf, pathOf, perform, quoted, refusal } from "./shared.ts";
+
+/** What the client has seen: a read is never answered with older data. */
+const floorHeader = "Ek-Session-Zxid";
 
 export async function getZnode(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
   const path = pathOf(c.req.raw);
-  const query = readQuery(c.req.url, ["consistency", "children", "after", "limit"]);
-  const consistency = readConsistency(query.consistency);
+  const query = readQuery(c.req.url, ["consistency", "member", "children", "after", "limit"]);
+  const how = readingOf(c, query);
   const { after, limit } = query;
   if (readFlag(query.children, "children")) {
-    return listChildren(c, router, { path, consistency, after, limit });
+    return listChildren(c, router, { path, how, after, limit });
   }
   if (after !== undefined || limit !== undefined) {
     throw badRequest('Cannot read the query: "after" and "limit" go with "children"', path);
   }
   const action = `Cannot read ${quoted(path)}`;
   const request = { type: OpCode.GetData, path, watch: false } as const;
-  const { outcome, zxid } = await perform(c, router, { action, path, request, consistency });
+  const { outcome, zxid, ageMs } = await perform(c, router, { action, path, request, ...how });
   if (outcome.err !== ZkErrorCode.Ok) throw refusal(outcome, { action, path });
   const { data, stat } = bodyOf(outcome, "data");
-  return representation(c.req.raw, { path, data, stat, zxid });
+  return representation(c.req.raw, { path, data, stat, zxid, ageMs });
+}
+
+/** How a read is to be done. */
+type Reading = Pick<Ask, "consistency" | "floor" | "whom">;
+
+/**
+ * A read that may be a little behind is the nearest member's, unless the client names another.
+ *
+ * @throws Problem 400 for a zxid, a consistency or a member that is none.
+ */
+function readingOf(
+  c: Context<AppEnv>,
+  query: { readonly consistency: string | undefined; readonly member: string | undefined },
+): Reading {
+  const consistency = readConsistency(query.consistency);
+  const whom = query.member ?? (consistency === "linearizable" ? "leader" : "nearest");
+  const floor = c.req.header(floorHeader);
+  if (floor !== undefined && parseZxid(floor) === undefined) {
+    throw badRequest(
+      `Cannot read ${floorHeader}: "${floor.slice(0, 100)}" is no zxid, which is 0x and hex digits`,
+    );
+  }
+  return { consistency, whom: readMember(whom, c.get("ensemble")), floor };
 }
 
 interface Found {
@@ -43,10 +69,11 @@ interface Found {
   readonly data: Uint8Array | null;
   readonly stat: Stat;
   readonly zxid: string;
+  readonly ageMs: number | undefined;
 }
 
-function representation(request: Request, { path, data, stat, zxid }: Found): Response {
-  const headers = { ...statHeaders(stat, zxid), Vary: "Accept" };
+function representation(request: Request, { path, data, stat, zxid, ageMs }: Found): Response {
+  const headers = { ...statHeaders(stat, zxid), ...ageHeader(ageMs), Vary: "Accept" };
   if (isPreconditionFailed(request.headers, stat.version)) {
     const about = { action: `Cannot read ${quoted(path)}`, path, reason: `its version is ${stat.version}` };
     throw problemOfCode(ZkErrorCode.BadVersion, about);
@@ -66,7 +93,7 @@ function representation(request: Request, { path, data, stat, zxid }: Found): Re
 
 interface PageQuery {
   readonly path: string;
-  readonly consistency: ReturnType<typeof readConsistency>;
+  readonly how: Reading;
   readonly after: string | undefined;
   readonly limit: string | undefined;
 }
@@ -75,18 +102,25 @@ interface PageQuery {
 async function listChildren(
   c: Context<AppEnv>,
   router: LeaderRouter,
-  { path, consistency, after, limit }: PageQuery,
+  { path, how, after, limit }: PageQuery,
 ): Promise<Response> {
   const action = `Cannot list ${quoted(path)}`;
-  const { outcome, zxid, more } = await perform(c, router, {
+  const { outcome, zxid, more, ageMs } = await perform(c, router, {
     action,
     path,
     request: { type: "childrenPage", path, after: after === "" ? undefined : after, limit: readLimit(limit) },
-    consistency,
+    ...how,
   });
   if (outcome.err !== ZkErrorCode.Ok) throw refusal(outcome, { action, path });
   const { children } = bodyOf(outcome, "children");
-  return Response.json({ children, more: more ?? false, zxid }, { headers: { "Ek-Zxid": zxid } });
+  return Response.json(
+    { children, more: more ?? false, zxid },
+    { headers: { "Ek-Zxid": zxid, ...ageHeader(ageMs) } },
+  );
+}
+
+function ageHeader(ageMs: number | undefined): Readonly<Record<string, string>> {
+  return ageMs === undefined ? {} : { "Ek-Age-Ms": String(ageMs) };
 }
 
 function readLimit(text: string | undefined): number {
