@@ -91,6 +91,10 @@ export class TestEnsemble {
     }
   }
 
+  async serves(id: ServerId): Promise<void> {
+    while (!(await this.stub(id).inspect()).serving) await pause(20);
+  }
+
   async #connect(
     find: () => Promise<DurableObjectStub<Member>>,
     member: "leader" | "any",

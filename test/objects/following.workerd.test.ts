@@ -51,7 +51,9 @@ describe.each([
 ])("at %s", (_, voters, observers) => {
   async function start(): Promise<{ ensemble: TestEnsemble; id: ServerId }> {
     const ensemble = await TestEnsemble.start(voters, observers);
-    const id = ensemble.observers[0] ?? (await ensemble.followerId());
+    const [observer] = ensemble.observers;
+    const id = observer ?? (await ensemble.followerId());
+    await ensemble.serves(id);
     return { ensemble, id };
   }
 
