@@ -21,6 +21,10 @@ export interface SettingSpec {
   readonly secret: boolean;
 }
 
+/** Schemes that prove somebody. */
+export const authSchemes = ["digest", "x509", "bearer"] as const;
+export type AuthScheme = (typeof authSchemes)[number];
+
 export interface Settings {
   /** ZooKeeper's `tickTime`. Sessions live between 2 and 20 ticks. */
   readonly tickMs: number;
@@ -28,9 +32,15 @@ export interface Settings {
   readonly superDigest: string | undefined;
   readonly ttlNodes: boolean;
   readonly enforceQuota: boolean;
+  /** Whether there is a scheme `x509`, and a gateway that holds the token may say who its clients are. */
+  readonly x509: boolean;
+  /** A connection must have an identity of one of these to ask anything; none: anybody may. */
+  readonly enforceAuthSchemes: readonly AuthScheme[];
   readonly reconfig: boolean;
   /** 0: no limit. */
   readonly maxConnectionsPerAddress: number;
+  /** Requests that have waited for longer are refused with `ThrottledOp`; 0: none are. */
+  readonly throttledOpWaitMs: number;
   /** `"*"`: all of them. */
   readonly fourLetterWords: "*" | readonly string[];
   readonly token: string | undefined;
@@ -107,6 +117,12 @@ function readNames(text: string, pattern: RegExp): readonly string[] | undefined
   return distinct && names.every((name) => pattern.test(name)) ? names : undefined;
 }
 
+function readAuthSchemes(text: string): readonly AuthScheme[] | undefined {
+  const names = readNames(text, /^[a-z0-9]+$/);
+  const schemes = authSchemes.filter((scheme) => names?.includes(scheme));
+  return schemes.length === names?.length ? schemes : undefined;
+}
+
 const readers: { readonly [Field in keyof Settings]: Reader<Settings[Field]> } = {
   tickMs: setting(
     {
@@ -137,6 +153,26 @@ const readers: { readonly [Field in keyof Settings]: Reader<Settings[Field]> } =
     },
     onOrOff(false),
   ),
+  x509: setting(
+    {
+      name: "EK_X509",
+      default: "off",
+      help: "whether gateways may vouch for TLS client certificates, as identities of scheme x509",
+    },
+    onOrOff(false),
+  ),
+  enforceAuthSchemes: setting(
+    {
+      name: "EK_ENFORCE_AUTH_SCHEMES",
+      default: undefined,
+      help: "ZooKeeper's enforce.auth.schemes: a client must authenticate by one of them, comma list",
+    },
+    {
+      allowed: `a comma list of ${authSchemes.join(", ")}, none twice`,
+      read: readAuthSchemes,
+      fallback: [],
+    },
+  ),
   reconfig: setting(
     { name: "EK_RECONFIG", default: "on", help: "whether clients may reconfigure the ensemble" },
     onOrOff(true),
@@ -148,6 +184,14 @@ const readers: { readonly [Field in keyof Settings]: Reader<Settings[Field]> } =
       help: "client connections one address may have open, 0 for no limit",
     },
     integerIn(0, 1_000_000, 0),
+  ),
+  throttledOpWaitMs: setting(
+    {
+      name: "EK_THROTTLED_OP_WAIT_MS",
+      default: "0",
+      help: "ZooKeeper's throttledOpWaitTime, ms: requests that waited longer are refused, 0 for none",
+    },
+    integerIn(0, 60_000, 0),
   ),
   fourLetterWords: setting(
     {
@@ -226,8 +270,11 @@ export function parseSettings(vars: Readonly<Record<string, unknown>>): ParsedSe
     superDigest: read(readers.superDigest),
     ttlNodes: read(readers.ttlNodes),
     enforceQuota: read(readers.enforceQuota),
+    x509: read(readers.x509),
+    enforceAuthSchemes: read(readers.enforceAuthSchemes),
     reconfig: read(readers.reconfig),
     maxConnectionsPerAddress: read(readers.maxConnectionsPerAddress),
+    throttledOpWaitMs: read(readers.throttledOpWaitMs),
     fourLetterWords: read(readers.fourLetterWords),
     token: read(readers.token),
     openOnLoopback: read(readers.openOnLoopback),

@@ -172,6 +172,12 @@ export interface Introduction {
   readonly address: string;
   /** 0: unknown. */
   readonly port: number;
+  /** Distinguished name of a TLS client certificate that a gateway has checked. */
+  readonly x509?: string | undefined;
+  /** Whether it must show the deployment's token before it may ask anything. */
+  readonly mustShowToken: boolean;
+  /** Whether its gateway wants to hear how much of what it sent has been taken up. */
+  readonly wantsCredit: boolean;
 }
 
 export interface MemberApi {
@@ -197,7 +203,11 @@ export interface MemberApi {
    * 101 with the socket; otherwise nothing happened: 421 with `Ek-Leader` when this member does not lead (0:
    * who does is unknown), 429 when it has too many connections, 503. With `Ek-Member: any` a member that
    * serves without leading takes it, too.
-   * The Worker sets `Ek-Remote-Address` to the client's address, and `Ek-Remote-Port` where it knows it.
+   * The Worker sets `Ek-Remote-Address` to the client's address, and `Ek-Remote-Port` where it knows it;
+   * `Ek-Remote-X509` (percent-encoded) names the certificate of a client that a trusted gateway has checked, and
+   * `Ek-Must-Show-Token: yes` lets the client ask nothing before it has shown the token.
+   * With `Ek-Wants-Credit: yes` the 101 says `Ek-Credit: yes`, and text messages tell how many bytes have been
+   * taken up: `credit <bytes>` since the last one, or `credit anew`: all that had come by then.
    */
   fetch(request: Request): Promise<Response>;
 }

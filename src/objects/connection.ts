@@ -16,13 +16,11 @@
  */
 
 import {
-  type AuthId,
   type ClientRequest,
   type ConnectRequest,
   type MultiOp,
   NO_SESSION,
   OpCode,
-  type Outcome,
   type ReadRequest,
   type Reply,
   type Requester,
@@ -31,7 +29,6 @@ import {
   type WatchedEvent,
   type WriteRequest,
   ZkErrorCode,
-  type Zxid,
   zxidToBigint,
 } from "../base/index.ts";
 import {
@@ -41,84 +38,26 @@ import {
   encodeConnectResponse,
   encodeEvent,
   encodeReply,
-  FrameDecoder,
   JuteWriter,
   passwordBytes,
   type RequestHeader,
 } from "../jute/index.ts";
 import { respond, type WatcherId } from "../tree/index.ts";
-import type { ClientWrite } from "./agreement.ts";
-import { digestIdentities, fitIdentities } from "./identities.ts";
-import { ConnectionStats, type ServerStats } from "./stats.ts";
+import { Answers, type Origin, type Slot } from "./answers.ts";
+import type { ConnectionHost, Ending, Guest, OpenedSession } from "./connection-host.ts";
+import { authenticate, fitIdentities, mayAsk } from "./identities.ts";
+import { Intake } from "./intake.ts";
+import { ConnectionStats } from "./stats.ts";
 import type { Settlement } from "./writes.ts";
 
-/** Requests of one connection that wait for their answer; a client that sends more is cut off. */
-export const connectionQueueMax = 60_000;
+/** Requests of one connection that wait for their answer. Frames behind them are held, not read. */
+export const connectionQueueMax = 10_000;
 
-/** Bytes answered in one turn, the last answer not counted; the other answers wait for a later turn. */
-export const outputBytesMax = 4 * 1024 * 1024;
-
-/** Bytes a client may send ahead of its connect response. */
-export const heldBytesMax = 2 * 1024 * 1024;
-
-/** What a connection asks of the member. */
-export interface ConnectionHost {
-  /** Applied through here. */
-  readonly applied: Zxid;
-  readonly superDigest: string | undefined;
-  /** Of all connections. */
-  readonly stats: ServerStats;
-  /** The clock as of this turn. */
-  now(): number;
-  /** Opens a new session, or takes one over; `undefined`: that session is no longer. May end the connection. */
-  openSession(
-    connection: Connection,
-    request: ConnectRequest,
-    fresh: boolean,
-    done: (opened: OpenedSession | undefined) => void,
-  ): void;
-  touch(session: SessionId): void;
-  /** `false`: no room; nothing was submitted. */
-  write(write: ClientWrite): boolean;
-  read(request: ReadRequest, requester: Requester, watcher: WatcherId): ReadAnswer;
-  /**
-   * Calls back once leadership was confirmed after now, and all that was committed before has applied
-   * here; or with `false` when that could not be.
-   *
-   * @param fresh - Whether the platform event that brought the request has just begun (`PeerEvent`).
-   */
-  confirm(fresh: boolean, done: (confirmed: boolean) => void): void;
-  /** Something was written, or the connection ended, outside of `receive`. */
-  changed(connection: Connection): void;
-}
-
-export interface OpenedSession {
-  readonly id: SessionId;
-  readonly timeoutMs: number;
-  readonly password: Uint8Array;
-  /** Of this connection, among those the session has had. */
-  readonly ownership: number;
-}
-
-export interface ReadAnswer extends Outcome {
-  readonly events?: readonly WatchedEvent[] | undefined;
-}
-
-/** Why a connection ends; `drop` leaves out what was not sent yet. */
-export type Ending =
-  | { readonly kind: "close"; readonly reason: string }
-  | { readonly kind: "drop"; readonly reason: string };
-
-/** A place in the queue of answers. */
-interface Slot {
-  /** Of its request. */
-  readonly header: RequestHeader;
-  /** When its request was taken up. */
-  readonly sinceMs: number;
-  isReady: boolean;
-  /** Writes the answer, when its turn has come. */
-  answer: () => void;
-}
+/**
+ * Bytes held of one connection: ahead of its connect response, or while there is no room for its requests.
+ * More than a gateway sends without credit, twice; a client that knows no credit and sends more is cut off.
+ */
+export const heldBytesMax = 4 * 1024 * 1024;
 
 type State = "handshake" | "opening" | "open" | "closing" | "ended";
 
@@ -126,25 +65,36 @@ export class Connection {
   readonly watcher: WatcherId;
   readonly stats: ConnectionStats;
   readonly #host: ConnectionHost;
-  readonly #decoder = new FrameDecoder();
+  readonly #intake = new Intake();
   readonly #out = new JuteWriter();
   #state: State = "handshake";
+  readonly #mustShowToken: boolean;
   #requester: Requester;
+  /** Whether anything but auth packets is answered. Follows from the identities. */
+  #mayAsk: boolean;
   /** Of the request being handled. */
   #header: RequestHeader = connectHeader;
-  #slots: Slot[] = [];
-  #head = 0;
+  readonly #answers: Answers;
   #ending: Ending | undefined;
   /** In the platform event that brought the bytes being handled, before anything else. */
   #isFresh = false;
-  /** Answers are ready that this turn's output has no room for. */
-  #isStalled = false;
+  /** Frames have come that wait for room. */
+  #isHeld = false;
 
-  constructor(host: ConnectionHost, watcher: WatcherId, identities: readonly AuthId[]) {
+  /** @param guest - Who it is before it has said anything, and whether it must show the token first. */
+  constructor(host: ConnectionHost, watcher: WatcherId, guest: Guest) {
+    const { identities, mustShowToken } = guest;
     this.#host = host;
+    this.#mustShowToken = mustShowToken;
+    this.#mayAsk = mayAsk(identities, host.authRules, mustShowToken);
     this.watcher = watcher;
     this.stats = new ConnectionStats(host.stats);
     this.#requester = { sessionId: NO_SESSION, identities };
+    this.#answers = new Answers({
+      out: this.#out,
+      answered: (origin, bytes) => this.#answered(origin, bytes),
+      stalled: () => host.changed(this),
+    });
   }
 
   get requester(): Requester {
@@ -158,22 +108,36 @@ export class Connection {
 
   /** Bytes received and not handled: part of a frame, or what came ahead of the connect response. */
   get heldBytes(): number {
-    return this.#ending === undefined ? this.#decoder.buffered : 0;
+    return this.#ending === undefined ? this.#intake.buffered : 0;
   }
 
   /** Requests that wait for their answer. */
   get outstanding(): number {
-    return this.#slots.length - this.#head;
+    return this.#answers.length;
   }
 
   /** Has received something that memory alone holds: part of a frame, or a request without its answer. */
   get isBusy(): boolean {
-    return this.#state !== "open" || this.#head < this.#slots.length || this.#decoder.buffered > 0;
+    return this.#state !== "open" || this.#answers.length > 0 || this.#intake.buffered > 0;
   }
 
   /** More answers are ready: call `resume` in a later turn. */
   get isStalled(): boolean {
-    return this.#isStalled;
+    return this.#answers.isStalled;
+  }
+
+  /** Frames wait for room. Once `canGoOn` says so: call `resume` in a later turn. */
+  get isHeld(): boolean {
+    return this.#isHeld;
+  }
+
+  get canGoOn(): boolean {
+    return this.#isHeld && this.#hasRoom;
+  }
+
+  /** Bytes taken up since the last time this was asked, once they are worth telling the sender; 0 before. */
+  takeCredit(): number {
+    return this.#intake.takeCredit();
   }
 
   /** The client has said goodbye; its answer will end the connection. */
@@ -186,14 +150,15 @@ export class Connection {
     return this.#ending;
   }
 
-  /** Goes on answering where `outputBytesMax` has stopped it. */
+  /** Goes on answering where `outputBytesMax` has stopped it, and reading where there was no room. */
   resume(): void {
-    this.#drain();
+    this.#answers.drain();
+    if (this.#isHeld) this.#handleFrames();
   }
 
   /** Continues an open connection whose member lost its memory. */
   restore(requester: Requester): void {
-    this.#requester = requester;
+    this.#setRequester(requester);
     this.#state = "open";
   }
 
@@ -205,12 +170,12 @@ export class Connection {
   receive(chunk: Uint8Array, fresh: boolean): void {
     // Nothing behind a goodbye is handled.
     if (this.#ending !== undefined || this.#state === "closing") return;
-    this.#decoder.push(chunk);
+    this.#intake.push(chunk, this.#host.now());
     this.#isFresh = fresh;
     this.#handleFrames();
     this.#isFresh = false;
-    if (this.#state === "opening" && this.#decoder.buffered > heldBytesMax) {
-      this.end({ kind: "drop", reason: "too much ahead of the connect response" });
+    if (this.#intake.buffered > heldBytesMax) {
+      this.end({ kind: "drop", reason: "too much ahead of the answers" });
     }
   }
 
@@ -230,21 +195,26 @@ export class Connection {
     if (this.#ending !== undefined) return;
     this.#ending = ending;
     this.#state = "ended";
-    this.#slots = [];
-    this.#head = 0;
-    this.#isStalled = false;
+    this.#answers.clear();
+    this.#isHeld = false;
     if (ending.kind === "drop") this.#out.clear();
   }
 
   #handleFrames(): void {
     // While the session is being opened, what the client sent ahead stays in the decoder.
     while (this.#state === "handshake" || this.#state === "open") {
-      const next = this.#decoder.next();
+      this.#isHeld = this.#state === "open" && !this.#hasRoom && this.#intake.buffered > 0;
+      if (this.#isHeld) return this.#host.changed(this);
+      const next = this.#intake.next();
       if (next.kind === "incomplete") return;
       if (next.kind === "fault") return this.end({ kind: "drop", reason: next.reason });
       if (this.#state === "handshake") this.#handshake(next.bytes);
       else this.#handleFrame(next.bytes);
     }
+  }
+
+  get #hasRoom(): boolean {
+    return this.#answers.length < connectionQueueMax && this.#host.hasRoom;
   }
 
   #handshake(frame: Uint8Array): void {
@@ -277,10 +247,11 @@ export class Connection {
     if (header === undefined) return this.end({ kind: "drop", reason: "frame without a header" });
     this.#header = header;
     this.stats.took();
-    if (this.outstanding >= connectionQueueMax) {
-      return this.end({ kind: "drop", reason: "too many outstanding requests" });
+    if (header.type !== OpCode.Auth && header.type !== OpCode.Sasl) {
+      if (!this.#mayAsk) return this.#refuseUnproven(header);
+      this.#host.touch(this.sessionId);
     }
-    if (header.type !== OpCode.Auth && header.type !== OpCode.Sasl) this.#host.touch(this.sessionId);
+    if (this.#isTooLate(header.type)) return this.#refuseThrottled(header);
     const decoded = decodeRequest(header.type, frame);
     if (decoded.ok) return this.#handleRequest(header, decoded.request, frame);
     if (decoded.drop) return this.end({ kind: "drop", reason: "unreadable packet" });
@@ -331,7 +302,7 @@ export class Connection {
   }
 
   #write(xid: number, request: WriteRequest, frame: Uint8Array): void {
-    const slot = this.#reserve();
+    const slot = this.#answers.reserve(this.#origin());
     const isTaken = this.#host.write({
       request,
       frame,
@@ -350,7 +321,7 @@ export class Connection {
     this.#host.changed(this);
     if (settled.kind === "lost") return this.end({ kind: "drop", reason: "leadership lost" });
     const outcome = respond(request, settled.applied.outcome);
-    this.#settle(slot, () => {
+    this.#answers.settle(slot, () => {
       // As in ZooKeeper: whom the session has left is told nothing more.
       if (outcome.err === ZkErrorCode.SessionMoved) {
         return this.end({ kind: "close", reason: "session moved" });
@@ -361,12 +332,12 @@ export class Connection {
   }
 
   #sync(xid: number, path: string): void {
-    const slot = this.#reserve();
+    const slot = this.#answers.reserve(this.#origin());
     this.#host.confirm(this.#isFresh, (confirmed) => {
       if (this.#ending !== undefined) return;
       this.#host.changed(this);
       if (!confirmed) return this.end({ kind: "drop", reason: "leadership lost" });
-      this.#settle(slot, () =>
+      this.#answers.settle(slot, () =>
         this.#reply({ xid, zxid: this.#appliedZxid(), err: 0, body: { kind: "path", path } }),
       );
     });
@@ -374,7 +345,7 @@ export class Connection {
 
   /** Identities hold for what arrives afterwards; the answer keeps its place in the order. */
   #authenticate(xid: number, scheme: string, auth: Uint8Array | null): void {
-    const granted = this.#identitiesFor(scheme, auth);
+    const granted = authenticate(scheme, auth, this.#host.authRules);
     const known = this.#requester.identities;
     const added = granted?.filter(
       (identity) => !known.some((other) => other.scheme === identity.scheme && other.id === identity.id),
@@ -388,14 +359,35 @@ export class Connection {
         this.end({ kind: "close", reason: "authentication failed" });
       });
     }
-    this.#requester = { ...this.#requester, identities };
+    this.#setRequester({ ...this.#requester, identities });
     this.#queue(() => this.#reply({ xid, zxid: 0n, err: 0 }));
   }
 
-  #identitiesFor(scheme: string, auth: Uint8Array | null): readonly AuthId[] | undefined {
-    if (scheme === "ip") return [];
-    if (scheme !== "digest" || auth === null) return undefined;
-    return digestIdentities(auth, this.#host.superDigest);
+  #setRequester(requester: Requester): void {
+    this.#requester = requester;
+    this.#mayAsk = mayAsk(requester.identities, this.#host.authRules, this.#mustShowToken);
+  }
+
+  /** Java sheds no ping and no goodbye; who authenticates is not tracked at all. */
+  #isTooLate(type: number): boolean {
+    const { throttledOpWaitMs } = this.#host;
+    if (throttledOpWaitMs === 0 || neverThrottled.has(type)) return false;
+    return this.#host.now() - this.#intake.arrivedMs > throttledOpWaitMs;
+  }
+
+  /** It was not done, and may be asked again. */
+  #refuseThrottled({ xid }: RequestHeader): void {
+    this.#host.stats.throttledOps += 1;
+    this.#queue(() => this.#reply({ xid, zxid: this.#appliedZxid(), err: ZkErrorCode.ThrottledOp }));
+  }
+
+  /** As ZooKeeper where a scheme is enforced: the session stays, and may be taken up by who authenticates. */
+  #refuseUnproven({ xid }: RequestHeader): void {
+    this.#state = "closing";
+    this.#queue(() => {
+      this.#reply({ xid, zxid: 0n, err: ZkErrorCode.SessionClosedRequireSaslAuth });
+      this.end({ kind: "close", reason: "authentication required" });
+    });
   }
 
   #refuseUnknown({ xid }: RequestHeader): void {
@@ -421,51 +413,16 @@ export class Connection {
 
   /** Queues an answer that is ready as it stands. */
   #queue(answer: () => void): void {
-    this.#slots.push({ header: this.#header, sinceMs: this.#host.now(), isReady: true, answer });
-    this.#drain();
+    this.#answers.add(this.#origin(), answer);
   }
 
-  /** Keeps a place for an answer that is settled later. */
-  #reserve(): Slot {
-    const sinceMs = this.#host.now();
-    const slot: Slot = { header: this.#header, sinceMs, isReady: false, answer: nothing };
-    this.#slots.push(slot);
-    return slot;
+  #origin(): Origin {
+    return { header: this.#header, sinceMs: this.#host.now() };
   }
 
-  #settle(slot: Slot, answer: () => void): void {
-    slot.isReady = true;
-    slot.answer = answer;
-    this.#drain();
-  }
-
-  #answered({ header, sinceMs }: Pick<Slot, "header" | "sinceMs">, bytes: number): void {
+  #answered({ header, sinceMs }: Origin, bytes: number): void {
     const { applied } = this.#host;
     this.stats.answered({ ...header, zxid: applied, sinceMs, nowMs: this.#host.now(), bytes });
-  }
-
-  #drain(): void {
-    this.#isStalled = false;
-    for (;;) {
-      const slot = this.#slots[this.#head];
-      if (slot === undefined || !slot.isReady) break;
-      if (this.#out.length >= outputBytesMax) {
-        this.#isStalled = true;
-        this.#host.changed(this);
-        break;
-      }
-      this.#head += 1;
-      const before = this.#out.length;
-      slot.answer();
-      this.#answered(slot, this.#out.length - before);
-    }
-    if (this.#head === this.#slots.length) {
-      this.#slots = [];
-      this.#head = 0;
-    } else if (this.#head > 1024 && this.#head * 2 > this.#slots.length) {
-      this.#slots = this.#slots.slice(this.#head);
-      this.#head = 0;
-    }
   }
 }
 
@@ -473,6 +430,13 @@ export class Connection {
 const connectHeader: RequestHeader = { xid: 0, type: OpCode.CreateSession };
 
 const pingXid = -2;
+
+const neverThrottled: ReadonlySet<number> = new Set([
+  OpCode.Ping,
+  OpCode.CloseSession,
+  OpCode.Auth,
+  OpCode.Sasl,
+]);
 
 type DataRequest = Extract<WriteRequest, { type: typeof OpCode.Multi } | MultiOp | SetAclRequest>;
 
@@ -484,5 +448,3 @@ function withOwnData(request: DataRequest): DataRequest {
 function ownOpData<Op extends MultiOp | SetAclRequest>(op: Op): Op {
   return "data" in op && op.data !== null ? { ...op, data: op.data.slice() } : op;
 }
-
-function nothing(): void {}

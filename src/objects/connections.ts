@@ -40,23 +40,13 @@ import {
   type StoredWatches,
   storableWatches,
 } from "./attachment.ts";
-import { Connection, type ConnectionHost } from "./connection.ts";
+import { Connection } from "./connection.ts";
+import type { ConnectionHost } from "./connection-host.ts";
 import type { ConnectionReport } from "./report.ts";
-
-/** Close codes in the range of applications. A client treats each as a lost connection. */
-export const CloseCode = {
-  Normal: 1000,
-  /** The stream broke the protocol, or a bound. */
-  Dropped: 4000,
-  /** This member does not serve, or not any more: its client may come back, here or elsewhere. */
-  NotLeading: 4001,
-} as const;
+import { CloseCode, closeSocket, sendBytes, sendText } from "./sockets.ts";
 
 /** Sockets of one member. The platform takes 32,768; asking for more would throw. */
 export const connectionsMax = 32_000;
-
-/** A message's aim; receivers have limits, and one message holds up the others. */
-const messageBytes = 1024 * 1024;
 
 /** Bytes received and not handled, of all sockets together; past it the largest holder is dropped. */
 const heldBytesTotalMax = 32 * 1024 * 1024;
@@ -112,6 +102,8 @@ export class Connections {
   readonly #sleeping = new Map<SessionId, WebSocket>();
   /** Entries with something to send, to store or to end when the turn is over. */
   readonly #touched = new Set<Entry>();
+  /** Entries with frames that nobody had room for. */
+  readonly #held = new Set<Entry>();
   /** Entries with answers that the turn's output had no room for. */
   readonly #stalled = new Set<Entry>();
   #isResuming = false;
@@ -332,6 +324,10 @@ export class Connections {
     for (const entry of this.#touched) this.#flushOne(entry);
     this.#touched.clear();
     while (this.#heldBytes > heldBytesTotalMax) this.#dropLargest();
+    for (const entry of this.#held) {
+      if (entry.connection.canGoOn) this.#stalled.add(entry);
+      if (entry.connection.canGoOn || !entry.connection.isHeld) this.#held.delete(entry);
+    }
     if (this.#stalled.size > 0 && !this.#isResuming) this.#resumeLater();
   }
 
@@ -346,6 +342,9 @@ export class Connections {
       return this.#finish(socket, kind === "close" ? CloseCode.Normal : CloseCode.Dropped, reason);
     }
     if (connection.isStalled) this.#stalled.add(entry);
+    if (connection.isHeld) this.#held.add(entry);
+    const credit = entry.introduction.wantsCredit ? connection.takeCredit() : 0;
+    if (credit > 0) sendText(socket, `credit ${credit}`);
     this.#count(entry, connection.heldBytes);
     this.#store(entry);
   }
@@ -379,7 +378,9 @@ export class Connections {
   }
 
   #enter(socket: WebSocket, introduction: Introduction, identities: readonly AuthId[]): Entry {
-    const connection = new Connection(this.#parts.host, this.#parts.nextWatcher(), identities);
+    const { mustShowToken } = introduction;
+    const watcher = this.#parts.nextWatcher();
+    const connection = new Connection(this.#parts.host, watcher, { identities, mustShowToken });
     const entry: Entry = {
       socket,
       connection,
@@ -407,6 +408,8 @@ export class Connections {
     const entry = this.#enter(socket, introduction, identities);
     const { connection } = entry;
     connection.restore({ sessionId, identities, ownership });
+    // Nobody remembers how much of it had been taken up, but nothing was waiting.
+    if (introduction.wantsCredit) sendText(socket, "credit anew");
     this.bind(connection, sessionId);
     this.#touched.add(entry);
     entry.watchesChanged = true;
@@ -435,6 +438,7 @@ export class Connections {
       this.#byWatcher.delete(connection.watcher);
       this.#touched.delete(entry);
       this.#stalled.delete(entry);
+      this.#held.delete(entry);
       this.#strangers.delete(entry);
       this.#count(entry, 0);
       if (this.#bySession.get(connection.sessionId) === entry) this.#bySession.delete(connection.sessionId);
@@ -471,35 +475,9 @@ export class Connections {
 }
 
 /** What a client is before it has said anything. */
-function identitiesOf({ address }: Introduction): readonly AuthId[] {
-  return address === "" ? [] : [{ scheme: "ip", id: address }];
-}
-
-/** False when the socket takes no more. */
-function sendBytes(socket: WebSocket, bytes: Uint8Array): boolean {
-  try {
-    for (let at = 0; at < bytes.length; at += messageBytes) {
-      socket.send(bytes.length <= messageBytes ? bytes : bytes.subarray(at, at + messageBytes));
-    }
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function closeSocket(socket: WebSocket, code: number, reason: string): void {
-  try {
-    socket.close(code, reason);
-  } catch {
-    // Some codes say how a socket ended and may not be sent; without an answer the client would hang.
-    closeNormally(socket, reason);
-  }
-}
-
-function closeNormally(socket: WebSocket, reason: string): void {
-  try {
-    socket.close(CloseCode.Normal, reason);
-  } catch {
-    // Already closed.
-  }
+function identitiesOf({ address, x509 }: Introduction): readonly AuthId[] {
+  return [
+    ...(address === "" ? [] : [{ scheme: "ip", id: address }]),
+    ...(x509 === undefined ? [] : [{ scheme: "x509", id: x509 }]),
+  ];
 }

@@ -19,6 +19,53 @@ export const identitiesMax = 32;
 /** UTF-16 units of all their ids together; what remains of an attachment is for watches. */
 export const identityUnitsMax = 2000;
 
+/** What decides who a connection may be, and who it must be. */
+export interface AuthRules {
+  /** `super:<base64>`. */
+  readonly superDigest: string | undefined;
+  /** The deployment's `EK_TOKEN`. */
+  readonly token: string | undefined;
+  /** An identity of one of them is needed to ask anything; none: nobody needs one. */
+  readonly requiredSchemes: readonly string[];
+}
+
+/** Of who has shown the deployment's token. It is in no ACL, and nobody's superiority. */
+const bearer: AuthId = { scheme: "bearer", id: "token" };
+
+/**
+ * What an auth packet makes of its sender; `undefined` refuses it (`AuthFailed`).
+ *
+ * Scheme `bearer` is ours: any ZooKeeper client can send it, and so show the token that HTTP clients show.
+ */
+export function authenticate(
+  scheme: string,
+  auth: Uint8Array | null,
+  rules: AuthRules,
+): readonly AuthId[] | undefined {
+  switch (scheme) {
+    case "ip":
+      return [];
+    case "digest":
+      return auth === null ? undefined : digestIdentities(auth, rules.superDigest);
+    case "bearer":
+      if (auth === null || rules.token === undefined) return undefined;
+      return isSame(decoder.decode(auth), rules.token) ? [bearer] : undefined;
+    default:
+      return undefined;
+  }
+}
+
+/**
+ * Whether someone with these identities may ask anything but who they are.
+ *
+ * @param mustShowToken - Whoever let the connection in wants to see the token, or has seen nothing better.
+ */
+export function mayAsk(identities: readonly AuthId[], rules: AuthRules, mustShowToken: boolean): boolean {
+  const has = (wanted: string) => identities.some(({ scheme }) => scheme === wanted);
+  if (mustShowToken && !has(bearer.scheme)) return false;
+  return rules.requiredSchemes.length === 0 || rules.requiredSchemes.some(has);
+}
+
 /** Whether a connection may have so many. */
 export function fitIdentities(identities: readonly AuthId[]): boolean {
   const units = identities.reduce((sum, { scheme, id }) => sum + scheme.length + id.length, 0);
@@ -41,7 +88,8 @@ export function digestIdentities(auth: Uint8Array, superDigest: string | undefin
     : [digest];
 }
 
+/** Takes the same time wherever the texts differ, and however long they are. */
 function isSame(a: string, b: string): boolean {
-  const [left, right] = [encoder.encode(a), encoder.encode(b)];
-  return left.length === right.length && timingSafeEqual(left, right);
+  const [left, right] = [a, b].map((text) => createHash("sha256").update(encoder.encode(text)).digest());
+  return left !== undefined && right !== undefined && timingSafeEqual(left, right);
 }

@@ -125,6 +125,7 @@ export class Life {
       cacheBytesMax,
       ttlNodes: settings.ttlNodes,
       enforceQuota: settings.enforceQuota,
+      x509: settings.x509,
     });
     this.#tree = tree;
     this.#replica = new Replica({
@@ -153,7 +154,12 @@ export class Life {
         tree,
         secret: config.secret,
         tickMs: settings.tickMs,
-        superDigest: settings.superDigest,
+        authRules: {
+          superDigest: settings.superDigest,
+          token: settings.token,
+          requiredSchemes: settings.enforceAuthSchemes,
+        },
+        throttledOpWaitMs: settings.throttledOpWaitMs,
         stats: this.#stats,
         now: parts.now,
         agreement: () => this.#agreement,

@@ -344,11 +344,15 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
     if (!life.connections.hasRoom) return refuseConnection({ kind: "overloaded" });
     const { 0: client, 1: server } = new WebSocketPair();
     this.ctx.acceptWebSocket(server);
-    life.connections.open(server, introductionIn(headers));
+    const introduction = introductionIn(headers);
+    life.connections.open(server, introduction);
     return new Response(null, {
       status: 101,
       webSocket: client,
-      headers: { "Sec-WebSocket-Protocol": "zookeeper" },
+      headers: {
+        "Sec-WebSocket-Protocol": "zookeeper",
+        ...(introduction.wantsCredit && { "Ek-Credit": "yes" }),
+      },
     });
   }
 
@@ -381,7 +385,11 @@ function isEstablishedLeader(sql: SqlStorage, id: ServerId): boolean {
 
 /** What the Worker says of a client. */
 function introductionIn(headers: Headers): Introduction {
+  const x509 = headers.get("Ek-Remote-X509");
   return {
+    ...(x509 !== null && { x509: decodeURIComponent(x509) }),
+    mustShowToken: headers.get("Ek-Must-Show-Token") === "yes",
+    wantsCredit: headers.get("Ek-Wants-Credit") === "yes",
     address: headers.get("Ek-Remote-Address") ?? "",
     port: Number(headers.get("Ek-Remote-Port") ?? "0"),
   };

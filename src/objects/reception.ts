@@ -26,7 +26,9 @@ import {
 } from "../base/index.ts";
 import type { Tree, WatcherId } from "../tree/index.ts";
 import type { Agreement, ClientWrite } from "./agreement.ts";
-import type { Connection, ConnectionHost, OpenedSession, ReadAnswer } from "./connection.ts";
+import type { Connection } from "./connection.ts";
+import type { ConnectionHost, OpenedSession, ReadAnswer } from "./connection-host.ts";
+import type { AuthRules } from "./identities.ts";
 import { isSessionPassword, sessionPassword } from "./passwords.ts";
 import { sessionsMax } from "./sessions.ts";
 import type { ServerStats } from "./stats.ts";
@@ -47,8 +49,10 @@ export interface ReceptionParts {
   readonly secret: string;
   /** ZooKeeper's `tickTime`. */
   readonly tickMs: number;
-  readonly superDigest: string | undefined;
+  readonly authRules: AuthRules;
   readonly stats: ServerStats;
+  /** A request that has waited for longer is refused; 0: none is. */
+  readonly throttledOpWaitMs: number;
   now(): number;
   /** `undefined` while this member may not serve. */
   agreement(): Agreement | undefined;
@@ -73,8 +77,16 @@ export class Reception implements ConnectionHost {
     return this.#parts.tree.applied;
   }
 
-  get superDigest(): string | undefined {
-    return this.#parts.superDigest;
+  get authRules(): AuthRules {
+    return this.#parts.authRules;
+  }
+
+  get hasRoom(): boolean {
+    return this.#parts.agreement()?.hasRoom === true;
+  }
+
+  get throttledOpWaitMs(): number {
+    return this.#parts.throttledOpWaitMs;
   }
 
   get stats(): ServerStats {

@@ -35,10 +35,13 @@ export function aclUnits(acl: readonly Acl[]): number {
  *
  * Exact duplicates go, and `auth` becomes one entry per identity of the requester. Perms are stored as
  * given, whatever they are.
+ *
+ * @param x509 - Whether there is a scheme `x509`.
  */
 export function fixUpAcl(
   given: readonly Acl[] | null,
   identities: readonly AuthId[],
+  x509: boolean,
 ): readonly Acl[] | undefined {
   if (given === null || given.length === 0) return undefined;
   const [first] = given;
@@ -53,7 +56,7 @@ export function fixUpAcl(
       if (fixed.length + expanded.length > aclEntriesMax) return undefined;
       for (const { scheme, id } of expanded) fixed.push({ scheme, id, perms: entry.perms });
     } else {
-      if (!isValidId(entry)) return undefined;
+      if (!isValidId(entry, x509)) return undefined;
       fixed.push(entry);
     }
   }
@@ -108,7 +111,7 @@ function withoutDuplicates(acl: readonly Acl[]): readonly Acl[] {
   return [...firsts.values()];
 }
 
-function isValidId({ scheme, id }: AuthId): boolean {
+function isValidId({ scheme, id }: AuthId, x509: boolean): boolean {
   switch (scheme) {
     case "world":
       return id === "anyone";
@@ -116,6 +119,8 @@ function isValidId({ scheme, id }: AuthId): boolean {
       return isDigestId(id);
     case "ip":
       return isIpBlock(id);
+    case "x509":
+      return x509 && isDistinguishedName(id);
     default:
       return false;
   }
@@ -126,6 +131,14 @@ function isDigestId(id: string): boolean {
   const parts = id.replace(/:+$/, "").split(":");
   return parts.length === 2;
 }
+
+/** `CN=alice,O=Example`: attributes with values, as in RFC 2253. What each means is not looked at. */
+function isDistinguishedName(id: string): boolean {
+  return distinguishedName.test(id);
+}
+
+const attribute = String.raw`\s*([A-Za-z][A-Za-z0-9-]*|\d+(\.\d+)+)\s*=([^,+"\\<>;=]|\\.|"[^"]*")*`;
+const distinguishedName = new RegExp(`^${attribute}([,+;]${attribute})*$`, "s");
 
 function matches(identity: AuthId, entry: Acl): boolean {
   if (identity.scheme !== entry.scheme) return false;

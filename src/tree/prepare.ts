@@ -58,6 +58,8 @@ export interface PrepareRules {
   readonly skipAcl: boolean;
   /** Whether hard limits of quotas refuse writes (Java `enforceQuota`). */
   readonly enforceQuota: boolean;
+  /** Whether ACLs may name the scheme `x509`. */
+  readonly x509: boolean;
 }
 
 /** One request on the desk, with all it is decided by. */
@@ -201,7 +203,7 @@ function decideCreate(desk: Desk, request: CreateRequest): Decision {
   if (!view.isOpen(requester.sessionId)) return refuse(ZkErrorCode.SessionExpired);
   const parentPath = looseParentOf(request.path);
   if (parentPath === undefined) return refuse(ZkErrorCode.BadArguments);
-  const acl = fixUpAcl(request.acl, requester.identities);
+  const acl = fixUpAcl(request.acl, requester.identities, desk.rules.x509);
   if (acl === undefined) return refuse(ZkErrorCode.InvalidACL);
   const parent = view.znode(parentPath);
   if (parent === undefined) return refuse(ZkErrorCode.NoNode);
@@ -266,7 +268,7 @@ function decideSetAcl(desk: Desk, request: SetAclRequest): Decision {
   const { view, requester } = desk;
   if (!view.isOpen(requester.sessionId)) return refuse(ZkErrorCode.SessionExpired);
   if (pathFault(request.path) !== undefined) return refuse(ZkErrorCode.BadArguments);
-  const acl = fixUpAcl(request.acl, requester.identities);
+  const acl = fixUpAcl(request.acl, requester.identities, desk.rules.x509);
   if (acl === undefined) return refuse(ZkErrorCode.InvalidACL);
   const znode = view.znode(request.path);
   if (znode === undefined) return refuse(ZkErrorCode.NoNode);

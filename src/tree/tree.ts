@@ -54,6 +54,8 @@ export interface TreeOptions {
   readonly skipAcl?: boolean | undefined;
   /** Whether hard limits of quotas refuse writes (Java `enforceQuota`). Default: false, as in Java. */
   readonly enforceQuota?: boolean | undefined;
+  /** Whether ACLs may name the scheme `x509`. Default: false. */
+  readonly x509?: boolean | undefined;
 }
 
 /** What applying a txn came to. */
@@ -83,8 +85,8 @@ export class Tree {
   /** Reads the sessions and which quotas there are; other znodes come when they are asked for. */
   constructor(rows: TreeRows, options: TreeOptions) {
     this.#rows = rows;
-    const { ttlNodes = false, skipAcl = false, enforceQuota = false } = options;
-    this.#rules = { ttlNodes, skipAcl, enforceQuota };
+    const { ttlNodes = false, skipAcl = false, enforceQuota = false, x509 = false } = options;
+    this.#rules = { ttlNodes, skipAcl, enforceQuota, x509 };
     this.#znodes = new ZnodeCache(rows, options.cacheBytesMax);
     this.#speculation = new SpeculativeView({
       znode: (path) => this.#znodes.get(path),

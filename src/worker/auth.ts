@@ -24,6 +24,12 @@ export interface Caller {
   readonly address: string;
   /** Of the gateway's client; 0 for everybody else. */
   readonly port: number;
+  /** Distinguished name of a client certificate that the gateway has checked. */
+  readonly x509?: string | undefined;
+  /** Whether the gateway wants its client to show the token as well. */
+  readonly mustShowToken: boolean;
+  /** Whether the gateway wants to hear how much of what it sent has been taken up. */
+  readonly wantsCredit: boolean;
 }
 
 /** Lets only callers in, and says who they are. */
@@ -39,12 +45,15 @@ async function admit(request: Request, settings: Settings): Promise<Caller> {
     await checkToken(request, settings.token);
     const address = addressOf(request);
     const identities = [{ scheme: "super", id: "" }, ...ipIdentity(address)];
-    return { address, port: portOf(request), identities };
+    const x509 = x509Of(request, settings);
+    return { address, x509, identities, ...sayOf(request) };
   }
   if (!settings.openOnLoopback) throw unconfigured();
   checkLoopback(request);
   const address = addressOf(request);
-  return { address, port: portOf(request), identities: ipIdentity(address) };
+  if (request.headers.has(x509Header)) throw unbelievable("set EK_TOKEN, and give it to the gateway");
+  const identities = ipIdentity(address);
+  return { address, identities, ...sayOf(request) };
 }
 
 function refuseTokenInUrl(request: Request): void {
@@ -151,11 +160,50 @@ function forbidden(reason: string): Problem {
  * they hold the token, or they are on this machine.
  */
 function addressOf(request: Request): string {
-  const told = request.headers.get("Ek-Gateway-Address");
-  if (told === null) return request.headers.get("CF-Connecting-IP") ?? unknownAddressOf(request);
+  const told = request.headers.get("Ek-Gateway-Address")?.replace(/^::ffff:(?=[0-9.]+$)/, "");
+  if (told === undefined) return request.headers.get("CF-Connecting-IP") ?? unknownAddressOf(request);
   if (!/^[0-9a-fA-F.:]{2,45}$/.test(told))
     throw badRequest("Cannot read Ek-Gateway-Address: it is no IP address");
   return told;
+}
+
+const x509Header = "Ek-Gateway-X509";
+
+/** UTF-16 units of a distinguished name: with the other identities it must fit an attachment. */
+const x509UnitsMax = 512;
+
+/** Only who holds the token may say whose certificate it has seen. */
+function x509Of(request: Request, settings: Settings): string | undefined {
+  const told = request.headers.get(x509Header);
+  if (told === null) return undefined;
+  if (!settings.x509) throw unbelievable("EK_X509 is off");
+  const name = percentDecoded(told);
+  if (name === undefined || name.length > x509UnitsMax) {
+    throw badRequest(`Cannot read ${x509Header}: it is no name of at most ${x509UnitsMax} characters`);
+  }
+  return name;
+}
+
+function percentDecoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function unbelievable(reason: string): Problem {
+  return forbidden(`no certificate is believed, ${reason}`);
+}
+
+/** What anybody may say, since it gives its sender nothing. */
+function sayOf(request: Request): Pick<Caller, "port" | "mustShowToken" | "wantsCredit"> {
+  const says = (name: string) => request.headers.get(name) === "yes";
+  return {
+    port: portOf(request),
+    mustShowToken: says("Ek-Gateway-Wants-Token"),
+    wantsCredit: says("Ek-Gateway-Wants-Credit"),
+  };
 }
 
 /** For people's eyes only: it decides nothing. */

@@ -25,16 +25,11 @@ import {
   type Zxid,
 } from "../../src/base/index.ts";
 import type { ClientWrite } from "../../src/objects/agreement.ts";
-import {
-  Connection,
-  type ConnectionHost,
-  connectionQueueMax,
-  heldBytesMax,
-  type OpenedSession,
-  outputBytesMax,
-  type ReadAnswer,
-} from "../../src/objects/connection.ts";
-import { identitiesMax, identityUnitsMax } from "../../src/objects/identities.ts";
+import { outputBytesMax } from "../../src/objects/answers.ts";
+import { Connection, connectionQueueMax, heldBytesMax } from "../../src/objects/connection.ts";
+import type { ConnectionHost, Guest, OpenedSession, ReadAnswer } from "../../src/objects/connection-host.ts";
+import { type AuthRules, identitiesMax, identityUnitsMax } from "../../src/objects/identities.ts";
+import { creditStepBytes } from "../../src/objects/intake.ts";
 import { ServerStats } from "../../src/objects/stats.ts";
 import { bytesOf, hexOf } from "../jute/hostile.ts";
 import { authFrame, connectFrame, Heard, join, pingFrame, rawFrame, requestFrame } from "./support/stream.ts";
@@ -59,8 +54,9 @@ interface PendingWrite {
 
 class Host implements ConnectionHost {
   applied: Zxid = makeZxid(1, 10);
-  superDigest: string | undefined;
+  authRules: AuthRules = { superDigest: undefined, token: undefined, requiredSchemes: [] };
   readonly stats = new ServerStats();
+  throttledOpWaitMs = 0;
   nowMs = 1_000;
   readonly asked: ConnectRequest[] = [];
   readonly openings: ((opened: OpenedSession | undefined) => void)[] = [];
@@ -123,8 +119,16 @@ class Host implements ConnectionHost {
 
 class World {
   readonly host = new Host();
-  readonly connection = new Connection(this.host, watcher, [{ scheme: "ip", id: "::1" }]);
+  readonly connection: Connection;
   readonly #heard = new Heard();
+
+  constructor(
+    guest: Guest = { identities: [{ scheme: "ip", id: "::1" }], mustShowToken: false },
+    rules?: AuthRules,
+  ) {
+    if (rules !== undefined) this.host.authRules = rules;
+    this.connection = new Connection(this.host, watcher, guest);
+  }
 
   /** Sends, and answers what came back. */
   send(...frames: readonly Uint8Array[]): string[] {
@@ -379,12 +383,6 @@ describe("a write", () => {
     expect([world.hear(), world.end]).toEqual([[], "drop"]);
   });
 
-  test("that finds no room drops the connection", () => {
-    const world = connected();
-    world.host.hasRoom = false;
-    expect([world.send(pingFrame(), requestFrame(1, remove)), world.end]).toEqual([[], "drop"]);
-  });
-
   test("that settles after the connection has ended changes nothing", () => {
     const world = connected();
     world.send(requestFrame(1, remove), requestFrame(2, sync));
@@ -568,7 +566,7 @@ describe("auth", () => {
 
   test("with the configured digest makes super", () => {
     const world = connected();
-    world.host.superDigest = "bob:ikIaKsbtGweaHnb/jKn7OHqbunM=";
+    world.host.authRules = { ...world.host.authRules, superDigest: "bob:ikIaKsbtGweaHnb/jKn7OHqbunM=" };
     world.send(authFrame(1, "digest", "bob:pw"));
     expect(world.connection.requester.identities).toContainEqual({ scheme: "super", id: "" });
   });
@@ -595,23 +593,188 @@ describe("auth", () => {
   });
 });
 
+describe("a connection that must authenticate", () => {
+  const rules = { superDigest: undefined, token: "secret", requiredSchemes: [] };
+  const guest = { identities: [{ scheme: "ip", id: "::1" }], mustShowToken: true };
+
+  function guarded(given: Partial<AuthRules>, mustShowToken: boolean): World {
+    const world = new World({ ...guest, mustShowToken }, { ...rules, ...given });
+    world.send(connectFrame());
+    return world;
+  }
+
+  test.each<[string, Uint8Array]>([
+    ["a read", requestFrame(5, exists)],
+    ["a write", requestFrame(5, remove)],
+    ["a sync", requestFrame(5, sync)],
+    ["a goodbye", requestFrame(5, goodbye)],
+    ["an unknown request", rawFrame(5, 77)],
+    ["an unreadable request", rawFrame(5, OpCode.SetData)],
+  ])("has %s answered with -124 and is closed, and nothing was done", (_, frame) => {
+    for (const world of [guarded({}, true), guarded({ requiredSchemes: ["digest"] }, false)]) {
+      expect([world.send(frame, pingFrame()), world.end]).toEqual([["5 0 -124"], "close"]);
+      expect([world.host.writes, world.host.reads, world.host.touched]).toEqual([[], [], []]);
+    }
+  });
+
+  test("may ask once it has shown the token, in the same message too", () => {
+    const world = guarded({}, true);
+    expect(world.send(authFrame(1, "bearer", "secret"), requestFrame(2, exists))).toEqual([
+      "1 0 0",
+      `2 ${zxid10} 0`,
+    ]);
+    expect(world.connection.requester.identities).toContainEqual({ scheme: "bearer", id: "token" });
+  });
+
+  test.each([
+    ["another token", "secreT"],
+    ["the beginning of the token", "secre"],
+    ["nothing", ""],
+    ["no bytes at all", null],
+  ])("that shows %s is answered with -115, then closed", (_, token) => {
+    const world = guarded({}, true);
+    expect([world.send(authFrame(1, "bearer", token)), world.end]).toEqual([["1 0 -115"], "close"]);
+  });
+
+  test("no token is right where none is configured", () => {
+    const world = guarded({ token: undefined }, false);
+    expect([world.send(authFrame(1, "bearer", "")), world.end]).toEqual([["1 0 -115"], "close"]);
+  });
+
+  test("may not do with a digest instead of the token, and must have one of the enforced schemes besides", () => {
+    const digest = authFrame(1, "digest", "a:b");
+    const bearer = authFrame(1, "bearer", "secret");
+    const asks = (world: World, ...frames: Uint8Array[]) =>
+      world.send(...frames, requestFrame(2, exists)).at(-1);
+    expect(asks(guarded({}, true), digest)).toBe("2 0 -124");
+    expect(asks(guarded({ requiredSchemes: ["digest", "x509"] }, false), digest)).toBe(`2 ${zxid10} 0`);
+    expect(asks(guarded({ requiredSchemes: ["digest"] }, true), bearer)).toBe("2 0 -124");
+    expect(asks(guarded({ requiredSchemes: ["digest"] }, true), bearer, digest)).toBe(`2 ${zxid10} 0`);
+    expect(asks(guarded({ requiredSchemes: ["bearer"] }, false), bearer)).toBe(`2 ${zxid10} 0`);
+  });
+
+  test("keeps what it has shown when its member loses its memory", () => {
+    const world = new World(guest, rules);
+    const identities = [...guest.identities, { scheme: "bearer", id: "token" }];
+    world.connection.restore({ sessionId: session.id, identities });
+    world.connection.receive(requestFrame(1, exists), true);
+    expect(world.host.reads).toHaveLength(1);
+    const stranger = new World(guest, rules);
+    stranger.connection.restore({ sessionId: session.id, identities: guest.identities });
+    stranger.connection.receive(requestFrame(1, exists), true);
+    expect([stranger.host.reads, stranger.end]).toEqual([[], "close"]);
+  });
+
+  test("counts as a failure of authentication only when it tries in vain", () => {
+    const world = guarded({}, true);
+    world.send(requestFrame(1, exists));
+    expect(world.host.stats.authFailures).toBe(0);
+    const other = guarded({}, true);
+    other.send(authFrame(1, "bearer", "wrong"));
+    expect(other.host.stats.authFailures).toBe(1);
+  });
+});
+
 describe("bounds", () => {
-  test("connectionQueueMax requests may wait, and not one more", () => {
+  /** A write that waits, and pings behind it until the queue is full. */
+  function full(): World {
     const world = connected();
     world.send(requestFrame(1, remove), ...Array.from({ length: connectionQueueMax - 1 }, () => pingFrame()));
-    expect(world.end).toBeUndefined();
-    expect([world.send(pingFrame()), world.end]).toEqual([[], "drop"]);
+    expect([world.connection.outstanding, world.connection.isHeld]).toEqual([connectionQueueMax, false]);
+    return world;
+  }
+
+  test("connectionQueueMax requests wait for their answers, and the one behind them to be read", () => {
+    const world = full();
+    world.send(requestFrame(7, exists), requestFrame(8, exists));
+    expect([world.connection.outstanding, world.connection.isHeld]).toEqual([connectionQueueMax, true]);
+    expect([world.connection.canGoOn, world.connection.isBusy, world.end]).toEqual([false, true, undefined]);
+    const before = world.host.changes;
+    world.write().apply(11);
+    expect(world.host.changes).toBeGreaterThan(before);
+    expect([world.hear().length, world.connection.canGoOn]).toEqual([connectionQueueMax, true]);
+    expect(world.host.reads).toEqual([]);
+    world.connection.resume();
+    expect(world.hear()).toEqual([`7 ${0x10000000bn} 0`, `8 ${0x10000000bn} 0`]);
+    expect([world.connection.isHeld, world.connection.isBusy]).toEqual([false, false]);
+  });
+
+  test("requests wait while the member has no room, and none is dropped", () => {
+    const world = connected();
+    world.host.hasRoom = false;
+    expect(world.send(requestFrame(1, remove), pingFrame())).toEqual([]);
+    expect([world.host.writes, world.connection.isHeld, world.end]).toEqual([[], true, undefined]);
+    world.connection.resume();
+    expect(world.connection.isHeld).toBe(true);
+    world.host.hasRoom = true;
+    world.connection.resume();
+    world.write().apply(11);
+    expect(world.hear()).toHaveLength(2);
+  });
+
+  test("heldBytesMax may wait, and not a byte more", () => {
+    const payload = { ...remove, path: `/${"x".repeat(64 * 1024)}` };
+    const frame = requestFrame(1, payload);
+    const world = connected();
+    world.host.hasRoom = false;
+    for (let held = 0; held + frame.length <= heldBytesMax; held += frame.length) world.send(frame);
+    world.send(frame.subarray(0, heldBytesMax - world.connection.heldBytes));
+    expect([world.connection.heldBytes, world.end]).toEqual([heldBytesMax, undefined]);
+    expect([world.send(Uint8Array.of(0)), world.end]).toEqual([[], "drop"]);
   });
 
   test("requests that are answered do not count as waiting", () => {
     const world = connected();
     const many = Array.from({ length: connectionQueueMax + 10 }, () => pingFrame());
-    expect([world.send(...many).length, world.end]).toEqual([connectionQueueMax + 10, undefined]);
-    world.send(requestFrame(1, remove), ...many.slice(0, connectionQueueMax - 1));
-    world.write().apply(11);
-    expect(world.hear()).toHaveLength(connectionQueueMax);
-    world.send(requestFrame(1, remove), ...many.slice(0, connectionQueueMax - 1));
-    expect(world.end).toBeUndefined();
+    expect([world.send(...many).length, world.connection.isHeld]).toEqual([many.length, false]);
+  });
+
+  test("a request that waited for throttledOpWaitMs is done, and one that waited for longer is refused", () => {
+    for (const [waitedMs, code] of [
+      [500, 0],
+      [501, ZkErrorCode.ThrottledOp],
+    ] as const) {
+      const world = connected();
+      world.host.throttledOpWaitMs = 500;
+      world.host.hasRoom = false;
+      world.send(
+        requestFrame(1, exists),
+        requestFrame(2, remove),
+        pingFrame(),
+        authFrame(4, "digest", "a:b"),
+      );
+      world.host.nowMs += 400;
+      world.send(requestFrame(5, exists), requestFrame(6, goodbye));
+      world.host.nowMs += waitedMs - 400;
+      world.host.hasRoom = true;
+      world.connection.resume();
+      for (const write of world.host.writes) write.apply(11);
+      const said = world.hear().map((line) =>
+        line
+          .split(" ")
+          .filter((_, at) => at !== 1)
+          .join(" "),
+      );
+      expect(said).toEqual([`1 ${code}`, `2 ${code}`, "-2 0", "4 0", "5 0", "6 0"]);
+      expect(world.host.writes).toHaveLength(code === 0 ? 2 : 1);
+      expect(world.host.stats.throttledOps).toBe(code === 0 ? 0 : 2);
+    }
+  });
+
+  test("credit is given for what was taken up, in steps, and not for what is held", () => {
+    const world = connected();
+    const frame = requestFrame(1, { ...exists, path: "x".repeat(1_000) });
+    const fitting = Math.ceil((creditStepBytes - connectFrame().length) / frame.length);
+    world.send(...Array.from({ length: fitting - 1 }, () => frame));
+    expect(world.connection.takeCredit()).toBe(0);
+    world.send(frame.subarray(0, 500));
+    world.host.hasRoom = false;
+    world.send(frame.subarray(500), frame);
+    expect(world.connection.takeCredit()).toBe(0);
+    world.host.hasRoom = true;
+    world.connection.resume();
+    expect(world.connection.takeCredit()).toBe(connectFrame().length + (fitting + 1) * frame.length);
+    expect(world.connection.takeCredit()).toBe(0);
   });
 
   test("answers past outputBytesMax wait for a later turn, in order and unread until then", () => {

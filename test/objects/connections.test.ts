@@ -19,9 +19,12 @@ import {
   type SessionId,
   type WriteRequest,
 } from "../../src/base/index.ts";
-import type { Connection, ConnectionHost } from "../../src/objects/connection.ts";
-import { CloseCode, Connections, connectionsMax } from "../../src/objects/connections.ts";
+import type { Introduction } from "../../src/objects/api.ts";
+import type { Connection } from "../../src/objects/connection.ts";
+import type { ConnectionHost } from "../../src/objects/connection-host.ts";
+import { Connections, connectionsMax } from "../../src/objects/connections.ts";
 import { identityUnitsMax } from "../../src/objects/identities.ts";
+import { CloseCode } from "../../src/objects/sockets.ts";
 import { ServerStats } from "../../src/objects/stats.ts";
 import { bobOnly, create, remove, setData } from "../tree/support.ts";
 import { Leader } from "./support/leader.ts";
@@ -45,6 +48,7 @@ class World {
   readonly #closedSessions: SessionId[] = [];
   #lastWatcher = 0;
   #lastSession = 0;
+  hasRoom = true;
   connections = this.#begin();
 
   /** Memory is gone; sockets and storage are not. */
@@ -62,9 +66,10 @@ class World {
     this.connections.flush();
   }
 
-  open(address = ""): TestSocket {
+  open(given: Partial<Introduction> = {}): TestSocket {
     const socket = new TestSocket();
-    this.turn(() => this.connections.open(socket.socket, { address, port: 0 }));
+    const introduction = { address: "", port: 0, mustShowToken: false, wantsCredit: false, ...given };
+    this.turn(() => this.connections.open(socket.socket, introduction));
     return socket;
   }
 
@@ -96,12 +101,17 @@ class World {
 
   #begin(): Connections {
     const { leader } = this;
+    const world = this;
     const host: ConnectionHost = {
+      get hasRoom() {
+        return world.hasRoom;
+      },
       get applied() {
         return leader.tree.applied;
       },
-      superDigest: undefined,
+      authRules: { superDigest: undefined, token: undefined, requiredSchemes: [] },
       stats: new ServerStats(),
+      throttledOpWaitMs: 0,
       now: () => leader.nowMs,
       openSession: (connection, { sessionId, timeoutMs }, _, done) => {
         const id = sessionId === 0n ? this.#newSession(timeoutMs) : makeSessionId(sessionId);
@@ -212,6 +222,37 @@ describe("a turn", () => {
     ]);
   });
 
+  test("takes up what was held in a later turn, once there is room", () => {
+    const world = new World();
+    const socket = world.connect();
+    world.hasRoom = false;
+    world.ask(socket, { type: OpCode.Exists, path: "/", watch: false });
+    world.turn(() => {});
+    expect([world.later.length, socket.take()]).toEqual([0, []]);
+    world.hasRoom = true;
+    world.turn(() => {});
+    expect([world.later.length, socket.take()]).toEqual([1, []]);
+    world.turn(world.later.shift() ?? (() => {}));
+    expect(socket.take()).toHaveLength(1);
+    world.turn(() => {});
+    expect(world.later).toEqual([]);
+  });
+
+  test("gives credit to who wants it, as text, and anew after the memory was lost", () => {
+    const world = new World();
+    const sockets = [world.open({ wantsCredit: true }), world.open()] as const;
+    for (const socket of sockets) world.send(socket, connectFrame());
+    const frame = requestFrame(1, { type: OpCode.Exists, path: "x".repeat(1_000_000), watch: false });
+    for (const socket of sockets) world.send(socket, frame);
+    expect(sockets.map(({ texts }) => texts)).toEqual([
+      [`credit ${connectFrame().length + frame.length}`],
+      [],
+    ]);
+    world.forget(sockets);
+    world.turn(() => world.connections.wake());
+    expect(sockets.map(({ texts }) => texts.slice(1))).toEqual([["credit anew"], []]);
+  });
+
   test("answers a stalled client on in later turns, and others at once", () => {
     const world = new World();
     world.write(create("/a", { data: new Uint8Array(1_000_000) }));
@@ -247,7 +288,7 @@ describe("an attachment", () => {
   test("is bound to the memory before the handshake, and says who it is after", () => {
     const world = new World();
     const address = { scheme: "ip", id: "::1" };
-    const socket = world.open("::1");
+    const socket = world.open({ address: "::1" });
     expect(attachmentOf(socket)).toMatchObject({ isBound: true, sessionId: NO_SESSION });
     world.send(socket, connectFrame());
     expect(attachmentOf(socket)).toMatchObject({
@@ -622,7 +663,12 @@ describe("a socket", () => {
     world.forget([sleeper]);
     const fill = (size: number) => {
       while (world.connections.size < size)
-        world.connections.open(new TestSocket().socket, { address: "", port: 0 });
+        world.connections.open(new TestSocket().socket, {
+          address: "",
+          port: 0,
+          mustShowToken: false,
+          wantsCredit: false,
+        });
     };
     fill(connectionsMax - 2);
     expect(world.connections.hasRoom).toBe(true);
@@ -660,7 +706,14 @@ describe("what is held for sockets", () => {
     const world = new World();
     const client = world.connect();
     const stranger = new TestSocket();
-    world.turn(() => world.connections.open(stranger.socket, { address: "", port: 0 }));
+    world.turn(() =>
+      world.connections.open(stranger.socket, {
+        address: "",
+        port: 0,
+        mustShowToken: false,
+        wantsCredit: false,
+      }),
+    );
     for (let tick = 0; tick < 99; tick++) world.connections.tick();
     expect(stranger.closed).toBeUndefined();
     world.connections.tick();

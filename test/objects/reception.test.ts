@@ -20,7 +20,8 @@ import {
   zxidToBigint,
 } from "../../src/base/index.ts";
 import type { Agreement } from "../../src/objects/agreement.ts";
-import { Connection, type OpenedSession } from "../../src/objects/connection.ts";
+import { Connection } from "../../src/objects/connection.ts";
+import type { OpenedSession } from "../../src/objects/connection-host.ts";
 import { sessionPassword } from "../../src/objects/passwords.ts";
 import { Reception } from "../../src/objects/reception.ts";
 import { sessionsMax } from "../../src/objects/sessions.ts";
@@ -70,8 +71,9 @@ class World {
       tree: this.tree,
       secret: "s",
       tickMs,
-      superDigest: undefined,
+      authRules: { superDigest: undefined, token: undefined, requiredSchemes: [] },
       stats: new ServerStats(),
+      throttledOpWaitMs: 0,
       now: () => 1_000,
       agreement: () => (this.isServing ? this.#agreement : undefined),
       bind: (_, id) => this.bound.push(id),
@@ -125,7 +127,7 @@ class Caller {
   answers = 0;
 
   constructor(reception: Reception, given: Partial<ConnectRequest>) {
-    this.connection = new Connection(reception, 1, []);
+    this.connection = new Connection(reception, 1, { identities: [], mustShowToken: false });
     const request: ConnectRequest = {
       protocolVersion: 0,
       lastZxidSeen: 0n,

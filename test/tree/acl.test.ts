@@ -26,6 +26,23 @@ function entry(scheme: string, id: string, perms: number = Perms.All): Acl {
 }
 
 describe("fixUpAcl()", () => {
+  test.each([
+    ["CN=user", true],
+    ["CN=alice,OU=dev+L=here,O=Example Inc.,C=DE", true],
+    ["1.2.840.113549.1.9.1=#1603614062,CN=a", true],
+    [String.raw`CN=Steve\, the first,O="a, b"`, true],
+    ["CN=", true],
+    ["", false],
+    ["alice", false],
+    ["CN=a,", false],
+    ["CN=a,b", false],
+    ["=a", false],
+    ["CN=a\\", false],
+  ])("takes x509:%s where there is such a scheme: %s", (id, isTaken) => {
+    expect(fixUpAcl([entry("x509", id, 1)], [], true) !== undefined).toBe(isTaken);
+    expect(fixUpAcl([entry("x509", id, 1)], [], false)).toBeUndefined();
+  });
+
   test.each<[string, string, boolean]>([
     ["world", "anyone", true],
     ["world", "nobody", false],
@@ -48,43 +65,45 @@ describe("fixUpAcl()", () => {
     ["", "anyone", false],
     ["unheard-of", "x", false],
   ])("takes %s:%s: %s", (scheme, id, isTaken) => {
-    expect(fixUpAcl([entry(scheme, id, 1)], [bob]) !== undefined).toBe(isTaken);
-    expect(fixUpAcl([entry("world", "anyone"), entry(scheme, id, 1)], [bob]) !== undefined).toBe(isTaken);
+    expect(fixUpAcl([entry(scheme, id, 1)], [bob], false) !== undefined).toBe(isTaken);
+    expect(fixUpAcl([entry("world", "anyone"), entry(scheme, id, 1)], [bob], false) !== undefined).toBe(
+      isTaken,
+    );
   });
 
   test("refuses null and empty", () => {
-    expect([fixUpAcl(null, []), fixUpAcl([], [])]).toEqual([undefined, undefined]);
+    expect([fixUpAcl(null, [], false), fixUpAcl([], [], false)]).toEqual([undefined, undefined]);
   });
 
   test("keeps the first of exact duplicates, and any perms", () => {
     const acl = [entry("digest", "a:b", 1), entry("digest", "a:b", -1), entry("digest", "a:b", 1)];
-    expect(fixUpAcl(acl, [])).toEqual([entry("digest", "a:b", 1), entry("digest", "a:b", -1)]);
+    expect(fixUpAcl(acl, [], false)).toEqual([entry("digest", "a:b", 1), entry("digest", "a:b", -1)]);
   });
 
   test("expands auth to each identity that proves somebody, in place", () => {
     const acl = [entry("auth", "ignored", 3), OPEN_ACL[0] as Acl];
     const expected = [entry("digest", bob.id, 3), entry("digest", eve.id, 3), OPEN_ACL[0]];
-    expect(fixUpAcl(acl, [ip, bob, root, eve])).toEqual(expected);
+    expect(fixUpAcl(acl, [ip, bob, root, eve], false)).toEqual(expected);
   });
 
   test("refuses auth from somebody who only has an address", () => {
-    expect(fixUpAcl([entry("auth", "")], [ip])).toBeUndefined();
-    expect(fixUpAcl([entry("auth", "")], [ip, root])).toBeUndefined();
+    expect(fixUpAcl([entry("auth", "")], [ip], false)).toBeUndefined();
+    expect(fixUpAcl([entry("auth", "")], [ip, root], false)).toBeUndefined();
   });
 
   test("refuses a list past its bound of entries, and takes one at it", () => {
     const entries = (length: number) =>
       Array.from({ length }, (_, at) => ({ scheme: "digest", id: `u${at}:h`, perms: 1 }));
-    expect(fixUpAcl(entries(aclEntriesMax), [])?.length).toBe(aclEntriesMax);
-    expect(fixUpAcl(entries(aclEntriesMax + 1), [])).toBeUndefined();
+    expect(fixUpAcl(entries(aclEntriesMax), [], false)?.length).toBe(aclEntriesMax);
+    expect(fixUpAcl(entries(aclEntriesMax + 1), [], false)).toBeUndefined();
   });
 
   test("refuses an expansion past its bound of text, and takes one at it", () => {
     const identity = (length: number) => ({ scheme: "digest", id: `u:${"h".repeat(length)}` });
     const auth = [{ scheme: "auth", id: "", perms: 1 }];
     const room = aclUnitsMax - "digest".length - "u:".length - 8;
-    expect(fixUpAcl(auth, [identity(room)])?.length).toBe(1);
-    expect(fixUpAcl(auth, [identity(room + 1)])).toBeUndefined();
+    expect(fixUpAcl(auth, [identity(room)], false)?.length).toBe(1);
+    expect(fixUpAcl(auth, [identity(room + 1)], false)).toBeUndefined();
   });
 });
 

@@ -154,7 +154,7 @@ describe("worker: with EK_TOKEN", () => {
 describe("worker: the client's address", () => {
   test.each([
     [{ "Ek-Gateway-Address": "10.9.8.7", "CF-Connecting-IP": "127.0.0.1" }, "10.9.8.7"],
-    [{ "Ek-Gateway-Address": "::ffff:10.9.8.7" }, "::ffff:10.9.8.7"],
+    [{ "Ek-Gateway-Address": "::ffff:10.9.8.7" }, "10.9.8.7"],
     [{ "CF-Connecting-IP": "10.1.1.1" }, "10.1.1.1"],
     [{}, "127.0.0.1"],
   ])("worker: %o is from %s", async (headers, address) => {

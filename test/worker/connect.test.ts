@@ -48,6 +48,46 @@ describe("worker: connect", () => {
     expect(sent.headers.get("Sec-WebSocket-Protocol")).toBe("zookeeper");
   });
 
+  test("worker: connect hands over what a gateway that holds the token says of its client", async () => {
+    const headers = {
+      ...upgrade,
+      Authorization: `Bearer ${token}`,
+      "Ek-Gateway-Address": "::ffff:10.9.8.7",
+      "Ek-Gateway-Port": "4711",
+      "Ek-Gateway-X509": encodeURIComponent("CN=Zoë,O=A"),
+      "Ek-Gateway-Wants-Token": "yes",
+      "Ek-Gateway-Wants-Credit": "yes",
+    };
+    send = clientOf(ensemble, { EK_TOKEN: token, EK_X509: "on" });
+    expect((await send("GET https://zk.example/v1/main/connect", { headers })).status).toBe(101);
+    expect(Object.fromEntries(ensemble.connections.at(-1)?.headers ?? [])).toMatchObject({
+      "ek-remote-address": "10.9.8.7",
+      "ek-remote-port": "4711",
+      "ek-remote-x509": encodeURIComponent("CN=Zoë,O=A"),
+      "ek-must-show-token": "yes",
+      "ek-wants-credit": "yes",
+    });
+  });
+
+  test("worker: a certificate is believed of nobody else", async () => {
+    const claim = { ...upgrade, "Ek-Gateway-X509": "CN=root" };
+    const held = { ...claim, Authorization: `Bearer ${token}` };
+    const cases: [Record<string, string>, Record<string, string>, number][] = [
+      [{ EK_OPEN_ON_LOOPBACK: "on", EK_X509: "on" }, claim, 403],
+      [{ EK_TOKEN: token, EK_X509: "on" }, claim, 401],
+      [{ EK_TOKEN: token }, held, 403],
+      [{ EK_TOKEN: token, EK_X509: "on" }, { ...held, "Ek-Gateway-X509": "%zz" }, 400],
+      [{ EK_TOKEN: token, EK_X509: "on" }, { ...held, "Ek-Gateway-X509": `CN=${"x".repeat(510)}` }, 400],
+    ];
+    for (const [vars, headers, status] of cases) {
+      problemIn(await clientOf(ensemble, vars)("GET /v1/main/connect", { headers }), { status });
+    }
+    expect(ensemble.connections).toEqual([]);
+    const longest = { ...held, "Ek-Gateway-X509": `CN=${"x".repeat(509)}` };
+    send = clientOf(ensemble, { EK_TOKEN: token, EK_X509: "on" });
+    expect((await send("GET /v1/main/connect", { headers: longest })).status).toBe(101);
+  });
+
   test("worker: connect hands over nothing of the client's but its address", async () => {
     send = clientOf(ensemble, { EK_TOKEN: token });
     const sent = await send("GET https://zk.example/v1/main/connect", {
@@ -57,6 +97,8 @@ describe("worker: connect", () => {
         "CF-Connecting-IP": "10.1.2.3",
         "Ek-Remote-Address": "127.0.0.1",
         "Ek-Remote-Port": "7",
+        "Ek-Remote-X509": "CN=root",
+        "Ek-Must-Show-Token": "no",
         Cookie: "session=1",
       },
     });

@@ -73,6 +73,9 @@ async function open(member: MemberStub, caller: Caller, ensemble: Ensemble, whom
         "Ek-Remote-Port": String(caller.port),
         // The leader refuses nothing that any member takes.
         ...(whom === "leader" ? {} : { "Ek-Member": "any" }),
+        ...(caller.x509 !== undefined && { "Ek-Remote-X509": encodeURIComponent(caller.x509) }),
+        ...(caller.mustShowToken && { "Ek-Must-Show-Token": "yes" }),
+        ...(caller.wantsCredit && { "Ek-Wants-Credit": "yes" }),
       },
     }),
   );

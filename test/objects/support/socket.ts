@@ -13,6 +13,7 @@ const attachmentBytesMax = 16_384;
 
 export class TestSocket {
   readonly messages: Uint8Array[] = [];
+  readonly texts: string[] = [];
   closed: { readonly code: number; readonly reason: string } | undefined;
   /** Writes of the attachment. */
   attached = 0;
@@ -25,9 +26,10 @@ export class TestSocket {
     return this as unknown as WebSocket;
   }
 
-  send(message: Uint8Array): void {
+  send(message: Uint8Array | string): void {
     if (this.isBroken || this.closed !== undefined) throw new TypeError("cannot send: the socket is closed");
-    this.messages.push(message.slice());
+    if (typeof message === "string") this.texts.push(message);
+    else this.messages.push(message.slice());
   }
 
   close(code: number, reason: string): void {
