@@ -61,7 +61,12 @@ export class Trio {
 
   connect(life: Life): TestSocket {
     const socket = new TestSocket();
-    life.connections.open(socket.socket, { identities: [], address: "127.0.0.1" });
+    life.connections.open(socket.socket, {
+      address: "127.0.0.1",
+      port: 0,
+      mustShowToken: false,
+      wantsCredit: false,
+    });
     life.flush();
     return socket;
   }
