@@ -94,6 +94,8 @@ export class Trio {
         life.flush();
       },
       now: () => 1_000_000,
+      lastSign: () => undefined,
+      plan: () => undefined,
     });
     return { life, rowsWritten: () => opened.dump("log").length };
   }
