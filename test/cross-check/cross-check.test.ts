@@ -149,12 +149,23 @@ describe("explanations", () => {
     persistentRecursive: [],
   });
   const number = requestStep({ type: OpCode.GetAllChildrenNumber, path: "/" });
+  const nothing: Step = {
+    kind: "frame",
+    client: 0,
+    bytes: new Uint8Array([0, 0, 0, 1, 0, 0, 0, 104, 0, 0, 0, 0]),
+  };
+  const protect = requestStep(
+    { type: OpCode.SetAcl, path: "/a", acl: [], version: -1 },
+    { type: OpCode.Delete, path: "/a/b", version: -1 },
+  );
   const frame: Step = { kind: "frame", client: 0, bytes: new Uint8Array(8) };
   const event = 'event zxid=-1 err=0 type=3 state=3 path="/a"';
 
   test.each<[string, Step, string[], string[]]>([
     ["a character", sync, ['"/\u{1f600}"'], [`"/${"\ufffd".repeat(6)}"`]],
     ["a zxid more", frame, ["xid=1 zxid=+2 err=-5"], ["xid=1 zxid=+3 err=-5"]],
+    ["a new ACL", protect, ["xid=1 err=0", "xid=2 err=-102"], ["xid=1 err=0", "xid=2 err=-110"]],
+    ["an empty path", nothing, ["xid=1 zxid=+1 err=0 3"], ["xid=1 zxid=+1 err=0 4"]],
     ["a smaller number", number, ["xid=1 zxid=+1 err=0 3"], ["xid=1 zxid=+1 err=0 4"]],
     ["an event less", replay, ["xid=1 zxid=+1 err=0"], [event, "xid=1 zxid=+1 err=0"]],
   ])("cover %s", (_title, step, ours, theirs) => {
@@ -165,6 +176,9 @@ describe("explanations", () => {
     ["another character", sync, ['"/\u{1f600}b"'], [`"/${"\ufffd".repeat(6)}"`]],
     ["two zxids more", frame, ["xid=1 zxid=+2 err=-5"], ["xid=1 zxid=+4 err=-5"]],
     ["a zxid more elsewhere", sync, ["xid=1 zxid=+2 err=-5"], ["xid=1 zxid=+3 err=-5"]],
+    ["a much smaller number", nothing, ["xid=1 zxid=+1 err=0 3"], ["xid=1 zxid=+1 err=0 5"]],
+    ["another error behind a new ACL", protect, ["xid=2 err=-101"], ["xid=2 err=-110"]],
+    ["a refusal without a new ACL", sync, ["xid=2 err=-102"], ["xid=2 err=-110"]],
     ["a greater number", number, ["xid=1 zxid=+1 err=0 5"], ["xid=1 zxid=+1 err=0 4"]],
     ["a number of something else", replay, ["xid=1 zxid=+1 err=0 3"], ["xid=1 zxid=+1 err=0 4"]],
     ["an event more", replay, [event, "xid=1 zxid=+1 err=0"], ["xid=1 zxid=+1 err=0"]],

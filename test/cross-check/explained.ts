@@ -6,7 +6,7 @@
  * @module
  */
 
-import { OpCode } from "../../src/base/index.ts";
+import { OpCode, ZkErrorCode } from "../../src/base/index.ts";
 import type { Step } from "./script.ts";
 
 export interface Explanation {
@@ -33,10 +33,10 @@ interface ExtraTxn extends Explanation {
 const unreadableHalves = "\ufffd".repeat(6);
 
 const unreadableTaken: Explanation = {
-  title: "A write that cannot be read takes no zxid",
+  title: "A write that cannot be read, or a reconfig that is switched off, takes no zxid",
   reason:
     "ZooKeeper takes one for a multi or a null path, and none for a request that is cut short. " +
-    "The answer, MarshallingError in its turn, is the same.",
+    "The answer, MarshallingError or ReconfigDisabled in its turn, is the same.",
 };
 
 const coverings: readonly Covering[] = [
@@ -52,9 +52,35 @@ const coverings: readonly Covering[] = [
     ...unreadableTaken,
     covers: (step, ours, theirs) =>
       step.kind === "frame" &&
-      theirs.some((line) => line.endsWith(" err=-5")) &&
+      theirs.some((line) => / err=-(?:5|123)$/.test(line)) &&
       isAlike(ours, theirs, (line) =>
         line.replace(/ zxid=\+(\d+)/, (_, count) => ` zxid=+${Number(count) + 1}`),
+      ),
+  },
+  {
+    title: "setACL governs what is pipelined behind it",
+    reason: "ZooKeeper judges requests that arrive before the change has applied by the old ACL.",
+    endsScript: true,
+    covers: (step, ours, theirs) =>
+      step.kind === "requests" &&
+      step.requests.slice(0, -1).some(({ type }) => type === OpCode.SetAcl) &&
+      isAboutPermission(ours, theirs),
+  },
+  {
+    title: "sync refuses a null path, as everything else does",
+    reason: "ZooKeeper echoes the null, which several clients cannot read.",
+    covers: (step, ours, theirs) =>
+      step.kind === "frame" &&
+      Buffer.from(step.bytes).readInt32BE(4) === OpCode.Sync &&
+      isAlike(ours, theirs, (line) => line.replace(/ err=-5$/, " err=0 null")),
+  },
+  {
+    title: "getAllChildrenNumber of the empty path is that of the root",
+    reason: 'ZooKeeper counts the root itself as one more, which it does not for "/".',
+    covers: (step, ours, theirs) =>
+      asksNumberOfNothing(step) &&
+      isAlike(ours, theirs, (line) =>
+        / err=0 \d+$/.test(line) ? line.replace(/\d+$/, (count) => String(Number(count) + 1)) : line,
       ),
   },
   {
@@ -114,6 +140,26 @@ function isAlike(
 function countsLess(ours: string, theirs: string): boolean {
   const [mine, other] = [/^(.* err=0) (\d+)$/.exec(ours), /^(.* err=0) (\d+)$/.exec(theirs)];
   return mine !== null && other !== null && mine[1] === other[1] && Number(mine[2]) < Number(other[2]);
+}
+
+/** The first answers that differ: one says NoAuth, the other does not. */
+function isAboutPermission(ours: readonly string[], theirs: readonly string[]): boolean {
+  const at = ours.findIndex((line, index) => line !== theirs[index]);
+  const isRefusal = (line = "") => line.endsWith(` err=${ZkErrorCode.NoAuth}`);
+  return isRefusal(ours[at]) !== isRefusal(theirs[at]);
+}
+
+/** With an empty path, alone. */
+function asksNumberOfNothing(step: Step): boolean {
+  if (step.kind === "frame") {
+    const frame = Buffer.from(step.bytes);
+    return (
+      frame.readInt32BE(4) === OpCode.GetAllChildrenNumber && frame.length >= 12 && frame.readInt32BE(8) === 0
+    );
+  }
+  if (step.kind !== "requests" || step.requests.length > 1) return false;
+  const [request] = step.requests;
+  return request?.type === OpCode.GetAllChildrenNumber && request.path === "";
 }
 
 /** Ours are theirs with some replayed events left out. */

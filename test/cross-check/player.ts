@@ -156,11 +156,19 @@ export class Player {
     let now = before;
     while (now === before && performance.now() < deadlineMs) {
       await new Promise((resolve) => setTimeout(resolve, 250));
-      for (const other of this.#clients) if (other.wire !== undefined) await this.#ping(other, other.backlog);
+      for (const other of this.#clients) await this.#keepAlive(other);
       now = await this.#askZxid();
     }
     this.#sessions.delete(client.session);
     said.push(`expired zxid=${this.#names.zxid(now)}`);
+  }
+
+  /** How many pings that takes is the clock's affair; what else has come is not. */
+  async #keepAlive(client: Client): Promise<void> {
+    if (client.wire === undefined) return;
+    const said: string[] = [];
+    await this.#ping(client, said);
+    client.backlog.push(...said.filter((line) => !line.startsWith(`xid=${pingXid} `)));
   }
 
   async #request(client: Client, requests: readonly ClientRequest[], said: string[]): Promise<void> {

@@ -36,7 +36,7 @@ export async function startSides(members: number): Promise<readonly [Side, Side]
   const jars = findJars();
   if ("missing" in jars) return jars;
   const [ours, theirs] = await Promise.all([
-    startLocalProcess(["--members", String(members), "--super-digest", superDigest]),
+    startLocalProcess(["--members", String(members), "--super-digest", superDigest, "--reconfig", "off"]),
     startZooKeeper(jars.classPath, members, zookeeperProperties),
   ]);
   const port = theirs.addresses[0]?.port ?? 0;
