@@ -166,6 +166,7 @@ describe("explanations", () => {
     ["a zxid more", frame, ["xid=1 zxid=+2 err=-5"], ["xid=1 zxid=+3 err=-5"]],
     ["a new ACL", protect, ["xid=1 err=0", "xid=2 err=-102"], ["xid=1 err=0", "xid=2 err=-110"]],
     ["an empty path", nothing, ["xid=1 zxid=+1 err=0 3"], ["xid=1 zxid=+1 err=0 4"]],
+    ["an event, then a zxid more", frame, [event, "xid=1 zxid=+2 err=-5"], [event, "xid=1 zxid=+3 err=-5"]],
     ["a smaller number", number, ["xid=1 zxid=+1 err=0 3"], ["xid=1 zxid=+1 err=0 4"]],
     ["an event less", replay, ["xid=1 zxid=+1 err=0"], [event, "xid=1 zxid=+1 err=0"]],
   ])("cover %s", (_title, step, ours, theirs) => {

@@ -54,7 +54,7 @@ const coverings: readonly Covering[] = [
       step.kind === "frame" &&
       theirs.some((line) => / err=-(?:5|123)$/.test(line)) &&
       isAlike(ours, theirs, (line) =>
-        line.replace(/ zxid=\+(\d+)/, (_, count) => ` zxid=+${Number(count) + 1}`),
+        line.replace(/^(xid=\S+ zxid=\+)(\d+)/, (_, head, count) => `${head}${Number(count) + 1}`),
       ),
   },
   {
