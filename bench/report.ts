@@ -70,9 +70,10 @@ function rowOf(
 /** `met: p50 0.8x, at most 1.5x ZooKeeper's`, in short. */
 export function verdictText({ bar, ratio, isMet }: Verdict): string {
   const wanted = bar.least === undefined ? `<= ${bar.most}` : `>= ${bar.least}`;
-  const what = bar.of === "p50" ? "p50 " : "";
-  const against = bar.against === "zookeeper" ? "" : ` of ${bar.against}`;
-  return `${isMet ? "met" : "MISSED"} ${what}${formatNumber(ratio)}x${against} (${wanted})`;
+  const what = bar.of === "value" ? "" : `${bar.of} `;
+  const against = bar.against === "bare object" ? " of bare object" : "";
+  const unit = bar.against === "limit" ? "" : "x";
+  return `${isMet ? "met" : "MISSED"} ${what}${formatNumber(ratio)}${unit}${against} (${wanted})`;
 }
 
 /** Three digits that mean something, thousands apart. */

@@ -7,11 +7,12 @@
 import type { Percentiles } from "./load/histogram.ts";
 import type { SystemName } from "./servers/system.ts";
 
-/** What design calls fast: a ratio of edgekeeper's median to another system's. */
+/** What design calls fast: a ratio of edgekeeper's median to another system's, or a figure of its own. */
 export interface Bar {
-  /** What is compared: the measure's value, or its median latency. */
-  readonly of: "value" | "p50";
-  readonly against: Exclude<SystemName, "edgekeeper">;
+  /** What is compared: the measure's value, its median latency, or the one that 1 % exceed. */
+  readonly of: "value" | "p50" | "p99";
+  /** `limit`: `least` and `most` are in the unit of the figure, not ratios. */
+  readonly against: Exclude<SystemName, "edgekeeper"> | "limit";
   readonly least?: number | undefined;
   readonly most?: number | undefined;
 }
@@ -82,7 +83,7 @@ export function valuesOf(
   results: Pick<Results, "samples">,
   measure: string,
   system: SystemName,
-  of: "value" | "p50" | "p99" = "value",
+  of: Bar["of"] = "value",
 ): readonly number[] {
   return results.samples
     .filter((sample) => sample.measure === measure && sample.system === system)
@@ -95,7 +96,7 @@ export function ratioOf(
   results: Pick<Results, "samples">,
   measure: string,
   against: SystemName,
-  of: "value" | "p50" = "value",
+  of: Bar["of"] = "value",
 ): number | undefined {
   const ours = spreadOf(valuesOf(results, measure, "edgekeeper", of));
   const theirs = spreadOf(valuesOf(results, measure, against, of));
@@ -107,6 +108,7 @@ export function ratioOf(
 export interface Verdict {
   readonly measure: string;
   readonly bar: Bar;
+  /** Against a limit: the figure itself. */
   readonly ratio: number;
   readonly isMet: boolean;
 }
@@ -115,7 +117,10 @@ export interface Verdict {
 export function judge(results: Pick<Results, "samples" | "measures">): Verdict[] {
   return results.measures.flatMap(({ name, bars }) =>
     bars.flatMap((bar) => {
-      const ratio = ratioOf(results, name, bar.against, bar.of);
+      const ratio =
+        bar.against === "limit"
+          ? spreadOf(valuesOf(results, name, "edgekeeper", bar.of))?.median
+          : ratioOf(results, name, bar.against, bar.of);
       if (ratio === undefined) return [];
       const isMet = ratio >= (bar.least ?? 0) && ratio <= (bar.most ?? Number.POSITIVE_INFINITY);
       return [{ measure: name, bar, ratio, isMet }];

@@ -18,7 +18,8 @@ import { commitOfCode, describeMachine } from "./machine.ts";
 import { failoverMeasures } from "./measures/failover.ts";
 import type { Measure, SystemKind, Timing } from "./measures/measure.ts";
 import { otherMeasures } from "./measures/others.ts";
-import { throughputMeasures, warmUp } from "./measures/throughput.ts";
+import { sdkMeasures } from "./measures/sdk.ts";
+import { membersMeasures, throughputMeasures, warmUp } from "./measures/throughput.ts";
 import { watchMeasures } from "./measures/watches.ts";
 import { formatNumber, tableLines, totalsOf } from "./report.ts";
 import type { Results, Sample } from "./results.ts";
@@ -68,8 +69,15 @@ function tellWhy(error: unknown): undefined {
 
 /** A measure that is asked for by name is not left out of a quick run. */
 function choose({ quick, only }: BenchOptions): Measure[] {
-  // The last one changes who leads.
-  const all = [...throughputMeasures(), ...watchMeasures(), ...otherMeasures(), ...failoverMeasures()];
+  // The last ones change who leads, and how many there are.
+  const all = [
+    ...throughputMeasures(),
+    ...watchMeasures(),
+    ...otherMeasures(),
+    ...sdkMeasures(),
+    ...failoverMeasures(),
+    ...membersMeasures(),
+  ];
   if (only !== undefined) return all.filter(({ name }) => name.includes(only));
   return all.filter(({ isQuick }) => isQuick || !quick);
 }
@@ -135,7 +143,7 @@ async function measureOne(measure: Measure, run: Run): Promise<Sample[]> {
   const kinds = await prepare(measure, run);
   for (let repeat = 1; repeat <= run.repeats; repeat++) {
     for (const kind of repeat % 2 === 1 ? kinds : kinds.toReversed()) {
-      const system = await run.fleet.take(kind);
+      const system = await run.fleet.take(kind, measure.members);
       if (system === undefined) continue;
       const { value, latency } = await named(measure, system, () => measure.run(system, run.timing));
       samples.push({ measure: measure.name, system: system.name, repeat, value, latency });
@@ -155,10 +163,14 @@ async function prepare(measure: Measure, { fleet, skipped }: Run): Promise<Syste
       kinds.push(kind);
       continue;
     }
-    const system = await fleet.take(kind);
+    const system = await fleet.take(kind, measure.members);
     if (system === undefined) continue;
-    if (measure.name === "failover" && system.killLeader === undefined) {
-      skipped.push(`failover of ${system.name}: its leader is not ours to kill`);
+    if (measure.strikes !== undefined && system.killLeader === undefined) {
+      skipped.push(`${measure.name} of ${system.name}: its leader is not ours to ${measure.strikes}`);
+      continue;
+    }
+    if (measure.members !== undefined && system.isGiven === true) {
+      skipped.push(`${measure.name} of ${system.name}: it has the members it has`);
       continue;
     }
     await named(measure, system, async () => measure.prepare?.(system));

@@ -1,5 +1,5 @@
 /**
- * The failover gap: from the leader's death to the next acknowledged write.
+ * The failover gap: from the leader's death, or from when it hangs, to the next acknowledged write.
  *
  * Of ZooKeeper a process is killed; of edgekeeper an object is aborted, which loses its memory and keeps its
  * storage, since that is what can happen to one. Clients then try every server at once, again and again: a
@@ -10,6 +10,7 @@
 
 import { type Address, LoadConnection } from "../load/connection.ts";
 import { Failure, pause, within } from "../load/drive.ts";
+import { Histogram } from "../load/histogram.ts";
 import { create, makeValue, set } from "../load/ring.ts";
 import { spreadOf } from "../results.ts";
 import type { System } from "../servers/system.ts";
@@ -22,33 +23,46 @@ const gapMsMax = 60_000;
 /** Between a mended ensemble and its next loss. */
 const calmMs = 500;
 
+/** Of a repeat, as parts of what other measures do: a full run kills 50 leaders, and hangs ten. */
+const roundsShare = { kill: 1, hang: 5 } as const;
+
 export function failoverMeasures(): Measure[] {
   return [
-    {
-      name: "failover",
-      group: "From the leader's death to the next acknowledged write",
-      unit: "ms",
-      bars: [],
-      isQuick: true,
-      systems: ["abortable edgekeeper", "zookeeper"],
-      prepare: (system) => ensure(system, [create(path, makeValue(100))]),
-      async run(system, { rounds }): Promise<Figure> {
-        const gaps: number[] = [];
-        for (let round = 0; round < rounds; round++) {
-          gaps.push(await gapOf(system));
-          await system.mend?.();
-          await pause(calmMs);
-        }
-        return { value: spreadOf(gaps)?.median ?? 0 };
-      },
-    },
+    makeMeasure("kill", "failover", "From the leader's death to the next acknowledged write", 400),
+    makeMeasure("hang", "failover-hang", "From a leader that hangs to the next acknowledged write", 2_000),
   ];
 }
 
-async function gapOf(system: System): Promise<number> {
-  if (system.killLeader === undefined) throw new Error(`${system.name} keeps its leader`);
+function makeMeasure(how: "kill" | "hang", name: string, group: string, p99MsMax: number): Measure {
+  return {
+    name,
+    group,
+    unit: "ms",
+    bars: [{ of: "p99", against: "limit", most: p99MsMax }],
+    isQuick: how === "kill",
+    systems: ["abortable edgekeeper", "zookeeper"],
+    strikes: how,
+    prepare: (system) => ensure(system, [create(path, makeValue(100))]),
+    async run(system, { rounds }): Promise<Figure> {
+      const gaps: number[] = [];
+      const histogram = new Histogram();
+      for (let round = 0; round < Math.ceil(rounds / roundsShare[how]); round++) {
+        const gapMs = await gapOf(system, how);
+        gaps.push(gapMs);
+        histogram.record(gapMs);
+        await system.mend?.();
+        await pause(calmMs);
+      }
+      return { value: spreadOf(gaps)?.median ?? 0, latency: histogram.percentiles() };
+    },
+  };
+}
+
+async function gapOf(system: System, how: "kill" | "hang"): Promise<number> {
+  const strike = how === "kill" ? system.killLeader : system.hangLeader;
+  if (strike === undefined) throw new Error(`${system.name} keeps its leader`);
   const beganMs = performance.now();
-  await system.killLeader();
+  await strike();
   let hasAnswered = false;
   const probes = system.addresses.map(async (address) => {
     while (!hasAnswered) {

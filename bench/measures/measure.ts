@@ -29,6 +29,10 @@ export interface Measure extends MeasureInfo {
   readonly isQuick: boolean;
   /** Whom it is put to, in one ensemble of theirs. */
   readonly systems: readonly SystemKind[];
+  /** Members of those systems. Default: as the run was asked for. */
+  readonly members?: number | undefined;
+  /** What it does to leaders: systems whose leader is not ours are left out. */
+  readonly strikes?: "kill" | "hang" | undefined;
   /** Once per system, before the first repeat. */
   readonly prepare?: ((system: System) => Promise<void>) | undefined;
   readonly run: (system: System, timing: Timing) => Promise<Figure>;

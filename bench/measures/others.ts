@@ -17,7 +17,7 @@ const nothing = new Uint8Array(0);
 const sessionClients = 16;
 
 export function otherMeasures(): Measure[] {
-  return [sessions, listing(1000), listing(10_000), ...http, ...startUp];
+  return [sessions, listing(1000), listing(10_000), listing(100_000), ...http, ...startUp];
 }
 
 const sessions: Measure = {

@@ -48,6 +48,22 @@ export function throughputMeasures(): Measure[] {
   return plan.flatMap(([kind, bytes, shapes]) => shapes.map((shape) => makeMeasure(kind, bytes, shape)));
 }
 
+/** What members cost: the same, with other numbers of them. */
+export function membersMeasures(): Measure[] {
+  return [1, 5].flatMap((members) =>
+    (["sets", "gets"] as const).flatMap((kind) =>
+      [all[0], ...some.slice(1, 3)].flatMap((shape) => {
+        if (shape === undefined) return [];
+        const measure = makeMeasure(kind, 100, shape);
+        const group = `${headings[kind]}, 100 bytes, ${members === 1 ? "one member" : `${members} members`}`;
+        const name = `${measure.name}-${members}m`;
+        const systems = measure.systems.filter((system) => system !== "bare object");
+        return [{ ...measure, name, group, members, systems, bars: [], isQuick: false }];
+      }),
+    ),
+  );
+}
+
 function makeMeasure(kind: Kind, bytes: number, [outstanding, connections]: Shape): Measure {
   const name = `${kind}-${bytes}B-${outstanding}x${connections}`;
   const hasCeiling = kind === "sets" && bytes === 100 && (outstanding === 64 || outstanding === 256);
@@ -119,7 +135,9 @@ function barsOf(kind: Kind, bytes: number, outstanding: number, connections: num
     bars.push({ of: "value", against: "zookeeper", least: 2 });
     bars.push({ of: "value", against: "bare object", least: 0.5 });
   }
-  if (kind === "gets" && isPipelined) bars.push({ of: "value", against: "zookeeper", least: 1 });
+  // Whatever the connections: reads are what most clients do.
+  if (kind === "gets" && (isPipelined || outstanding === connections))
+    bars.push({ of: "value", against: "zookeeper", least: 1 });
   if (kind === "sets" && outstanding === 1 && connections === 1) {
     bars.push({ of: "p50", against: "zookeeper", most: 1.5 });
   }

@@ -15,6 +15,8 @@ const barePath = join(import.meta.dirname, "bare-worker.ts");
 const abortingPath = join(import.meta.dirname, "aborting-worker.ts");
 
 const readyTimeoutMs = 60_000;
+/** As in `aborting-worker.ts`. */
+const hangMs = 5_000;
 
 /** What the script `start` of package.json runs, without npm in between. */
 export function startEdgekeeper(members: number): Promise<System> {
@@ -24,7 +26,17 @@ export function startEdgekeeper(members: number): Promise<System> {
 /** Its leader can be killed. */
 export async function startAborting(members: number): Promise<System> {
   const system = await start("edgekeeper", hostPath, [abortingPath, String(members)]);
-  return { ...system, killLeader: () => abortLeader(system.url ?? "") };
+  const url = system.url ?? "";
+  let hangsUntilMs = 0;
+  return {
+    ...system,
+    killLeader: () => strikeLeader(url, "abort"),
+    async hangLeader() {
+      hangsUntilMs = performance.now() + hangMs;
+      await strikeLeader(url, "hang");
+    },
+    mend: () => pause(Math.max(0, hangsUntilMs - performance.now())),
+  };
 }
 
 /** One object that stores every message as a row and sends it back. */
@@ -71,11 +83,11 @@ async function readyLine(server: ServerProcess): Promise<string> {
   return server.stdout;
 }
 
-async function abortLeader(url: string): Promise<void> {
+async function strikeLeader(url: string, how: "abort" | "hang"): Promise<void> {
   const answer = await fetch(`${url}/v1/main/members`);
   const { leader }: { leader: number | null } = JSON.parse(await answer.text());
   if (leader === null) throw new Error("there is no leader to kill");
-  const aborted = await fetch(`${url}/bench/abort/${leader}`);
-  await aborted.text();
-  if (aborted.status !== 204) throw new Error(`the leader was not killed: ${aborted.status}`);
+  const struck = await fetch(`${url}/bench/${how}/${leader}`);
+  await struck.text();
+  if (struck.status !== 204) throw new Error(`${how} of the leader: status ${struck.status}`);
 }

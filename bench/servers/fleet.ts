@@ -14,7 +14,7 @@ import { givenZooKeeper, startZooKeeper } from "./zookeeper.ts";
 export class Fleet {
   readonly #options: BenchOptions;
   readonly #onStart: (system: System) => Promise<void>;
-  readonly #running = new Map<SystemKind, System>();
+  readonly #running = new Map<SystemKind, { readonly system: System; readonly members: number }>();
   readonly #jars: ReturnType<typeof findJars> | undefined;
 
   /** @param onStart - Done to every system that stays, before it is measured. */
@@ -29,13 +29,18 @@ export class Fleet {
     return this.#jars !== undefined && "missing" in this.#jars ? this.#jars.missing : undefined;
   }
 
-  /** The system, or `undefined` where it can't be had. Give it back with {@link release}. */
-  async take(kind: SystemKind): Promise<System | undefined> {
+  /**
+   * The system, or `undefined` where it can't be had. Give it back with {@link release}.
+   *
+   * @param members - One of another size is stopped for it. Default: as many as the run was asked for.
+   */
+  async take(kind: SystemKind, members = this.#options.members): Promise<System | undefined> {
     const running = this.#running.get(kind);
-    if (running !== undefined) return running;
-    const system = await this.#start(kind);
+    if (running?.members === members || running?.system.isGiven === true) return running.system;
+    if (running !== undefined) await this.#stop(kind);
+    const system = await this.#start(kind, members);
     if (system === undefined) return undefined;
-    this.#running.set(kind, system);
+    this.#running.set(kind, { system, members });
     if (!isFresh(kind)) await this.#onStart(system);
     return system;
   }
@@ -50,13 +55,13 @@ export class Fleet {
   }
 
   async #stop(kind: SystemKind): Promise<void> {
-    const system = this.#running.get(kind);
+    const running = this.#running.get(kind);
     this.#running.delete(kind);
-    await system?.stop();
+    await running?.system.stop();
   }
 
-  async #start(kind: SystemKind): Promise<System | undefined> {
-    const { members, zookeeper } = this.#options;
+  async #start(kind: SystemKind, members: number): Promise<System | undefined> {
+    const { zookeeper } = this.#options;
     switch (kind) {
       case "edgekeeper":
       case "fresh edgekeeper":

@@ -61,6 +61,11 @@ export class ServerProcess {
     return this.#hasExited;
   }
 
+  /** Stops it where it stands, or lets it go on. */
+  freeze(isFrozen: boolean): void {
+    this.#child.kill(isFrozen ? "SIGSTOP" : "SIGCONT");
+  }
+
   async stop(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<void> {
     if (this.#hasExited) return;
     this.#child.kill(signal);

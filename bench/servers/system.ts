@@ -10,6 +10,8 @@ export type SystemName = "edgekeeper" | "zookeeper" | "bare object";
 
 export interface System {
   readonly name: SystemName;
+  /** It ran before we came. */
+  readonly isGiven?: boolean | undefined;
   /** Where clients connect. A single connection goes to the first: of ZooKeeper's servers, the leader. */
   readonly addresses: readonly Address[];
   /** Only edgekeeper and what stands in for it: `http://host:port`. */
@@ -18,7 +20,9 @@ export interface System {
   readonly readyMs?: number | undefined;
   /** Kills the leader, without a word to anybody. Absent where it can't be done. */
   readonly killLeader?: (() => Promise<void>) | undefined;
-  /** Brings back what was killed. */
+  /** Has the leader do nothing, for five seconds at least: it is not gone, and answers nobody. */
+  readonly hangLeader?: (() => Promise<void>) | undefined;
+  /** Brings back what was killed, or waits until what hangs does so no more. */
   readonly mend?: (() => Promise<void>) | undefined;
   /** The end of what its processes said. */
   said?(): string;

@@ -25,7 +25,8 @@ const heap = "-Xmx1000m";
 /** One that runs already, wherever it is. */
 export async function givenZooKeeper(addresses: readonly Address[]): Promise<System> {
   await awaitSession(addresses, givenTimeoutMs);
-  return { name: "zookeeper", addresses: await leaderFirst(addresses), stop: async () => undefined };
+  const leaderAtHead = await leaderFirst(addresses);
+  return { name: "zookeeper", isGiven: true, addresses: leaderAtHead, stop: async () => undefined };
 }
 
 /** @param properties - Java system properties, such as `zookeeper.superUser`. Default: none. */
@@ -55,7 +56,20 @@ export async function startZooKeeper(
       if (killed === undefined) throw new Error("there is no leader to kill");
       await servers[killed]?.stop("SIGKILL");
     };
+    let frozen: number | undefined;
+    const hangLeader = async (): Promise<void> => {
+      frozen = await findLeader(addresses);
+      if (frozen === undefined) throw new Error("there is no leader to stop");
+      servers[frozen]?.freeze(true);
+    };
     const mend = async (): Promise<void> => {
+      if (frozen !== undefined) {
+        servers[frozen]?.freeze(false);
+        const thawed = addresses[frozen];
+        frozen = undefined;
+        if (thawed !== undefined) await awaitSession([thawed]);
+        return;
+      }
       const config = configs[killed ?? -1];
       const address = addresses[killed ?? -1];
       if (killed === undefined || config === undefined || address === undefined) return;
@@ -69,7 +83,7 @@ export async function startZooKeeper(
       readyMs,
       said: () => servers.map((server) => server.said + server.stdout).join("\n"),
       stop,
-      ...(members > 1 && { killLeader, mend }),
+      ...(members > 1 && { killLeader, hangLeader, mend }),
     };
   } catch (error) {
     const said = servers.map((server) => server.said).join("\n");

@@ -35,16 +35,24 @@ const results: Results = {
       bars: [{ of: "value", against: "zookeeper", least: 2 }],
     },
     { name: "gone", group: "Never measured", unit: "ms", bars: [] },
+    {
+      name: "failover",
+      group: "Failover",
+      unit: "ms",
+      bars: [{ of: "p99", against: "limit", most: 400 }],
+    },
   ],
   samples: [
     sample("sets-100B-64x1", "edgekeeper", 15_000, 2),
     sample("sets-100B-64x1", "zookeeper", 10_000, 3),
+    sample("failover", "edgekeeper", 45, 44),
   ],
 };
 
 test("a page from results has the bar, the row, the machine and what was skipped", () => {
   const { markdown, plots } = renderPage({ name: "2026-11-23-x.json", results });
   expect(markdown).toContain("| `sets-100B-64x1` | rate | ZooKeeper | at least 2x | 1.5x | **no** |");
+  expect(markdown).toContain("| `failover` | 99th percentile | | at most 400 ms | 9 ms | yes |");
   expect(markdown).toContain(
     "| `sets-100B-64x1` | 15,000/s (15,000 to 15,000) | 10,000/s (10,000 to 10,000) | 1.5x | 2 / 3 | 9 / 9 |",
   );

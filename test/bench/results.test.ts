@@ -5,7 +5,7 @@
  */
 
 import { describe, expect, test } from "vitest";
-import { formatNumber, tableLines, totalsOf } from "../../bench/report.ts";
+import { formatNumber, tableLines, totalsOf, verdictText } from "../../bench/report.ts";
 import { judge, type Results, ratioOf, spreadOf } from "../../bench/results.ts";
 
 const results: Pick<Results, "measures" | "samples" | "seconds"> = {
@@ -64,6 +64,19 @@ test("bars: at the edge is met, and one that nothing is known of is not judged",
   ]);
   const slower = { ...results, samples: results.samples.map((one) => ({ ...one, value: 100 })) };
   expect(judge(slower).map(({ isMet }) => isMet)).toEqual([false, true]);
+});
+
+test.each([
+  [400, true],
+  [401, false],
+])("bars: a limit of 400 on the 99th percentile, and %i found", (p99, isMet) => {
+  const limit = { of: "p99", against: "limit", most: 400 } as const;
+  const measures = [{ name: "failover", group: "Failover", unit: "ms", bars: [limit] }] as const;
+  const latency = { p50: 40, p90: 50, p99, p999: p99, max: p99 };
+  const samples = [{ measure: "failover", system: "edgekeeper", repeat: 1, value: 40, latency }] as const;
+  const verdicts = judge({ measures, samples });
+  expect(verdicts).toEqual([{ measure: "failover", bar: limit, ratio: p99, isMet }]);
+  expect(verdicts.map(verdictText)).toEqual([`${isMet ? "met" : "MISSED"} p99 ${p99} (<= 400)`]);
 });
 
 test("the table has a line for each measure, and none for what was not measured", () => {
