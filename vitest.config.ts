@@ -38,7 +38,11 @@ export default defineConfig({
           testTimeout: patienceMs,
         },
       },
-      { test: { name: "sim", include: sim, testTimeout: 4 * patienceMs } },
+      {
+        // The world of members runs the real `Member` on a double of the platform.
+        resolve: { alias: { "cloudflare:workers": `${import.meta.dirname}/test/sim/shell/workers.ts` } },
+        test: { name: "sim", include: sim, testTimeout: 4 * patienceMs },
+      },
       {
         plugins: [
           cloudflareTest({

@@ -5,6 +5,8 @@
  * is the tree's affair, when writes are agreed on the pipeline's, which socket this is `connections.ts`'.
  *
  * Invariants:
+ * - A write behind a sync is not proposed before the sync is confirmed: it might apply first, and what was
+ *   asked before it would show it.
  * - Answers leave in the order of their requests. A read runs when it reaches the head of the queue, so it
  *   sees the client's earlier writes; everything before it has been answered.
  * - Nothing is sent before the connect response, nothing is handled behind a closeSession.
@@ -18,6 +20,7 @@
 import {
   type ClientRequest,
   type ConnectRequest,
+  isWriteType,
   type MultiOp,
   NO_SESSION,
   OpCode,
@@ -78,6 +81,10 @@ export class Connection {
   #ending: Ending | undefined;
   /** In the platform event that brought the bytes being handled, before anything else. */
   #isFresh = false;
+  /** Syncs without their confirmation yet. */
+  #syncing = 0;
+  /** A write behind them, and the reason why no further frame is handled. */
+  #parked: Uint8Array | undefined;
   /** Frames have come that wait for room. */
   #isHeld = false;
 
@@ -108,7 +115,7 @@ export class Connection {
 
   /** Bytes received and not handled: part of a frame, or what came ahead of the connect response. */
   get heldBytes(): number {
-    return this.#ending === undefined ? this.#intake.buffered : 0;
+    return this.#ending === undefined ? this.#intake.buffered + (this.#parked?.length ?? 0) : 0;
   }
 
   /** Requests that wait for their answer. */
@@ -197,12 +204,13 @@ export class Connection {
     this.#state = "ended";
     this.#answers.clear();
     this.#isHeld = false;
+    this.#parked = undefined;
     if (ending.kind === "drop") this.#out.clear();
   }
 
   #handleFrames(): void {
     // While the session is being opened, what the client sent ahead stays in the decoder.
-    while (this.#state === "handshake" || this.#state === "open") {
+    while ((this.#state === "handshake" || this.#state === "open") && this.#parked === undefined) {
       this.#isHeld = this.#state === "open" && !this.#hasRoom && this.#intake.buffered > 0;
       if (this.#isHeld) return this.#host.changed(this);
       const next = this.#intake.next();
@@ -245,6 +253,10 @@ export class Connection {
   #handleFrame(frame: Uint8Array): void {
     const header = decodeRequestHeader(frame);
     if (header === undefined) return this.end({ kind: "drop", reason: "frame without a header" });
+    if (this.#syncing > 0 && isWriteType(header.type)) {
+      this.#parked = frame.slice();
+      return;
+    }
     this.#header = header;
     this.stats.took();
     if (header.type !== OpCode.Auth && header.type !== OpCode.Sasl) {
@@ -333,14 +345,26 @@ export class Connection {
 
   #sync(xid: number, path: string): void {
     const slot = this.#answers.reserve(this.#origin());
+    this.#syncing += 1;
     this.#host.confirm(this.#isFresh, (confirmed) => {
       if (this.#ending !== undefined) return;
       this.#host.changed(this);
       if (!confirmed) return this.end({ kind: "drop", reason: "leadership lost" });
+      this.#syncing -= 1;
       this.#answers.settle(slot, () =>
         this.#reply({ xid, zxid: this.#appliedZxid(), err: 0, body: { kind: "path", path } }),
       );
+      this.#unpark();
     });
+  }
+
+  /** The write that waited for syncs, and what came behind it. */
+  #unpark(): void {
+    const frame = this.#parked;
+    if (frame === undefined || this.#syncing > 0) return;
+    this.#parked = undefined;
+    this.#handleFrame(frame);
+    this.#handleFrames();
   }
 
   /** Identities hold for what arrives afterwards; the answer keeps its place in the order. */

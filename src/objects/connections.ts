@@ -228,6 +228,8 @@ export class Connections {
     }
     const bytes = new Uint8Array(message);
     if (sleeper !== undefined) {
+      // From here on only this memory knows of a request: should it be lost too, the connection must end.
+      if (sleeper.bytes === 0) socket.serializeAttachment({ ...sleeper.attachment, isBound: true });
       sleeper.chunks.push(bytes);
       sleeper.bytes += bytes.length;
       this.#sleeperBytes += bytes.length;

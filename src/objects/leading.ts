@@ -127,6 +127,8 @@ export class Leading implements Agreement {
   }
 
   renewSession({ id, timeoutMs, ownership }: Renewal, settle: Settle, origin?: Origin): void {
+    // Asking is a sign of life: while the txn is under way the session must not lapse.
+    this.touch(id);
     const requester: Requester = { sessionId: id, identities: [], ownership };
     this.submit({ type: OpCode.RenewSession, timeoutMs }, { requester, cxid: 0, settle, origin });
   }

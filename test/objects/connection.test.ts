@@ -281,8 +281,8 @@ describe("answers", () => {
       requestFrame(7, exists),
     ];
     expect(world.send(...frames)).toEqual([]);
-    expect([world.host.writes.length, world.host.reads.length]).toEqual([2, 0]);
     world.host.confirms[0]?.done(true);
+    expect([world.host.writes.length, world.host.reads.length]).toEqual([2, 0]);
     expect(world.hear()).toEqual([]);
     world.write(1).apply(12);
     world.host.applied = makeZxid(1, 12);
@@ -347,6 +347,26 @@ describe("a sync", () => {
     world.send(requestFrame(2, sync));
     world.connection.receive(requestFrame(3, sync), false);
     expect(world.host.confirms.map(({ fresh }) => fresh)).toEqual([false, true, false]);
+  });
+
+  test("holds the writes behind it back, so that nothing before them shows them", () => {
+    const world = connected();
+    world.send(requestFrame(1, sync), requestFrame(2, sync), requestFrame(3, remove), pingFrame());
+    expect([world.host.writes.length, world.host.confirms.length]).toEqual([0, 2]);
+    world.host.confirms[0]?.done(true);
+    expect(world.host.writes).toHaveLength(0);
+    world.host.confirms[1]?.done(true);
+    expect(world.write()).toMatchObject({ request: remove, cxid: 3 });
+    world.write().apply(11);
+    expect(world.hear().map((said) => said.split(" ")[0])).toEqual(["1", "2", "3", "-2"]);
+  });
+
+  test("that ends its connection takes the write behind it along", () => {
+    const world = connected();
+    world.send(requestFrame(1, sync), requestFrame(2, remove));
+    expect(world.connection.heldBytes).toBeGreaterThan(0);
+    world.host.confirms[0]?.done(false);
+    expect([world.host.writes.length, world.connection.heldBytes]).toEqual([0, 0]);
   });
 
   test("that cannot be confirmed drops the connection", () => {
@@ -503,13 +523,13 @@ describe("a goodbye", () => {
     expect(world.host.writes).toHaveLength(1);
   });
 
-  test("waits for the answers before it, even when it has applied", () => {
+  test("waits for the sync before it", () => {
     const world = connected();
     world.send(requestFrame(1, sync), requestFrame(2, goodbye));
-    world.write().apply(11);
-    expect([world.hear(), world.end]).toEqual([[], undefined]);
+    expect([world.host.writes.length, world.end]).toEqual([0, undefined]);
     world.host.confirms[0]?.done(true);
-    expect([world.hear(), world.end]).toEqual([[`1 ${0x10000000bn} 0`, `2 ${0x10000000bn} 0`], "close"]);
+    world.write().apply(11);
+    expect([world.hear(), world.end]).toEqual([[`1 ${zxid10} 0`, `2 ${0x10000000bn} 0`], "close"]);
   });
 
   test("to a session already ended is answered with its code, then closed", () => {

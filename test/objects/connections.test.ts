@@ -395,6 +395,15 @@ describe("a socket that outlived the memory", () => {
     expect([xids(socket), world.connections.size]).toEqual([["8"], 1]);
   });
 
+  test("ends when the memory is lost again, which alone knew of a request", () => {
+    const world = new World();
+    const [silent, asking] = [world.connect(), world.connect()];
+    world.forget([silent, asking]);
+    world.send(asking, requestFrame(7, { type: OpCode.WhoAmI }));
+    world.forget([silent, asking]);
+    expect([silent.closed, asking.closed?.code]).toEqual([undefined, CloseCode.NotLeading]);
+  });
+
   test("hears the events it missed first, with zxid -1, and keeps the other watches", () => {
     const world = new World();
     for (const path of ["/set", "/gone", "/same", "/parent"]) world.write(create(path));
@@ -561,11 +570,11 @@ describe("a session", () => {
     expect([said(socket).length, socket.closed?.code]).toEqual([1, CloseCode.Normal]);
   });
 
-  test("that said goodbye is answered first, even behind an answer still due", () => {
+  test("that said goodbye is answered first, and is over no sooner than its sync is confirmed", () => {
     const world = new World();
     const socket = world.connect();
     world.send(socket, requestFrame(1, sync), requestFrame(2, goodbye));
-    expect([world.leader.tree.hasSession(makeSessionId(1n)), socket.closed]).toEqual([false, undefined]);
+    expect([world.leader.tree.hasSession(makeSessionId(1n)), socket.closed]).toEqual([true, undefined]);
     world.turn(() => world.confirms[0]?.(true));
     expect([xids(socket), socket.closed?.code]).toEqual([["1", "2"], CloseCode.Normal]);
   });

@@ -1,0 +1,98 @@
+/**
+ * When sessions may end without their client's asking: after a full timeout in which the leader could have
+ * heard of them and did not (E4), and not much later than that when nobody comes back (E5).
+ *
+ * Time is the world's. A leader measures with a clock of its own, so a jump of it shortens what it waited, as
+ * far as a jump may pass for time; a greater one is no evidence, and the waiting begins anew.
+ *
+ * @module
+ */
+
+import { formatZxid, type ServerId, type SessionId, type Zxid } from "../../../src/base/index.ts";
+import { violate } from "../violation.ts";
+import type { Story } from "./story.ts";
+
+export interface Jump {
+  readonly member: ServerId;
+  readonly atMs: number;
+  readonly byMs: number;
+}
+
+export interface SessionRecord {
+  /** What the client was granted last. */
+  timeoutMs: number;
+  /** When something of its client last reached a member that took it, and its timeout then began anew. */
+  readonly touchedAt: number[];
+  /** When the client asked for the end itself; `undefined`: it never did. */
+  goodbyeAt: number | undefined;
+  /** When the client was heard for the last time, and gave up; `undefined`: it is still there. */
+  vanishedAt: number | undefined;
+}
+
+export interface SessionFacts {
+  readonly sessions: ReadonlyMap<SessionId, SessionRecord>;
+  /** Who decided on a txn, and when; `timeMs` is what the decider's clock said. */
+  decidedAt(zxid: Zxid, timeMs: number): { readonly leader: ServerId; readonly atMs: number } | undefined;
+  /** When a member had begun to lead an epoch, or a little before. */
+  ledSince(leader: ServerId, epoch: number): number | undefined;
+  readonly jumps: readonly Jump[];
+  /** A gap in a leader's clock that is no evidence of anything. */
+  readonly gapMs: number;
+  readonly endMs: number;
+}
+
+/** How much a leader may notice a gap late: a tick and its jitter. */
+const noticeMs = 150;
+
+export function checkExpiry(story: Story, facts: SessionFacts): { readonly expired: number } {
+  let expired = 0;
+  for (const [session, record] of facts.sessions) {
+    const closedAt = story.closes.get(session);
+    if (closedAt === undefined) {
+      if (!story.opens.has(session)) continue;
+      // Rounded up to a tick of sessions, which is at most half a timeout; a new leader starts all over.
+      const lateMs = 4 * record.timeoutMs + calmMs;
+      const { vanishedAt } = record;
+      if (vanishedAt !== undefined && facts.endMs - vanishedAt > lateMs) {
+        violate("E5", `session ${session} outlives its client by ${facts.endMs - vanishedAt} ms`);
+      }
+      continue;
+    }
+    const decided = facts.decidedAt(closedAt, story.find(closedAt)?.txn.timeMs ?? 0);
+    if (decided === undefined || record.goodbyeAt !== undefined) continue;
+    expired++;
+    const { leader, atMs } = decided;
+    const led = facts.ledSince(leader, closedAt.epoch) ?? 0;
+    let since = Math.max(led, ...record.touchedAt.filter((at) => at <= atMs));
+    let skipped = 0;
+    for (const { atMs: jumpedAt, byMs } of leapsOf(leader, facts.jumps)) {
+      if (jumpedAt < since || jumpedAt > atMs) continue;
+      if (byMs > facts.gapMs || byMs < -noticeMs) {
+        since = Math.max(since, jumpedAt);
+        skipped = 0;
+      } else skipped += Math.max(0, byMs);
+    }
+    const waited = atMs - since + skipped;
+    if (waited + noticeMs < record.timeoutMs) {
+      violate(
+        "E4",
+        `session ${session} of ${record.timeoutMs} ms was expired at ${formatZxid(closedAt)} after ${waited} ms`,
+      );
+    }
+  }
+  return { expired };
+}
+
+/** Jumps as a member sees them, who looks at its clock once a tick: those between two looks are one. */
+function leapsOf(member: ServerId, jumps: readonly Jump[]): readonly Jump[] {
+  const leaps: Jump[] = [];
+  for (const jump of jumps.filter((each) => each.member === member)) {
+    const last = leaps.at(-1);
+    if (last === undefined || jump.atMs - last.atMs > noticeMs) leaps.push(jump);
+    else leaps[leaps.length - 1] = { member, atMs: jump.atMs, byMs: last.byMs + jump.byMs };
+  }
+  return leaps;
+}
+
+/** Elections, and members that come back, between the last sign of life and the end. */
+const calmMs = 15_000;
