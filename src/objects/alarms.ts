@@ -13,7 +13,7 @@
 import { clearSchedule, nextDueMs, type ScheduleName, setSchedule, takeDue } from "./sql/schedule.ts";
 
 /** When which is due, in ms since 1970; what is not named is not planned. */
-export type Plan = Readonly<Partial<Record<ScheduleName, number>>>;
+export type Plan = Readonly<Partial<Record<ScheduleName, number | undefined>>>;
 
 const names = ["sessions", "sweep", "watchdog"] as const satisfies readonly ScheduleName[];
 

@@ -24,18 +24,18 @@ import {
   type ReadRequest,
   type Requester,
   type ServerId,
-  type SessionId,
   type Settings,
   type Txn,
   type WriteRequest,
   ZERO_ZXID,
-  ZkErrorCode,
   type Zxid,
 } from "../base/index.ts";
 import { type Applied, respond, Tree, type WatcherId } from "../tree/index.ts";
 import type { Serving } from "../zab/index.ts";
 import type { Plan } from "./alarms.ts";
 import type { Answer, Call, ChildrenPageRequest, EnsembleConfig, MemberStatus, NotServed } from "./api.ts";
+import { Arrivals } from "./arrivals.ts";
+import { childrenPage } from "./children-page.ts";
 import { Connections } from "./connections.ts";
 import { Following } from "./following.ts";
 import { History } from "./history.ts";
@@ -45,12 +45,13 @@ import { Locks } from "./locks.ts";
 import { Reception, sessionTimeoutsMs } from "./reception.ts";
 import { Replica } from "./replica.ts";
 import { type MemberReport, makeReport, type ReportRequest } from "./report.ts";
+import { Rest } from "./rest.ts";
 import { takeSessionIdBlock } from "./session-ids.ts";
-import { deleteVigil, readVigil, writeVigil } from "./sql/vigil.ts";
+import { Signs } from "./signs.ts";
+import { deleteVigil, readVigil } from "./sql/vigil.ts";
 import { SqlTreeRows } from "./sql/znodes.ts";
 import { ServerStats } from "./stats.ts";
-import { arrivalTicksMax, peerOptions, sleepingWatchdogMs, watchdogMs } from "./timing.ts";
-import { earliest } from "./vigil.ts";
+import { peerOptions } from "./timing.ts";
 import type { Settlement } from "./writes.ts";
 
 /** Memory for znodes that SQLite has too. Objects of one class may share 128 MB. */
@@ -58,18 +59,6 @@ const cacheBytesMax = 24 * 1024 * 1024;
 
 /** How long sockets that outlived the member's memory wait to hear who leads, in peer ticks. */
 const sleepersWaitTicks = 100;
-
-/** How often a member that does not lead asks its sockets for signs of life, in peer ticks: half the least timeout. */
-const signTicks = 20;
-
-/** Requests that wait at once; more are sent away. */
-const arrivalsMax = 10_000;
-
-interface Arrival {
-  /** In ticks. */
-  readonly until: number;
-  readonly resolve: () => void;
-}
 
 export interface LifeParts {
   readonly id: ServerId;
@@ -103,14 +92,9 @@ export class Life {
   #ticks = 0;
   /** A client has done something since the last tick. */
   #isStirred = false;
-  #isAsleep = false;
-  /** The dead-man's switch is set until then. */
-  #watchedUntilMs = 0;
-  /** When signs of life are reported next, in ticks, and through when they were. */
-  #signTick = 0;
-  #signsThroughMs = 0;
-  /** Requests that wait to hear whether this member leads again. */
-  #arrivals: Arrival[] = [];
+  readonly #arrivals = new Arrivals();
+  readonly #signs: Signs;
+  readonly #rest: Rest;
   #lastWatcher = 0;
   /** Watchers of the member's own; the others are connections. */
   readonly #ownWatchers = new Map<WatcherId, () => void>();
@@ -168,11 +152,26 @@ export class Life {
         watchesChanged: (watcher) => this.connections.watchesChanged(watcher),
       }),
       lastSign: parts.lastSign,
-      heard: (session, atMs) => this.#heard(session, atMs),
+      heard: (session, atMs) => this.#signs.heard(session, atMs),
       later: (run) => setTimeout(() => parts.turn(run), 0),
       nextWatcher: () => this.#nextWatcher(),
     });
     this.locks = this.#makeLocks();
+    const leading = () => this.#leading;
+    this.#signs = new Signs({
+      tree,
+      now: parts.now,
+      connections: () => this.connections,
+      ...{ leading, following: () => this.#following },
+    });
+    this.#rest = new Rest({
+      sql: storage.sql,
+      isVoter: config.voters.includes(id),
+      now: parts.now,
+      plan: parts.plan,
+      sessionCount: () => tree.sessionCount,
+      leading,
+    });
   }
 
   /** Begins to take part; `sockets` outlived the memory of the life before. */
@@ -202,26 +201,24 @@ export class Life {
    * taken too long. `undefined` when there is nothing to wait for.
    */
   arrival(): Promise<void> | undefined {
-    if (!this.#isArriving || this.#arrivals.length >= arrivalsMax) return undefined;
-    const until = this.#ticks + arrivalTicksMax;
-    return new Promise((resolve) => this.#arrivals.push({ until, resolve }));
+    return this.#isArriving ? this.#arrivals.wait(this.#ticks) : undefined;
   }
 
   /** A tick of the peer has passed. */
   tick(): void {
-    if (this.#isAsleep) return;
+    if (this.#rest.isAsleep) return;
     this.#ticks += 1;
     if (this.#isStirred || this.#isBusy) this.#replica.stir();
     this.#isStirred = false;
     this.#replica.tick();
-    this.#watch();
+    this.#rest.tick();
     if (this.#agreement === undefined) {
       if (this.#ticks === sleepersWaitTicks) this.connections.closeSleepers("no leader was found");
       return;
     }
     this.connections.tick();
     if (this.#leading !== undefined) this.locks.tick();
-    else this.#reportSigns();
+    else this.#signs.tick(this.#ticks);
     this.#agreement.tick();
   }
 
@@ -230,9 +227,8 @@ export class Life {
     this.#agreement?.flush();
     this.connections.flush();
     this.#replica.flush();
-    if (this.#arrivals.length > 0) this.#settleArrivals();
-    const isAsleep = this.#replica.isAsleep;
-    if (isAsleep !== this.#isAsleep) this.#turnOver(isAsleep);
+    this.#arrivals.settle(this.#isArriving, this.#ticks);
+    if (this.#replica.halted === undefined && this.#rest.turn(this.#replica.isAsleep)) this.#signs.hurry();
   }
 
   /** Why connections are not taken here now; `undefined` when they are. */
@@ -333,62 +329,6 @@ export class Life {
     return this.#replica.status.role === "leading";
   }
 
-  #heard(session: SessionId, atMs: number): void {
-    if (this.#leading !== undefined) this.#leading.sessions.touch(session, atMs);
-    else if (atMs + (this.#tree.session(session)?.timeoutMs ?? 0) > this.#parts.now())
-      this.#following?.touch(session);
-  }
-
-  /** The leader cannot ask this member's sockets, and its deadlines depend on them: first of all, and regularly. */
-  #reportSigns(): void {
-    if (this.#ticks < this.#signTick) return;
-    this.#signTick = this.#ticks + signTicks;
-    const sinceMs = this.#signsThroughMs;
-    this.#signsThroughMs = this.#parts.now();
-    for (const [session, signMs] of this.connections.shownSince(sinceMs)) this.#heard(session, signMs);
-  }
-
-  #settleArrivals(): void {
-    const isArriving = this.#isArriving;
-    const waiting = this.#arrivals;
-    this.#arrivals = waiting.filter(({ until }) => isArriving && until > this.#ticks);
-    for (const arrival of waiting) if (!this.#arrivals.includes(arrival)) arrival.resolve();
-  }
-
-  /** While there are sessions somebody must notice if every member's memory is lost at once. */
-  #watch(): void {
-    const nowMs = this.#parts.now();
-    if (this.#tree.sessionCount === 0 || nowMs < this.#watchedUntilMs) return;
-    this.#watchedUntilMs = nowMs + watchdogMs;
-    this.#parts.plan({ watchdog: this.#watchedUntilMs });
-  }
-
-  #turnOver(isAsleep: boolean): void {
-    this.#isAsleep = isAsleep;
-    if (this.#replica.halted !== undefined) return;
-    if (isAsleep) return this.#fallAsleep();
-    this.#watchedUntilMs = 0;
-    this.#watch();
-    this.#signTick = this.#ticks;
-    const { sql } = this.#parts.storage;
-    this.#leading?.wake(readVigil(sql)?.watched ?? []);
-    deleteVigil(sql);
-  }
-
-  /** What must happen while nobody is awake is left to the alarm; without sessions that is nothing. */
-  #fallAsleep(): void {
-    const { storage, now, id, config, plan } = this.#parts;
-    const resting = this.#leading?.rest();
-    if (resting !== undefined && this.#leading !== undefined) {
-      const { watched, sweepAtMs } = resting;
-      writeVigil(storage.sql, { epoch: this.#leading.epoch, watched });
-      const sessions = watched.length === 0 ? undefined : earliest(watched);
-      return plan({ ...(sessions && { sessions }), ...(sweepAtMs && { sweep: sweepAtMs }) });
-    }
-    const isWatching = this.#tree.sessionCount > 0 && config.voters.includes(id);
-    plan(isWatching ? { watchdog: now() + sleepingWatchdogMs } : {});
-  }
-
   // Hooks of the replica: each runs within a step's duties.
 
   #serve(serving: Serving): void {
@@ -396,9 +336,7 @@ export class Life {
     if (serving.kind === "none") return;
     if (serving.kind === "leading") this.#leading = this.#makeLeading(serving.epoch);
     else this.#following = this.#makeFollowing();
-    // A new leader knows nothing.
-    this.#signTick = this.#ticks;
-    this.#signsThroughMs = 0;
+    this.#signs.beginAnew();
     // Somebody else watches over the sessions.
     if (serving.kind !== "leading") deleteVigil(this.#parts.storage.sql);
     this.connections.wake();
@@ -559,19 +497,4 @@ export class Life {
 
 function isWrite(request: Call["request"]): request is WriteRequest {
   return isWriteType(request.type);
-}
-
-function childrenPage(
-  tree: Tree,
-  { path, after, limit }: ChildrenPageRequest,
-  identities: readonly AuthId[],
-): Omit<Extract<Answer, { kind: "answered" }>, "zxid"> {
-  const znode = tree.get(path);
-  if (znode === undefined) return { kind: "answered", outcome: { err: ZkErrorCode.NoNode } };
-  if (!tree.canRead(znode.acl, identities)) return { kind: "answered", outcome: { err: ZkErrorCode.NoAuth } };
-  // One more than asked for tells whether there is more.
-  const names = tree.children(path, after, limit + 1);
-  const children = names.slice(0, limit);
-  const outcome = { err: ZkErrorCode.Ok, body: { kind: "children", children } } as const;
-  return { kind: "answered", outcome, more: names.length > limit };
 }

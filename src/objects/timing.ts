@@ -31,9 +31,6 @@ export const watchCallMs = 10_000;
 /** A leader that begins, or wakes, expires nobody for so long: learners have signs of life to report. */
 export const expiryHoldTicks = 10;
 
-/** How long a request waits at a leader that goes on after its memory was lost. */
-export const arrivalTicksMax = 20;
-
 /** A call between members that takes longer is given up; its outcome is unknown and its packets go again. */
 export const callTicksMax = 10;
 
