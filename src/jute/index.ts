@@ -33,5 +33,25 @@ export {
   encodeRequest,
   type RequestHeader,
 } from "./requests.ts";
+export {
+  FileMagic,
+  fileVersion,
+  type LoggedOp,
+  type LoggedTxn,
+  lifetimeOf,
+  openAclIndex,
+  ownerOf,
+  type PersistedStat,
+  readFileHeader,
+  readLoggedTxn,
+  readSnapshotPreamble,
+  readSnapshotZnode,
+  type SnapshotZnode,
+  writeFileHeader,
+  writeSeal,
+  writeSnapshotEnd,
+  writeSnapshotPreamble,
+  writeSnapshotZnode,
+} from "./server-files.ts";
 export { decodeTxn, encodeTxn } from "./txns.ts";
 export { decodeSession, decodeZnode, encodeSession, encodeZnode } from "./znodes.ts";

@@ -232,6 +232,11 @@ export class JuteReader {
     this.#advance(count);
   }
 
+  /** A reader of bytes that were found in these: what it throws ends the same {@link tryRead}. */
+  over(bytes: Uint8Array): JuteReader {
+    return new JuteReader(bytes);
+  }
+
   /** For records of ours, which nothing may follow. ZooKeeper's may be followed by anything. */
   expectEnd(): void {
     if (this.remaining > 0) throw new JuteError("bytes after the end of the record");

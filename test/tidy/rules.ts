@@ -40,6 +40,7 @@ const rooms: Readonly<Record<string, Room>> = {
   objects: { rooms: ["base", "zab", "tree", "jute"], packages: ["cloudflare:", "node:crypto"] },
   worker: { rooms: ["base", "objects"], packages: ["cloudflare:", "hono", "hono/"] },
   client: { rooms: ["base", "jute"], packages: ["node:"] },
+  cli: { rooms: ["base", "jute", "client"], packages: ["node:"] },
   gateway: { rooms: ["base", "jute"], packages: ["node:"] },
   local: { rooms: ["base", "gateway"], packages: ["node:", "miniflare", "esbuild"] },
 };
@@ -211,7 +212,9 @@ function fileImportFault(path: string, name: string, room: Room, specifier: stri
     const allowed = room.rooms.length === 0 ? "no other room" : room.rooms.join(", ");
     return `${name} imports ${other}, it may use ${allowed}: pass what is needed as an argument`;
   }
-  return target === `src/${other}/index.ts` ? undefined : `imports ${target}, use the door ${other}/index.ts`;
+  // A room may have one more door, for those on Node.
+  const doors = [`src/${other}/index.ts`, `src/${other}/node/index.ts`];
+  return doors.includes(target) ? undefined : `imports ${target}, use the door ${other}/index.ts`;
 }
 
 function packageImportFault(name: string, room: Room, specifier: string): string | undefined {
