@@ -80,9 +80,10 @@ export class Fleet {
 
   async #startZooKeeper(members: number): Promise<System | undefined> {
     const jars = this.#jars;
-    return jars !== undefined && "classPath" in jars
-      ? await startZooKeeper(jars.classPath, members)
-      : undefined;
+    if (jars === undefined || "missing" in jars) return undefined;
+    const system = await startZooKeeper(jars.classPath, members);
+    // There is no failover without another member.
+    return members > 1 ? system : { ...system, killLeader: undefined, hangLeader: undefined };
   }
 }
 

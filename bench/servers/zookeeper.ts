@@ -83,7 +83,9 @@ export async function startZooKeeper(
       readyMs,
       said: () => servers.map((server) => server.said + server.stdout).join("\n"),
       stop,
-      ...(members > 1 && { killLeader, hangLeader, mend }),
+      killLeader,
+      hangLeader,
+      mend,
     };
   } catch (error) {
     const said = servers.map((server) => server.said).join("\n");

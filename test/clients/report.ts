@@ -9,6 +9,10 @@ export class Report {
   #failed = 0;
   #skipped = 0;
 
+  get failed(): number {
+    return this.#failed;
+  }
+
   pass(client: string, title: string): void {
     this.#passed += 1;
     console.log(`ok    ${client}: ${title}`);

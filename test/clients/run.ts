@@ -1,26 +1,103 @@
 /**
- * `npm run test:clients`: unmodified ZooKeeper clients of other languages against a server that this
- * starts.
+ * `npm run test:clients [-- --all [--only NAME] [--write]]`: unmodified ZooKeeper clients of other languages
+ * against a server that this starts.
  *
- * Needs Python with kazoo (or pip to install it) and Java with Maven, and says plainly what it skips
- * without them. Prints a line per case and a total; exits 1 when a case failed.
+ * Without flags: what takes a few minutes, for every change. With `--all` the clients' own suites too, each
+ * against us and against a real ZooKeeper; `--only` runs one of them, `--write` puts the result into
+ * `docs/compatibility.md`. Needs Python, Java with Maven, Go, Rust and a C compiler, and says plainly what it
+ * skips without them. Prints a line per case and a total; exits 1 when a case failed here that passes there.
  *
  * @module
  */
 
+import { parseArgs } from "node:util";
 import { startLocalProcess } from "../support/local-process.ts";
+import { goSuite } from "./go-suite.ts";
+import { curatorSuite, javaClientSuite } from "./java-suites.ts";
 import { testKazoo } from "./kazoo.ts";
+import { kazooSuite } from "./kazoo-suite.ts";
+import { reasonFor } from "./known.ts";
+import { type SuiteResult, writePage } from "./page.ts";
 import { Report } from "./report.ts";
+import { cSuite, nodeSuite, rustSuite } from "./session-suites.ts";
+import { type Case, type Compared, compare, type Suite } from "./suite.ts";
+import { startEdgekeeperTarget, startZooKeeperTarget, type Target } from "./targets.ts";
 import { testZkCli } from "./zkcli.ts";
 
+const suites = [kazooSuite, javaClientSuite, curatorSuite, goSuite, nodeSuite, cSuite, rustSuite];
+
+const { values } = parseArgs({
+  options: {
+    all: { type: "boolean", default: false },
+    only: { type: "string" },
+    write: { type: "boolean", default: false },
+  },
+});
+const asked = suites.filter(({ name }) => values.only === undefined || values.only === name);
+if (asked.length === 0) throw new Error(`--only is one of ${suites.map(({ name }) => name).join(", ")}`);
+if (values.write && values.only !== undefined) throw new Error("--write wants all of them: leave out --only");
+
 const report = new Report();
-const local = await startLocalProcess();
-try {
-  await testKazoo(local, report);
-  await testZkCli(local, report);
-} finally {
-  await local.dispose();
-}
+if (values.only === undefined) await runQuick();
+if (values.all || values.only !== undefined) await runSuites();
 process.exitCode = report.finish();
-// What the server had to say is only of interest beside a failure.
-if (process.exitCode !== 0) console.error(local.stderr.slice(-20_000));
+
+async function runQuick(): Promise<void> {
+  const local = await startLocalProcess();
+  const failedBefore = report.failed;
+  try {
+    await testKazoo(local, report);
+    await testZkCli(local, report);
+  } finally {
+    await local.dispose();
+  }
+  // What the server had to say is only of interest beside a failure.
+  if (report.failed > failedBefore) console.error(local.stderr.slice(-20_000));
+}
+
+async function runSuites(): Promise<void> {
+  const results: SuiteResult[] = [];
+  for (const suite of asked) {
+    const missing = suite.prepare();
+    if (missing !== undefined) {
+      report.skip(suite.name, missing);
+      continue;
+    }
+    const cases = await runOnBoth(suite);
+    for (const each of cases) tell(suite, each);
+    results.push({ name: suite.name, title: suite.title, cases });
+  }
+  if (values.write) writePage(results);
+}
+
+/** A server of its own for each: suites leave traces, and some kill it. */
+async function runOnBoth(suite: Suite): Promise<readonly Compared[]> {
+  const ours = await runOn(suite, await startEdgekeeperTarget());
+  const zookeeper = await startZooKeeperTarget();
+  if (zookeeper === undefined)
+    report.skip(suite.name, "no ZooKeeper to compare with: Java or Maven is missing");
+  return compare(ours, zookeeper === undefined ? undefined : await runOn(suite, zookeeper));
+}
+
+async function runOn(suite: Suite, target: Target): Promise<readonly Case[]> {
+  try {
+    return await suite.run(target);
+  } finally {
+    await target.dispose();
+  }
+}
+
+function tell(suite: Suite, { title, verdict, detail }: Compared): void {
+  switch (verdict) {
+    case "passes":
+    case "passes here alone":
+      return report.pass(suite.name, title);
+    case "cannot run":
+      return report.skip(suite.name, `${title}: it does not pass on ZooKeeper either`);
+    case "fails": {
+      const reason = reasonFor(suite.name, title);
+      if (reason !== undefined) return report.skip(suite.name, `${title}: ${reason}`);
+      return report.fail(suite.name, title, detail);
+    }
+  }
+}

@@ -7,11 +7,11 @@
 
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { zookeeperVersion } from "../../bench/servers/jars.ts";
 import type { LocalProcess } from "../support/local-process.ts";
 import { Conversation, cacheDirectory, run } from "./programs.ts";
 import type { Report } from "./report.ts";
 
-const zookeeperVersion = "3.9.4";
 const fetchTimeoutMs = 300_000;
 const client = "zkCli";
 

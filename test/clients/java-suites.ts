@@ -1,0 +1,162 @@
+/**
+ * Apache Curator's recipes and ZooKeeper's own Java client: their own JUnit suites.
+ *
+ * Both start servers in their own process. `java/Patch.java` changes the classes that do so, not the tests,
+ * so that they use the server that runs; tests that reach into a server's inside cannot run, here or there.
+ *
+ * @module
+ */
+
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { zookeeperVersion } from "../../bench/servers/jars.ts";
+import { cacheDirectory, run } from "./programs.ts";
+import { type Case, linesOf, type Suite } from "./suite.ts";
+
+const curatorVersion = "5.9.0";
+const fetchTimeoutMs = 600_000;
+const javaPath = join(import.meta.dirname, "java");
+const consoleJar = "junit-platform-console-standalone-1.9.3.jar";
+
+const dependencies: readonly (readonly [
+  group: string,
+  artifact: string,
+  version: string,
+  classifier?: string,
+])[] = [
+  ["org.apache.zookeeper", "zookeeper", zookeeperVersion],
+  ["org.apache.zookeeper", "zookeeper", zookeeperVersion, "tests"],
+  ["org.apache.curator", "curator-recipes", curatorVersion],
+  ["org.apache.curator", "curator-recipes", curatorVersion, "tests"],
+  ["org.apache.curator", "curator-framework", curatorVersion, "tests"],
+  ["org.apache.curator", "curator-test", curatorVersion],
+  ["org.javassist", "javassist", "3.30.2-GA"],
+  ["org.mockito", "mockito-core", "4.9.0"],
+  ["org.awaitility", "awaitility", "4.2.0"],
+  ["org.assertj", "assertj-core", "3.24.2"],
+  ["org.hamcrest", "hamcrest-all", "1.3"],
+  ["commons-cli", "commons-cli", "1.5.0"],
+  ["commons-io", "commons-io", "2.17.0"],
+  ["org.apache.commons", "commons-math", "2.2"],
+  ["io.dropwizard.metrics", "metrics-core", "4.1.12.1"],
+  ["org.xerial.snappy", "snappy-java", "1.1.10.5"],
+  ["org.junit.platform", "junit-platform-console-standalone", "1.9.3"],
+];
+
+/** Of ZooKeeper's suite, the classes that test the client against one server of the usual set-up. */
+const clientTests = [
+  ...["GetAllChildrenNumberTest", "GetEphemeralsTest", "RemoveWatchesCmdTest", "RemoveWatchesTest"],
+  ...["ZKUtilTest", "ZooKeeperTest", "test.ACLRootTest", "test.AsyncOpsTest", "test.AuthTest"],
+  ...["test.BufferSizeTest", "test.CheckTest", "test.ChrootAsyncTest", "test.ChrootClientTest"],
+  ...["test.ChrootTest", "test.ClientHammerTest", "test.ClientRetryTest", "test.ClientTest"],
+  ...["test.CreateTest", "test.DisconnectedWatcherTest", "test.FourLetterWordsTest"],
+  ...["test.GetChildren2Test", "test.MultiAsyncTransactionTest", "test.MultiOperationTest"],
+  ...["test.NullDataTest", "test.PersistentRecursiveWatcherTest", "test.PersistentWatcherACLTest"],
+  ...["test.PersistentWatcherTest", "test.SessionInvalidationTest", "test.SessionTimeoutTest"],
+  ...["test.StatTest", "test.SyncCallTest", "test.UnsupportedAddWatcherTest", "test.WatcherFuncTest"],
+  ...["test.WatcherTest", "test.ZooKeeperQuotaTest"],
+].map((name) => `org.apache.zookeeper.${name}`);
+
+const directory = () => cacheDirectory(`java-${zookeeperVersion}-${curatorVersion}`);
+const jars = () => join(directory(), "lib");
+
+export const javaClientSuite: Suite = {
+  name: "java",
+  title: `ZooKeeper ${zookeeperVersion}'s Java client, its own suite`,
+  prepare,
+  run: (target) => runTests(target.address, target.controlUrl, clientTests),
+};
+
+export const curatorSuite: Suite = {
+  name: "curator",
+  title: `Apache Curator ${curatorVersion} (Java), its recipes' own suite`,
+  prepare,
+  run: (target) => runTests(target.address, target.controlUrl, curatorTests()),
+};
+
+function prepare(): string | undefined {
+  if (run("javac", ["-version"], 30_000).code !== 0) return "javac (a JDK) is not installed";
+  if (!existsSync(join(jars(), consoleJar))) {
+    if (run("mvn", ["--version"], 30_000).code !== 0) return "mvn is not installed";
+    writeFileSync(join(directory(), "pom.xml"), pom());
+    const goal = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies";
+    const args = ["-B", "-q", "-U", goal, `-DoutputDirectory=${jars()}`, "-DincludeScope=runtime"];
+    run("mvn", args, fetchTimeoutMs, directory());
+    if (!existsSync(join(jars(), consoleJar))) return "mvn could not fetch Curator and ZooKeeper's tests";
+  }
+  const [classes, patched] = [join(directory(), "classes"), join(directory(), "patched")];
+  for (const path of [classes, patched]) rmSync(path, { recursive: true, force: true });
+  mkdirSync(patched, { recursive: true });
+  const sources = readdirSync(javaPath).map((name) => join(javaPath, name));
+  const compiled = run("javac", ["-d", classes, "-cp", join(jars(), "*"), ...sources], 120_000);
+  if (compiled.code !== 0) throw new Error(`javac failed:\n${compiled.output}`);
+  const changed = run("java", ["-cp", `${classes}:${join(jars(), "*")}`, "Patch", patched], 120_000);
+  if (changed.code !== 0) throw new Error(`the suites could not be pointed at a server:\n${changed.output}`);
+  return undefined;
+}
+
+/** All but those that start clusters in their own process. */
+function curatorTests(): string[] {
+  const jar = join(jars(), `curator-recipes-${curatorVersion}-tests.jar`);
+  const { output } = run("jar", ["tf", jar], 60_000);
+  return [...output.matchAll(/^(org\/apache\/curator\/\S*\/Test\w+)\.class$/gm)]
+    .map(([, name = ""]) => name.replaceAll("/", "."))
+    .filter((name) => !name.includes("Cluster"));
+}
+
+async function runTests(
+  address: string,
+  controlUrl: string,
+  classes: readonly string[],
+): Promise<readonly Case[]> {
+  const reports = join(directory(), "reports");
+  rmSync(reports, { recursive: true, force: true });
+  const { errors } = await linesOf(
+    "java",
+    [
+      ...["-Xmx1g", `-Dtarget=${address}`, `-Dcontrol=${controlUrl}`],
+      "-Djunit.jupiter.execution.timeout.default=120s",
+      ...["-cp", ["patched", "classes", `lib/${consoleJar}`, "lib/*"].join(":")],
+      ...["org.junit.platform.console.ConsoleLauncher", "--disable-banner", "--details=none"],
+      `--reports-dir=${reports}`,
+      ...classes.flatMap((name) => ["-c", name]),
+    ],
+    { cwd: directory() },
+    () => undefined,
+  );
+  const cases = existsSync(reports)
+    ? readdirSync(reports).flatMap((name) => readReport(join(reports, name)))
+    : [];
+  return cases.length > 0
+    ? cases
+    : [{ title: "the suite runs to its end", outcome: "failed", detail: errors }];
+}
+
+/** JUnit's XML, as far as it is needed: a test case, and what is in it. */
+function readReport(path: string): Case[] {
+  const text = readFileSync(path, "utf8");
+  const cases = text.matchAll(
+    /<testcase name="([^"]*)" classname="([^"]*)"[^>]*?(?:\/>|>([\s\S]*?)<\/testcase>)/g,
+  );
+  return [...cases].map(([, name = "", className = "", inside = ""]): Case => {
+    const title = `${className.split(".").at(-1)}.${name.replace(/\(.*\)$/, "")}`;
+    const [, kind] = /<(failure|error|skipped)/.exec(inside) ?? [];
+    if (kind === undefined) return { title, outcome: "passed", detail: "" };
+    return { title, outcome: kind === "skipped" ? "skipped" : "failed", detail: inside.slice(0, 1500) };
+  });
+}
+
+function pom(): string {
+  const all = dependencies.map(
+    ([group, artifact, version, classifier]) =>
+      `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${version}</version>` +
+      `${classifier === undefined ? "" : `<classifier>${classifier}</classifier>`}</dependency>`,
+  );
+  return [
+    '<project xmlns="http://maven.apache.org/POM/4.0.0">',
+    "<modelVersion>4.0.0</modelVersion>",
+    "<groupId>edgekeeper</groupId><artifactId>java-suites</artifactId><version>1</version>",
+    `<dependencies>${all.join("\n")}</dependencies>`,
+    "</project>\n",
+  ].join("\n");
+}
