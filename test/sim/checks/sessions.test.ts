@@ -1,0 +1,62 @@
+/** When sessions end: too soon, in time, too late. */
+
+import { describe, expect, it } from "vitest";
+import { makeServerId } from "../../../src/base/index.ts";
+import { checkExpiry, type SessionFacts, type SessionRecord } from "./sessions.ts";
+import { me, opened, server, story } from "./telling.ts";
+
+const closed = { session: me, op: { kind: "closeSession", ephemerals: [] } } as const;
+
+function facts(
+  atMs: number,
+  record: Partial<SessionRecord> = {},
+  given: Partial<SessionFacts> = {},
+): SessionFacts {
+  const session = {
+    timeoutMs: 1_000,
+    touchedAt: [2_000],
+    goodbyeAt: undefined,
+    vanishedAt: undefined,
+    ...record,
+  };
+  return {
+    sessions: new Map([[me, session]]),
+    decidedAt: () => ({ leader: server, atMs }),
+    ledSince: () => 0,
+    jumps: [],
+    gapMs: 4_000,
+    endMs: 100_000,
+    ...given,
+  };
+}
+
+const jump = (byMs: number, atMs = 2_500, member = server) => ({ jumps: [{ member, atMs, byMs }] });
+
+describe("checkExpiry()", () => {
+  it.each([
+    ["a session expired after its timeout", facts(3_100)],
+    ["a session that said goodbye", facts(2_001, { goodbyeAt: 2_000 })],
+    ["a leader whose clock leapt a little", facts(2_600, {}, jump(900))],
+    [
+      "two jumps between two looks at the clock",
+      facts(2_600, {}, { jumps: [...jump(-3_000, 2_500).jumps, ...jump(3_900, 2_520).jumps] }),
+    ],
+  ])("lets pass %s", (_, given) => {
+    expect(checkExpiry(story(opened, closed), given).expired).toBeLessThanOrEqual(1);
+  });
+
+  it.each([
+    ["one expired before its timeout", facts(2_500)],
+    ["one expired although it was touched again", facts(3_100, { touchedAt: [2_000, 2_900] })],
+    ["one expired by a leader that has just begun", facts(9_000, {}, { ledSince: () => 8_500 })],
+    ["one expired by a leap that is no evidence", facts(2_600, {}, jump(9_000))],
+    ["one expired by another member's clock", facts(2_600, {}, jump(900, 2_500, makeServerId(2)))],
+  ])("refuses %s (E4)", (_, given) => {
+    expect(() => checkExpiry(story(opened, closed), given)).toThrow(/^E4:/);
+  });
+
+  it("refuses a session that outlives its client for long (E5), and lets it live a while", () => {
+    expect(() => checkExpiry(story(opened), facts(0, { vanishedAt: 3_000 }))).toThrow(/^E5:/);
+    expect(() => checkExpiry(story(opened), facts(0, { vanishedAt: 99_000 }))).not.toThrow();
+  });
+});
