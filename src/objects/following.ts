@@ -178,6 +178,7 @@ export class Following implements Agreement {
     this.#runs = [];
     this.#messages = [];
     this.#inFlight = [];
+    this.#gathered = 0;
     this.#confirmations = [];
     this.#asked = undefined;
     this.#asking = [];

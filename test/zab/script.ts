@@ -14,6 +14,8 @@
  * - `reconfig 1 v1 v2 o4`: 1 proposes this membership, or says why not. `reconfig! 1 ...`: without asking.
  * - `propose 1 a b`, `read 1 [stale]`, `active 2`: work, and clients that ask for nothing of Zab. A stale read
  *   arrives in a continuation.
+ * - `forward 2 text`, `answer 1->2 text [0x100000001]`: a learner's shell asks, the leader's says something in
+ *   the session it last heard of, with the learner's clients waiting for that zxid.
  * - `settle`: until nothing moves. `tick 5`, `tick 1 2 5`: time passes for all, or for some, and settles.
  * - `cut 1-2`, `cut 1->2`, `cut 3`, `heal`: paths. `linkdown 1->2`: 1 gives up its link to 2.
  * - `hold 1->2 [kind]`, `release`, `drop`: parks carriers (with a packet of that kind), lets them go, loses them.
@@ -44,6 +46,7 @@ import {
   type Duties,
   enqueue,
   giveUp,
+  type LearnerSession,
   type Link,
   type LinkReceived,
   memberOf,
@@ -151,6 +154,8 @@ export class Script {
   #cuts = new Set<string>();
   #showAll = false;
   #reads = 0;
+  /** In which session the left of `1->2` last heard of the right's clients. */
+  readonly #heard = new Map<string, LearnerSession>();
   #stops: Stop[] = [];
   #owing = 0;
   #interrupt: { readonly step: number; readonly end: StepEnd } | undefined;
@@ -235,6 +240,10 @@ export class Script {
         return;
       case "read":
         return this.#read(this.#member(first), second !== "stale");
+      case "forward":
+        return this.#feed(this.#member(first), { kind: "forward", bytes: encode(second ?? ""), lazy: false });
+      case "answer":
+        return this.#answer(args);
       case "active":
         return this.#feed(this.#member(first), { kind: "active" });
       case "settle":
@@ -470,6 +479,13 @@ export class Script {
       this.#lines.push(`${member.id} confirms read ${id} at ${formatZxid(index)}`);
     }
     for (const id of duties.rejected) this.#lines.push(`${member.id} rejects read ${id}`);
+    const { forwarded, answered } = duties;
+    if (forwarded !== undefined) {
+      const { from, session, bytes, fresh } = forwarded;
+      this.#heard.set(`${member.id}->${from}`, session);
+      this.#lines.push(`${member.id} is asked "${decode(bytes)}" by ${from}${fresh ? "" : ", not fresh"}`);
+    }
+    if (answered !== undefined) this.#lines.push(`${member.id} is told "${decode(answered)}"`);
   }
 
   #elect(leader: Member): void {
@@ -506,6 +522,19 @@ export class Script {
     this.#reads += 1;
     member.running?.reads.set(this.#reads, this.#ghost.frontier);
     this.#feed(member, { kind: "readIndex", id: this.#reads, fresh });
+  }
+
+  #answer([ends = "", text = "", awaited = ""]: readonly string[]): void {
+    const [from, to] = path(ends);
+    const session = this.#heard.get(ends);
+    assert(session !== undefined, "the leader has heard of that learner's clients");
+    this.#feed(this.#memberOf(from), {
+      kind: "answer",
+      to: makeServerId(to),
+      session,
+      bytes: encode(text),
+      awaited: parseZxid(awaited) ?? ZERO_ZXID,
+    });
   }
 
   #tick(args: readonly string[]): void {
