@@ -12,6 +12,7 @@ import type { System, SystemName } from "./system.ts";
 const startPath = join(import.meta.dirname, "..", "..", "src", "local", "start.ts");
 const hostPath = join(import.meta.dirname, "host.ts");
 const barePath = join(import.meta.dirname, "bare-worker.ts");
+const partsPath = join(import.meta.dirname, "parts-worker.ts");
 const abortingPath = join(import.meta.dirname, "aborting-worker.ts");
 
 const readyTimeoutMs = 60_000;
@@ -42,6 +43,11 @@ export async function startAborting(members: number): Promise<System> {
 /** One object that stores every message as a row and sends it back. */
 export function startBareObject(): Promise<System> {
   return start("bare object", hostPath, [barePath, "1"]);
+}
+
+/** Objects that do a write's way in parts; which, its Worker is told. */
+export function startParts(): Promise<System> {
+  return start("bare object", hostPath, [partsPath, "3"]);
 }
 
 async function start(name: SystemName, path: string, args: readonly string[]): Promise<System> {
