@@ -1,5 +1,6 @@
 /**
- * `npm run bench:scale -- [--znodes 0,100000,1000000] [--bytes 100] [--members 3] [--save NAME]`
+ * `npm run bench:scale -- [--znodes 0,100000,1000000] [--bytes 100] [--members 3] [--width 256]
+ * [--save NAME]`
  *
  * What size costs: memory, start and wake-up with so many znodes stored, and how long a write waits while
  * they are being created and checkpointed. Linux only: memory is read from /proc.
@@ -37,9 +38,15 @@ interface Server {
   readonly readyMs: number;
 }
 
-interface Size {
+interface Given {
   readonly znodes: number;
+  /** Of each. */
   readonly bytes: number;
+  /** Creates outstanding while they are made. */
+  readonly width: number;
+}
+
+interface Size extends Given {
   /** Of the whole runtime, all members in it, in MiB. */
   readonly memoryMiB: { readonly empty: number; readonly loaded: number; readonly restarted: number };
   readonly loadSeconds: number;
@@ -100,9 +107,9 @@ async function withConnection<Value>(
   }
 }
 
-async function load(server: Server, znodes: number, bytes: number): Promise<void> {
+async function load(server: Server, { znodes, bytes, width: most }: Given): Promise<void> {
   const value = makeValue(bytes);
-  const width = Math.max(4, Math.min(256, Math.floor(1_000_000 / bytes)));
+  const width = Math.max(1, Math.min(most, Math.floor(1_000_000 / bytes)));
   await withConnection(server, async (connection) => {
     await connection.exchange([create("/scale", value), create("/probe", value)]);
     const parents = Math.ceil(znodes / childrenPerParent);
@@ -162,13 +169,14 @@ async function wake(server: Server, path: string): Promise<number> {
   return performance.now() - beganMs;
 }
 
-async function measure(znodes: number, bytes: number, members: number): Promise<Size> {
+async function measure(given: Given, members: number): Promise<Size> {
+  const { znodes, bytes, width } = given;
   const directory = makeTemporaryDirectory();
   let server = await start(directory.path, members);
   try {
     const empty = memoryMiB(server.process.pid);
     const beganMs = performance.now();
-    const loading = load(server, znodes, bytes);
+    const loading = load(server, given);
     const writeMs = await probe(server, loading);
     const loadSeconds = Math.round((performance.now() - beganMs) / 1000);
     const loaded = memoryMiB(server.process.pid);
@@ -188,6 +196,7 @@ async function measure(znodes: number, bytes: number, members: number): Promise<
     return {
       znodes,
       bytes,
+      width,
       memoryMiB: { empty, loaded, restarted },
       loadSeconds,
       startMs: Math.round(startMs),
@@ -205,12 +214,16 @@ const { values } = parseArgs({
     znodes: { type: "string", default: "0,100000,1000000" },
     bytes: { type: "string", default: "100" },
     members: { type: "string", default: "3" },
+    width: { type: "string", default: "256" },
     save: { type: "string" },
   },
 });
 const sizes: Size[] = [];
 for (const znodes of values.znodes.split(",").map(Number)) {
-  const size = await measure(znodes, Number(values.bytes), Number(values.members));
+  const size = await measure(
+    { znodes, bytes: Number(values.bytes), width: Number(values.width) },
+    Number(values.members),
+  );
   console.log(JSON.stringify(size));
   sizes.push(size);
 }
