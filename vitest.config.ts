@@ -23,6 +23,7 @@ const processes = [
   "test/gateway/words.test.ts",
   "test/client/contract.test.ts",
   "test/cli/ek.test.ts",
+  "test/recipes/recipes.test.ts",
 ];
 
 /** No test waits for the clock to pass; this is how long a busy machine may make it wait. */

@@ -7,7 +7,8 @@
 import type { Clock } from "./transport.ts";
 
 /** The promise's end, or a rejection with the signal's reason, whichever comes first. */
-export function orAbort<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
+export function orAbort<Value>(promise: Promise<Value>, signal: AbortSignal | undefined): Promise<Value> {
+  if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason);
     const aborted = () => reject(signal.reason);
@@ -17,7 +18,7 @@ export function orAbort<Value>(promise: Promise<Value>, signal: AbortSignal): Pr
 }
 
 /** Resolves after `ms`; rejects with the signal's reason when it aborts first. */
-export async function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+export async function pause(clock: Clock, ms: number, signal: AbortSignal | undefined): Promise<void> {
   let timer: unknown;
   const paused = new Promise<void>((resolve) => {
     timer = clock.setTimer(resolve, ms);

@@ -15,6 +15,7 @@ export {
   ZkErrorCode,
   type ZkErrorName,
 } from "../base/index.ts";
+export { orAbort, pause } from "./abort.ts";
 export { type CallOptions, Client, type Watched } from "./client.ts";
 export { type BindingTarget, type ConnectOptions, connect } from "./connect.ts";
 export type { CreateOptions } from "./create-request.ts";
@@ -23,7 +24,7 @@ export { type ConfigOptions, LiveConfig } from "./live-config.ts";
 export { Lock, type LockOptions } from "./lock.ts";
 export { Registration } from "./registration.ts";
 export type { SessionState } from "./session.ts";
-export { type LossCause, Lost } from "./tenure.ts";
+export { type LossCause, Lost, Tenure } from "./tenure.ts";
 export type { Transaction, TransactionResult } from "./transaction.ts";
 export type { Clock, Transport, Wire, WireEvents } from "./transport.ts";
 export type { WatchEvent, WatchOptions, WatchStream } from "./watch-events.ts";

@@ -75,6 +75,11 @@ export class Lock implements AsyncDisposable {
     this.#tenure = new Tenure(client, parts.contender);
   }
 
+  /** The znode that holds the lock: a transaction that checks it happens under the lock, or not at all. */
+  get contender(): string {
+    return this.#tenure.path;
+  }
+
   /** Aborts, with a `Lost`, while the lock is certainly still held: stop working under it then. */
   get signal(): AbortSignal {
     return this.#tenure.signal;

@@ -40,6 +40,7 @@ const rooms: Readonly<Record<string, Room>> = {
   objects: { rooms: ["base", "zab", "tree", "jute"], packages: ["cloudflare:", "node:crypto"] },
   worker: { rooms: ["base", "objects"], packages: ["cloudflare:", "hono", "hono/"] },
   client: { rooms: ["base", "jute"], packages: ["node:"] },
+  recipes: { rooms: ["base", "client"], packages: [] },
   cli: { rooms: ["base", "jute", "client"], packages: ["node:"] },
   gateway: { rooms: ["base", "jute"], packages: ["node:"] },
   local: { rooms: ["base", "gateway"], packages: ["node:", "miniflare", "esbuild"] },

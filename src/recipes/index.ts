@@ -1,0 +1,15 @@
+/**
+ * Recipes: what is built of znodes, watches and locks, one idea a file.
+ *
+ * @module
+ */
+
+export { Counter, type UpdateOptions, updateJson, updateZnode } from "./atomic.ts";
+export { Barrier, type BarrierOptions, DoubleBarrier } from "./barrier.ts";
+export { type CandidateOptions, type Leader, lead, leaderOf, observeLeader, stand } from "./election.ts";
+export { join, membersOf, observeMembers } from "./group.ts";
+export { type LockSet, lockAll, readLock, writeLock } from "./locks.ts";
+export { type OnceOptions, type OnceResult, once } from "./once.ts";
+export { type Item, type PutOptions, Queue, type TakeOptions } from "./queue.ts";
+export { Seat, type SemaphoreOptions, takeSeat } from "./semaphore.ts";
+export { type CacheListener, SubtreeCache, type SubtreeCacheOptions } from "./subtree-cache.ts";

@@ -1,0 +1,106 @@
+/**
+ * A semaphore: at most so many holders at once, first come, first served.
+ *
+ * Below the path, `lock` is a lock whose holder alone waits for room, and `leases` has one ephemeral for
+ * each holder: a release wakes one client, not all that wait. Everybody must name the same number of seats;
+ * the first to come writes it down, and another number is refused.
+ *
+ * Source: Curator `InterProcessSemaphoreV2` (the same idea; its znodes are named otherwise).
+ *
+ * @module
+ */
+
+import { CreateMode, joinPath, ZkErrorCode } from "../base/index.ts";
+import { type Client, type Duration, isZkError, json, orAbort, Tenure, ZkError } from "../client/index.ts";
+
+export interface SemaphoreOptions {
+  /** Holders at most, 1 or more: the same for everybody. */
+  readonly seats: number;
+  /** Gives up waiting. */
+  readonly signal?: AbortSignal | undefined;
+  /** How long to wait, 0 tries once. Default: for ever. */
+  readonly wait?: Duration | undefined;
+  /** Shown to others: the data of the lease. */
+  readonly owner?: string | undefined;
+}
+
+/** A seat that is held until it is released, or its session ends. */
+export class Seat implements AsyncDisposable {
+  /** Grows from grant to grant, over all seats together. */
+  readonly token: bigint;
+  readonly #zk: Client;
+  readonly #tenure: Tenure;
+
+  constructor(zk: Client, path: string, token: bigint) {
+    this.#zk = zk;
+    this.token = token;
+    this.#tenure = new Tenure(zk, path);
+  }
+
+  /** Aborts with a `Lost` before the seat can be another's. */
+  get signal(): AbortSignal {
+    return this.#tenure.signal;
+  }
+
+  async release(): Promise<void> {
+    this.#tenure.end("released");
+    await this.#zk.delete(this.#tenure.path).catch(orGone);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.release();
+  }
+}
+
+/**
+ * Takes a seat, waiting for one.
+ *
+ * @throws {@link ZkError} `BadArguments` when others count on another number of seats; as `Client.lock`.
+ */
+export async function takeSeat(zk: Client, path: string, options: SemaphoreOptions): Promise<Seat> {
+  const { seats, signal, wait, owner = "" } = options;
+  if (!Number.isInteger(seats) || seats < 1) throw refused(path, `seats is ${seats}, not 1 or more`);
+  const leases = joinPath(path, "leases");
+  await zk.createPath(leases, { signal });
+  await agree(zk, path, seats, signal);
+  await using turn = await zk.lock(joinPath(path, "lock"), { signal, wait, owner });
+  // Whoever has the turn keeps it while it waits, so nobody overtakes.
+  const until = signal === undefined ? turn.signal : AbortSignal.any([signal, turn.signal]);
+  for (;;) {
+    const { children, changed } = await zk.children(leases, { watch: true, signal: until });
+    if (children.length < seats) break;
+    if (wait === 0) throw timedOut(path);
+    await orAbort(changed, until);
+  }
+  const lease = { mode: CreateMode.EphemeralSequential, signal: until };
+  const { path: seat, stat } = await zk.createWithStat(joinPath(leases, "lease-"), owner, lease);
+  return new Seat(zk, seat, stat.czxid);
+}
+
+async function agree(zk: Client, path: string, seats: number, signal?: AbortSignal): Promise<void> {
+  const agreed = joinPath(path, "seats");
+  try {
+    await zk.create(agreed, json(seats), { signal });
+  } catch (error) {
+    if (!isZkError(error, "NodeExists")) throw error;
+    const stored = await (await zk.get(agreed, { signal })).json();
+    if (stored !== seats) throw refused(path, `others count on ${String(stored)} seats, not ${seats}`);
+  }
+}
+
+function refused(path: string, why: string): ZkError {
+  return new ZkError({
+    code: ZkErrorCode.BadArguments,
+    message: `Cannot take a seat of "${path}": ${why}`,
+    path,
+  });
+}
+
+function timedOut(path: string): ZkError {
+  const message = `Cannot take a seat of "${path}": all are taken`;
+  return new ZkError({ code: ZkErrorCode.OperationTimeout, message, path });
+}
+
+function orGone(error: unknown): void {
+  if (!isZkError(error, "NoNode") && !isZkError(error, "SessionExpired")) throw error;
+}
