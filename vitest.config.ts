@@ -21,6 +21,7 @@ const processes = [
   "test/local/**/*.test.ts",
   "test/gateway/gateway.test.ts",
   "test/gateway/words.test.ts",
+  "test/gateway/tls.test.ts",
   "test/client/contract.test.ts",
   "test/cli/ek.test.ts",
   "test/recipes/recipes.test.ts",

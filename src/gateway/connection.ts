@@ -4,7 +4,8 @@
  * What was read in one turn goes out as one message, because a message costs the member far more than a
  * frame in it. Frames are never looked into after the first.
  *
- * Back-pressure: the client is not read while the WebSocket has no room, nor while the client leaves more
+ * Back-pressure: the client is not read while the WebSocket has no room, while the member has not taken up
+ * what was sent (`credit.ts`), nor while the client leaves more
  * than `unreadBytesMax` of its answers unread; beyond `backlogBytesMax` the WebSocket is not read either,
  * and a client that takes nothing for `stuckTimeoutMs` then is dropped.
  *
@@ -20,6 +21,8 @@
  */
 
 import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
+import { Credit } from "./credit.ts";
 import { judgeOpening } from "./opening.ts";
 import { type OutgoingWebSocket, openWebSocket, type WebSocketTarget } from "./websocket.ts";
 
@@ -67,6 +70,7 @@ export class Connection {
   #pendingBytes = 0;
   #isFlushScheduled = false;
   #isWebSocketFull = false;
+  readonly #credit = new Credit();
   #hasClientEnded = false;
   /** The opening's deadline first, the lingering client's later. */
   #timer: NodeJS.Timeout;
@@ -142,9 +146,13 @@ export class Connection {
       onOpen: (webSocket) => this.#open(webSocket),
       onRefused: (reason) => {
         this.#events.onRefused(reason);
-        this.#client.resetAndDestroy();
+        reset(this.#client);
       },
       onBytes: (chunks) => this.#writeClient(chunks),
+      onText: (text) => {
+        this.#credit.hear(text);
+        this.#regulate();
+      },
       onDrain: () => {
         this.#isWebSocketFull = false;
         this.#regulate();
@@ -156,6 +164,7 @@ export class Connection {
 
   #open(webSocket: OutgoingWebSocket): void {
     this.#state = { kind: "open", webSocket };
+    if (webSocket.givesCredit) this.#credit.begin();
     this.#events.onEstablished();
     this.#flush();
     this.#regulate();
@@ -179,6 +188,7 @@ export class Connection {
   #flush(): void {
     if (this.#state.kind !== "open" || this.#pendingBytes === 0) return;
     this.#isWebSocketFull = !this.#state.webSocket.send(this.#pending);
+    this.#credit.sent(this.#pendingBytes);
     this.#forget();
   }
 
@@ -208,7 +218,9 @@ export class Connection {
       this.#state.webSocket.pause();
       this.#client.setTimeout(stuckTimeoutMs);
     }
-    const isBusy = unread > unreadBytesMax || this.#isWebSocketFull || this.#pendingBytes > openingBytesMax;
+    const waiting = this.#pendingBytes;
+    const isBehind = this.#isWebSocketFull || this.#credit.isUsedUp(waiting) || waiting > openingBytesMax;
+    const isBusy = unread > unreadBytesMax || isBehind;
     if (isBusy && this.#state.kind !== "over") this.#client.pause();
     else this.#client.resume();
   }
@@ -246,4 +258,10 @@ export class Connection {
     this.#client.setTimeout(0);
     this.#timer = setTimeout(() => this.#client.destroy(), lingerTimeoutMs);
   }
+}
+
+/** Ends a connection so that its client notices at once. TLS sockets cannot send a reset. */
+export function reset(client: Socket): void {
+  if (client instanceof TLSSocket) client.destroy();
+  else client.resetAndDestroy();
 }

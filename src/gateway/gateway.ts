@@ -9,17 +9,35 @@
 
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
-import { Connection } from "./connection.ts";
+import { createServer as createTlsServer, TLSSocket } from "node:tls";
+import { Connection, reset } from "./connection.ts";
+import { distinguishedName } from "./distinguished-name.ts";
 import type { WebSocketTarget } from "./websocket.ts";
 import { WordDesk, type WordDeskOptions } from "./words.ts";
 
 /** How long clients and members may take to say goodbye when the gateway stops. */
 const stopGraceMs = 1_000;
 
-export interface GatewayOptions {
-  readonly listenHost: string;
+/** How long a TLS client may take to shake hands. */
+const handshakeTimeoutMs = 10_000;
+
+/** ZooKeeper's secure client port. Everything as PEM. */
+export interface SecurePort {
   /** 0 picks a free one. */
   readonly listenPort: number;
+  readonly certificate: string;
+  readonly key: string;
+  /** Whose signature client certificates must carry; `undefined`: clients need none. */
+  readonly clientCa?: string | undefined;
+}
+
+export interface GatewayOptions {
+  readonly listenHost: string;
+  /** Without TLS. 0 picks a free one; `undefined`: none. */
+  readonly listenPort: number | undefined;
+  readonly secure?: SecurePort | undefined;
+  /** Whether clients without a certificate must show the token, by `addauth bearer`. Default: false. */
+  readonly clientsShowToken?: boolean | undefined;
   /** The Worker: `http(s)://host[:port]`. */
   readonly url: string;
   readonly ensemble: string;
@@ -36,7 +54,10 @@ export interface GatewayOptions {
 }
 
 export interface Gateway {
+  /** -1: none. */
   readonly port: number;
+  /** -1: none. */
+  readonly securePort: number;
   /** Connections held now. */
   readonly connectionCount: number;
   /** Stops listening and takes leave of every client; sessions live on. */
@@ -51,37 +72,77 @@ export interface Gateway {
  * @throws The listener's error (`EADDRINUSE`, ...) when it cannot listen.
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const clientele = new Clientele(options, () => ({ plain: portOf(server), secure: -1 }));
+  const { listenHost, listenPort, secure } = options;
+  const clientele = new Clientele(options, () => ports());
+  const admit = (socket: Socket) => clientele.admit(socket);
   // Half-open: a client that has finished sending may still want its answers.
-  const server = createServer({ allowHalfOpen: true }, (socket) => clientele.admit(socket));
-  server.listen(options.listenPort, options.listenHost);
-  await once(server, "listening");
+  const plain = listenPort === undefined ? undefined : createServer({ allowHalfOpen: true }, admit);
+  const tls = secure === undefined ? undefined : createSecureServer(secure, admit);
+  const ports = () => ({ plain: portOf(plain), secure: portOf(tls) });
+  const servers = [plain, tls].filter((server) => server !== undefined);
+  try {
+    if (plain !== undefined) await listen(plain, listenPort ?? 0, listenHost);
+    if (tls !== undefined) await listen(tls, secure?.listenPort ?? 0, listenHost);
+  } catch (error) {
+    for (const server of servers) server.close();
+    throw error;
+  }
+  const bound = ports();
   let stopping: Promise<void> | undefined;
   return {
-    port: portOf(server),
+    port: bound.plain,
+    securePort: bound.secure,
     get connectionCount() {
       return clientele.count;
     },
     close() {
-      stopping ??= stop(server, clientele);
+      stopping ??= stop(servers, clientele);
       return stopping;
     },
   };
 }
 
-function portOf(server: Server): number {
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("a TCP listener has a port");
-  return address.port;
+/** A client whose certificate is asked for and not good never gets past the handshake. */
+function createSecureServer(secure: SecurePort, admit: (socket: Socket) => void): Server {
+  const { certificate, key, clientCa } = secure;
+  const server = createTlsServer({
+    allowHalfOpen: true,
+    cert: certificate,
+    key,
+    minVersion: "TLSv1.2",
+    handshakeTimeout: handshakeTimeoutMs,
+    ...(clientCa !== undefined && { ca: clientCa, requestCert: true, rejectUnauthorized: true }),
+  });
+  server.on("secureConnection", admit);
+  server.on("tlsClientError", (_error, socket) => socket.destroy());
+  return server;
 }
 
-async function stop(server: Server, clientele: Clientele): Promise<void> {
-  const closed = once(server, "close");
-  server.close();
+async function listen(server: Server, port: number, host: string): Promise<void> {
+  server.listen(port, host);
+  await once(server, "listening");
+}
+
+/** -1: it does not listen. */
+function portOf(server: Server | undefined): number {
+  const address = server?.address() ?? null;
+  return address === null || typeof address === "string" ? -1 : address.port;
+}
+
+async function stop(servers: readonly Server[], clientele: Clientele): Promise<void> {
+  const closed = servers.filter(({ listening }) => listening).map((server) => once(server, "close"));
+  for (const server of servers) server.close();
   clientele.dismiss();
   const timer = setTimeout(() => clientele.evict(), stopGraceMs);
-  await closed;
+  await Promise.all(closed);
   clearTimeout(timer);
+}
+
+/** The name a client has proved with a certificate; `undefined` without one, or one that has no name. */
+function certifiedName(socket: Socket): string | undefined {
+  if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
+  const { subject } = socket.getPeerCertificate();
+  return subject === undefined ? undefined : distinguishedName({ ...subject });
 }
 
 /** IPv4 as such, also when it arrived on a socket of both families: ACLs name it that way. */
@@ -121,11 +182,11 @@ class Clientele {
     const count = this.#countByAddress.get(address) ?? 0;
     const countMax = this.#options.maxConnectionsPerAddress;
     if (countMax !== 0 && count >= countMax) {
-      socket.resetAndDestroy();
+      reset(socket);
       return;
     }
     this.#countByAddress.set(address, count + 1);
-    const connection: Connection = new Connection(socket, this.#target(address, socket.remotePort ?? 0), {
+    const connection: Connection = new Connection(socket, this.#target(address, socket), {
       onRefused: (reason) => this.#report(`no connection to the ensemble: ${reason}`),
       onEstablished: () => this.#report(undefined),
       onGone: () => {
@@ -147,14 +208,21 @@ class Clientele {
     for (const connection of this.#connections) connection.destroy();
   }
 
-  #target(address: string, port: number): WebSocketTarget {
-    const { token } = this.#options;
+  #target(address: string, socket: Socket): WebSocketTarget {
+    const { token, clientsShowToken } = this.#options;
+    const name = certifiedName(socket);
     const bearer = token === undefined ? [] : [`bearer.${Buffer.from(token).toString("base64url")}`];
     return {
       url: this.#url,
       protocols: ["zookeeper", ...bearer],
       // Who the client is, to a Worker that has reason to believe this gateway.
-      headers: { "Ek-Gateway-Address": address, "Ek-Gateway-Port": String(port) },
+      headers: {
+        "Ek-Gateway-Address": address,
+        "Ek-Gateway-Port": String(socket.remotePort ?? 0),
+        "Ek-Gateway-Wants-Credit": "yes",
+        ...(name !== undefined && { "Ek-Gateway-X509": encodeURIComponent(name) }),
+        ...(clientsShowToken === true && name === undefined && { "Ek-Gateway-Wants-Token": "yes" }),
+      },
     };
   }
 

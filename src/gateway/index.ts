@@ -4,4 +4,4 @@
  * @module
  */
 
-export { type Gateway, type GatewayOptions, startGateway } from "./gateway.ts";
+export { type Gateway, type GatewayOptions, type SecurePort, startGateway } from "./gateway.ts";

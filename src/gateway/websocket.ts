@@ -37,6 +37,8 @@ export interface WebSocketEvents {
   onRefused(reason: string): void;
   /** The payload of the next binary messages, in order. */
   onBytes(chunks: readonly Uint8Array[]): void;
+  /** A short text message. */
+  onText(text: string): void;
   /** After `send` answered `false`: there is room again. */
   onDrain(): void;
   /** Once, last. 1006 when the connection broke. */
@@ -89,7 +91,8 @@ function settleUpgrade(
     const fault = handshakeFault(response, upgrade);
     if (fault !== undefined || isSettled) socket.destroy();
     if (fault !== undefined) refuse(fault);
-    settle(() => events.onOpen(new OutgoingWebSocket(socket, head, events)));
+    const givesCredit = response.headers["ek-credit"] === "yes";
+    settle(() => events.onOpen(new OutgoingWebSocket(socket, head, { events, givesCredit })));
   });
   request.end();
   return () => settle(() => request.destroy());
@@ -111,6 +114,8 @@ function handshakeFault(
 
 /** An open WebSocket. Only {@link openWebSocket} makes one. */
 export class OutgoingWebSocket {
+  /** Whether the member says how much it has taken up. */
+  readonly givesCredit: boolean;
   readonly #socket: Duplex;
   readonly #events: WebSocketEvents;
   readonly #frames = new FrameReader();
@@ -119,7 +124,12 @@ export class OutgoingWebSocket {
   #closeCode: number | undefined;
   #closeTimer: NodeJS.Timeout | undefined;
 
-  constructor(socket: Duplex, head: Uint8Array, events: WebSocketEvents) {
+  constructor(
+    socket: Duplex,
+    head: Uint8Array,
+    { events, givesCredit }: { readonly events: WebSocketEvents; readonly givesCredit: boolean },
+  ) {
+    this.givesCredit = givesCredit;
     this.#socket = socket;
     this.#events = events;
     if ("setNoDelay" in socket && typeof socket.setNoDelay === "function") socket.setNoDelay(true);
@@ -163,6 +173,7 @@ export class OutgoingWebSocket {
     for (const part of this.#frames.push(chunk)) {
       if (this.#closeCode !== undefined) break;
       if (part.kind === "bytes") payload.push(part.bytes);
+      else if (part.kind === "text") this.#events.onText(part.text);
       else if (part.kind === "ping") this.#pong(part.payload);
       else this.#finish(part.kind === "close" ? part.code : 1002);
     }

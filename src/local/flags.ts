@@ -19,6 +19,8 @@ export interface StartOptions {
   readonly zkPort: number;
   /** The member ZooKeeper clients are connected to: `leader`, `nearest`, or a server id. */
   readonly zkMember: string;
+  /** Whether ZooKeeper clients must show the token, where there is one. */
+  readonly zkClientsShowToken: boolean;
   /** Directory of all state. */
   readonly data: string;
   /** The Worker's variables: settings that were given, and whether loopback is open. */
@@ -37,6 +39,10 @@ const ownFlags = {
   host: { default: "127.0.0.1", help: "address to listen on; other than loopback needs a token" },
   port: { default: "8787", help: "port of HTTP and WebSocket, 0 for a free one" },
   "zk-port": { default: "2181", help: "port of ZooKeeper clients, 0 for a free one" },
+  "zk-auth": {
+    default: "token",
+    help: "with a token, ZooKeeper clients show it by addauth bearer: token; or none, and ACLs guard alone",
+  },
   "zk-member": { default: "leader", help: "member ZooKeeper clients get: leader, nearest or a server id" },
   data: { default: ".edgekeeper", help: "directory of all state" },
 } as const;
@@ -70,9 +76,13 @@ export function parseFlags(
     port: port("port"),
     zkPort: port("zk-port"),
     zkMember: text("zk-member"),
+    zkClientsShowToken: text("zk-auth") === "token",
     data: text("data"),
   };
   if (host === "") faults.push("--host is empty: it must be an address to listen on.");
+  if (!["token", "none"].includes(text("zk-auth"))) {
+    faults.push(`--zk-auth is ${JSON.stringify(text("zk-auth"))}: it must be token or none.`);
+  }
   if (listen.data === "") faults.push("--data is empty: it must be a directory.");
   if (listen.port !== 0 && listen.port === listen.zkPort) {
     faults.push(`--port and --zk-port are both ${listen.port}: they must differ.`);

@@ -28,6 +28,8 @@ export interface LocalOptions {
   readonly zkPort: number;
   /** The member ZooKeeper clients are connected to: `leader`, `nearest`, or a server id. Default: `leader`. */
   readonly zkMember?: string | undefined;
+  /** Whether ZooKeeper clients must show the token, where there is one. Default: true. */
+  readonly zkClientsShowToken?: boolean | undefined;
   readonly data: string;
   /** The Worker's `EK_` variables. */
   readonly vars: Readonly<Record<string, string>>;
@@ -77,6 +79,7 @@ export async function startLocal(options: LocalOptions): Promise<LocalEnsemble> 
       ensemble: settings.ensembles[0] ?? "main",
       member: options.zkMember,
       token: settings.token,
+      clientsShowToken: settings.token !== undefined && options.zkClientsShowToken !== false,
       maxConnectionsPerAddress: settings.maxConnectionsPerAddress,
       fourLetterWords: settings.fourLetterWords,
       log: options.log,

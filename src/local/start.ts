@@ -39,7 +39,11 @@ async function run(options: StartOptions): Promise<void> {
       `No token is set: every process on this machine may use the ensemble at ${options.host}. Set EK_TOKEN to ask for one.`,
     );
   } else {
-    console.error("HTTP and WebSocket ask for the token. The ZooKeeper port asks for none: ACLs guard it.");
+    console.error(
+      options.zkClientsShowToken
+        ? "Everything asks for the token. ZooKeeper clients show it by addauth bearer."
+        : "HTTP and WebSocket ask for the token. The ZooKeeper port asks for none: ACLs guard it.",
+    );
   }
   stopWithoutNpm();
   const ensemble = await start(options);

@@ -139,10 +139,21 @@ describe("FrameReader", () => {
     expect(normalise(parts)).toEqual([`bytes ${"07".repeat(990)}`]);
   });
 
-  test("skips text, continuations of it included", () => {
-    const stream = [serverFrame(Text, Buffer.from("a"), false), serverFrame(Continuation, Buffer.from("b"))];
-    expect(readInPieces(Buffer.concat([...stream, serverFrame(Binary, Buffer.of(1))]), [])).toEqual([
+  test("gathers text, continuations of it included, and skips what is longer than 125 bytes", () => {
+    const long = [Buffer.alloc(125, "x"), Buffer.alloc(1, "y")];
+    const stream = [
+      ...[serverFrame(Text, Buffer.from("a"), false), serverFrame(Continuation, Buffer.from("b"))],
+      serverFrame(Binary, Buffer.of(1)),
+      serverFrame(Text, Buffer.concat(long)),
+      ...long.map((bytes, at) => serverFrame(at === 0 ? Text : Continuation, bytes, at === 1)),
+      serverFrame(Text, long[0] ?? Buffer.alloc(0)),
+      serverFrame(Text, Buffer.alloc(0)),
+    ];
+    expect(readInPieces(Buffer.concat(stream), [])).toEqual([
+      { kind: "text", text: "ab" },
       "bytes 01",
+      { kind: "text", text: "x".repeat(125) },
+      { kind: "text", text: "" },
     ]);
   });
 

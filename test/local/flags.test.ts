@@ -26,6 +26,7 @@ test("no flags: the documented defaults, open on loopback", () => {
     port: 8787,
     zkPort: 2181,
     zkMember: "leader",
+    zkClientsShowToken: true,
     data: ".edgekeeper",
     vars: { EK_OPEN_ON_LOOPBACK: "on" },
   });

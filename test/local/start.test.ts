@@ -11,6 +11,8 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
+import { OpCode, ZkErrorCode } from "../../src/base/index.ts";
+import { decodeReplyHeader, encodeRequest, FrameDecoder, JuteWriter } from "../../src/jute/index.ts";
 import {
   freePort,
   type LocalProcess,
@@ -151,13 +153,69 @@ test("a reader of its output that goes away takes nothing along", async () => {
   expect(await local.stop()).toBe(0);
 });
 
-test("with a token HTTP asks for it and the ZooKeeper port does not", async () => {
+/** Asks whether `/` exists, after an auth packet if there is one; answers the codes of all answers. */
+async function codesOf(port: number, token?: string): Promise<number[]> {
+  const { socket } = await openSession(port);
+  const writer = new JuteWriter();
+  const auth = token === undefined ? null : new TextEncoder().encode(token);
+  if (auth !== null) encodeRequest(writer, -4, { type: OpCode.Auth, scheme: "bearer", auth });
+  encodeRequest(writer, 1, { type: OpCode.Exists, path: "/", watch: false });
+  socket.write(writer.take());
+  const frames = new FrameDecoder();
+  const codes: number[] = [];
+  const expected = auth === null ? 1 : 2;
+  while (codes.length < expected) {
+    const [chunk]: unknown[] = await once(socket, "data");
+    if (chunk instanceof Uint8Array) frames.push(chunk);
+    for (let next = frames.next(); next.kind === "frame"; next = frames.next()) {
+      codes.push(decodeReplyHeader(next.bytes)?.err ?? 1);
+      if (codes.at(-1) !== 0) return codes;
+    }
+  }
+  socket.destroy();
+  return codes;
+}
+
+test("with a token everything asks for it, the ZooKeeper port by an auth packet", async () => {
   const local = await start([], { EK_TOKEN: "hush" });
   expect(local.stderr).not.toContain("hush");
   const url = `${local.url}/v1/main/znodes/`;
   expect((await fetch(url)).status).toBe(401);
   expect((await fetch(url, { headers: { Authorization: "Bearer hush" } })).status).toBe(200);
-  (await openSession(local.zkPort)).socket.destroy();
+  expect(await codesOf(local.zkPort)).toEqual([ZkErrorCode.SessionClosedRequireSaslAuth]);
+  expect(await codesOf(local.zkPort, "Hush")).toEqual([ZkErrorCode.AuthFailed]);
+  expect(await codesOf(local.zkPort, "hush")).toEqual([0, 0]);
+});
+
+test("with a token and --zk-auth none the ZooKeeper port asks for nothing", async () => {
+  const local = await start(["--members", "1", "--zk-auth", "none"], { EK_TOKEN: "hush" });
+  expect(await codesOf(local.zkPort)).toEqual([0]);
+});
+
+test("a client that sends 100,000 requests at once has every one of them answered", async () => {
+  const local = await start(["--members", "1"]);
+  const { socket } = await openSession(local.zkPort, { timeoutMs: 40_000 });
+  const writer = new JuteWriter();
+  for (let xid = 1; xid <= 100_000; xid++) {
+    encodeRequest(writer, xid, { type: OpCode.SetData, path: "/none", data: null, version: -1 });
+  }
+  const frames = new FrameDecoder();
+  let answered = 0;
+  const all = new Promise<void>((resolve, reject) => {
+    socket.on("data", (chunk: Uint8Array) => {
+      frames.push(chunk);
+      for (let next = frames.next(); next.kind === "frame"; next = frames.next()) {
+        answered += 1;
+        if (decodeReplyHeader(next.bytes)?.xid !== answered)
+          reject(new Error(`answer ${answered} is missing`));
+      }
+      if (answered === 100_000) resolve();
+    });
+    socket.once("close", () => reject(new Error(`cut off after ${answered} answers`)));
+  });
+  socket.write(writer.take());
+  await all;
+  socket.destroy();
 });
 
 test("flags reach the members: a tick of 300 ms bounds sessions to 6,000 ms", async () => {
