@@ -32,6 +32,8 @@ const openingTimeoutMs = 10_000;
 const openingBytesMax = 2 * 1024 * 1024;
 /** The largest message sent: one read more may push it over. The platform takes 32 MiB. */
 const messageBytesMax = 1024 * 1024;
+/** A shorter read has emptied the socket: no other follows in this turn. A full TLS record is as long. */
+const fullReadBytesMin = 16 * 1024;
 const unreadBytesMax = 1024 * 1024;
 const backlogBytesMax = 8 * 1024 * 1024;
 const stuckTimeoutMs = 60_000;
@@ -106,7 +108,7 @@ export class Connection {
     this.#pending.push(chunk);
     this.#pendingBytes += chunk.length;
     if (this.#state.kind === "opening") this.#judge();
-    else if (this.#state.kind === "open") this.#scheduleFlush();
+    else if (this.#state.kind === "open") this.#flushSoon(chunk.length);
     this.#regulate();
   }
 
@@ -171,9 +173,10 @@ export class Connection {
     if (this.#hasClientEnded) webSocket.close(1000);
   }
 
-  /** Waits for the end of this turn's reads. A read brings 64 KiB at most, a turn many of them. */
-  #scheduleFlush(): void {
-    if (this.#pendingBytes >= messageBytesMax) {
+  /** Waits for the end of this turn's reads, unless this one was the last. A turn may bring many of 64 KiB. */
+  #flushSoon(readBytes: number): void {
+    const isDrained = readBytes < fullReadBytesMin && !this.#isFlushScheduled;
+    if (isDrained || this.#pendingBytes >= messageBytesMax) {
       this.#flush();
     } else if (!this.#isFlushScheduled) {
       this.#isFlushScheduled = true;
@@ -199,9 +202,11 @@ export class Connection {
 
   #writeClient(chunks: readonly Uint8Array[]): void {
     if (!this.#client.writable) return;
-    this.#client.cork();
+    // Corked, several go out in one system call; a single one would only take a way round.
+    const isSingle = chunks.length === 1;
+    if (!isSingle) this.#client.cork();
     for (const chunk of chunks) this.#client.write(chunk);
-    this.#client.uncork();
+    if (!isSingle) this.#client.uncork();
     this.#regulate();
   }
 
