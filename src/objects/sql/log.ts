@@ -81,8 +81,7 @@ export function logSizesBelow(
 ): Iterable<{ epoch: number; first: number; count: number; bytes: number }> {
   return sql.exec<{ epoch: number; first: number; count: number; bytes: number }>(
     `SELECT epoch, first, count, LENGTH(batch) AS bytes FROM log
-     WHERE epoch < ? OR (epoch = ? AND first <= ?) ORDER BY epoch DESC, first DESC`,
-    epoch,
+     WHERE (epoch, first) <= (?, ?) ORDER BY epoch DESC, first DESC`,
     epoch,
     counter,
   );
@@ -99,7 +98,7 @@ export function logRuns(sql: SqlStorage): { epoch: number; first: number; last: 
 
 /** Drops the rows that begin above (`epoch`, `counter`). */
 export function deleteLogRowsAbove(sql: SqlStorage, epoch: number, counter: number): void {
-  sql.exec(`DELETE FROM log WHERE epoch > ? OR (epoch = ? AND first > ?)`, epoch, epoch, counter);
+  sql.exec(`DELETE FROM log WHERE (epoch, first) > (?, ?)`, epoch, counter);
 }
 
 export function deleteLogRow(sql: SqlStorage, epoch: number, first: number): void {
