@@ -31,6 +31,8 @@ export function generateScript(seed: number, number: number, requests: number): 
   const draw = new Draw(seed, number);
   const steps: Step[] = [];
   for (let client = 0; client < clientCount; client++) steps.push(freshConnect(client, 30_000));
+  // Most scripts begin with something to find, some with nothing.
+  if (draw.occurs(800)) steps.push({ kind: "requests", client: 0, requests: firstZnodes });
   if (number % expiryEvery === expiryEvery - 1) return generateExpiry(draw, steps);
   const clients = Array.from(
     { length: clientCount },
@@ -43,6 +45,10 @@ export function generateScript(seed: number, number: number, requests: number): 
   }
   return [...steps, ...farewell()];
 }
+
+const firstZnodes = ["/a", "/b", "/c", "/a/a", "/a/b", "/b/a", "/a/a/a"].map(
+  (path) => ({ type: OpCode.Create, path, data: null, acl: OPEN_ACL, flags: 0, ttlMs: -1 }) as const,
+);
 
 /** What is still on its way to anybody. */
 function farewell(): Step[] {
