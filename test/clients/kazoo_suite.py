@@ -1,8 +1,8 @@
 """kazoo's own test suite against a server that runs already.
 
-Started as `kazoo_suite.py HOST:PORT CONTROL_URL SKIP...`: kazoo's harness, which would start servers of its
-own, gets a cluster of one whose `stop` and `run` ask CONTROL_URL. Each SKIP is a test's name. Prints one JSON
-object per test: `{"case": ..., "outcome": "passed" | "failed" | "skipped", "detail": ...}`.
+Started as `kazoo_suite.py HOST:PORT[,HOST:PORT...] CONTROL_URL SKIP...`: kazoo's harness, which would start
+servers of its own, gets a cluster of what is there; `stop` and `run` of the first ask CONTROL_URL, the others can
+be neither stopped nor started. Each SKIP is the name of a test or its class. Prints one JSON object per test: `{"case": ..., "outcome": "passed" | "failed" | "skipped", "detail": ...}`.
 """
 
 import json
@@ -12,7 +12,7 @@ import urllib.request
 
 import pytest
 
-ADDRESS, CONTROL_URL, SKIPS = sys.argv[1], sys.argv[2], frozenset(sys.argv[3:])
+ADDRESSES, CONTROL_URL, SKIPS = sys.argv[1].split(","), sys.argv[2], frozenset(sys.argv[3:])
 
 # The harness and some tests ask which ZooKeeper this is.
 os.environ["ZOOKEEPER_VERSION"] = "3.9.5"
@@ -25,11 +25,12 @@ def control(action):
 
 
 class Server:
-    address = ADDRESS
-    secure_address = ADDRESS
-    running = True
+    def __init__(self, address):
+        self.address = self.secure_address = address
+        self.running = True
 
     def stop(self):
+        assert self.address == ADDRESSES[0], "only the first server can be stopped"
         control("/stop")
         self.running = False
 
@@ -51,7 +52,7 @@ class Cluster(list):
         return []
 
 
-CLUSTER = Cluster([Server()])
+CLUSTER = Cluster([Server(address) for address in ADDRESSES])
 
 
 class Plugin:

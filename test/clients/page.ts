@@ -1,25 +1,40 @@
 /**
- * The clients' part of `docs/compatibility.md`, from the results of a run.
+ * The clients' part of `docs/compatibility.md`, from the results of each suite's last kept run.
  *
  * @module
  */
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { reasonFor } from "./known.ts";
 import type { Compared, Verdict } from "./suite.ts";
 
-const pagePath = join(import.meta.dirname, "..", "..", "docs", "compatibility.md");
+const rootPath = join(import.meta.dirname, "..", "..");
+const pagePath = join(rootPath, "docs", "compatibility.md");
 const [begin, end] = ["<!-- clients: begin, written by npm run test:clients -->", "<!-- clients: end -->"];
 
 export interface SuiteResult {
   readonly name: string;
   readonly title: string;
-  readonly cases: readonly Compared[];
+  /** Without what the clients said: that is of the machine and the hour. */
+  readonly cases: readonly Pick<Compared, "title" | "verdict">[];
 }
 
-/** Puts the results of this run where the last ones were. */
-export function writePage(results: readonly SuiteResult[]): void {
+function resultPath(name: string): string {
+  return join(rootPath, "bench", "results", `clients-${name}.json`);
+}
+
+/** Keeps a suite's results for {@link writePage}. */
+export function keepResult(result: SuiteResult): void {
+  writeFileSync(resultPath(result.name), `${JSON.stringify(result, undefined, 1)}\n`);
+}
+
+/** Puts what is kept of these suites where the last table was. */
+export function writePage(names: readonly string[]): void {
+  const results = names
+    .map(resultPath)
+    .filter((path) => existsSync(path))
+    .map((path): SuiteResult => JSON.parse(readFileSync(path, "utf8")));
   const page = readFileSync(pagePath, "utf8");
   const [from, to] = [page.indexOf(begin), page.indexOf(end)];
   if (from === -1 || to === -1) throw new Error(`${pagePath} has no place for the clients`);

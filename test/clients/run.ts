@@ -3,8 +3,8 @@
  * against a server that this starts.
  *
  * Without flags: what takes a few minutes, for every change. With `--all` the clients' own suites too, each
- * against us and against a real ZooKeeper; `--only` runs one of them, `--write` puts the result into
- * `docs/compatibility.md`. Needs Python, Java with Maven, Go, Rust and a C compiler, and says plainly what it
+ * against us and against a real ZooKeeper; `--only` runs one of them, `--write` keeps the results and puts
+ * them into `docs/compatibility.md`. Needs Python, Java with Maven, Go, Rust and a C compiler, and says plainly what it
  * skips without them. Prints a line per case and a total; exits 1 when a case failed here that passes there.
  *
  * @module
@@ -17,14 +17,27 @@ import { curatorSuite, javaClientSuite } from "./java-suites.ts";
 import { testKazoo } from "./kazoo.ts";
 import { kazooSuite } from "./kazoo-suite.ts";
 import { reasonFor } from "./known.ts";
-import { type SuiteResult, writePage } from "./page.ts";
+import { keepResult, writePage } from "./page.ts";
 import { Report } from "./report.ts";
 import { cSuite, nodeSuite, rustSuite } from "./session-suites.ts";
 import { type Case, type Compared, compare, type Suite } from "./suite.ts";
 import { startEdgekeeperTarget, startZooKeeperTarget, type Target } from "./targets.ts";
 import { testZkCli } from "./zkcli.ts";
 
-const suites = [kazooSuite, javaClientSuite, curatorSuite, goSuite, nodeSuite, cSuite, rustSuite];
+const suites = [
+  ...[kazooSuite, javaClientSuite, curatorSuite, goSuite, nodeSuite, cSuite, rustSuite],
+  ...[everyMember(kazooSuite), everyMember(javaClientSuite)],
+];
+
+/** The same, moving between the members. */
+function everyMember(suite: Suite): Suite {
+  return {
+    ...suite,
+    name: `${suite.name}-members`,
+    title: `${suite.title}, an address per member`,
+    everyMember: true,
+  };
+}
 
 const { values } = parseArgs({
   options: {
@@ -35,7 +48,6 @@ const { values } = parseArgs({
 });
 const asked = suites.filter(({ name }) => values.only === undefined || values.only === name);
 if (asked.length === 0) throw new Error(`--only is one of ${suites.map(({ name }) => name).join(", ")}`);
-if (values.write && values.only !== undefined) throw new Error("--write wants all of them: leave out --only");
 
 const report = new Report();
 if (values.only === undefined) await runQuick();
@@ -56,7 +68,6 @@ async function runQuick(): Promise<void> {
 }
 
 async function runSuites(): Promise<void> {
-  const results: SuiteResult[] = [];
   for (const suite of asked) {
     const missing = suite.prepare();
     if (missing !== undefined) {
@@ -65,18 +76,24 @@ async function runSuites(): Promise<void> {
     }
     const cases = await runOnBoth(suite);
     for (const each of cases) tell(suite, each);
-    results.push({ name: suite.name, title: suite.title, cases });
+    if (!values.write) continue;
+    const kept = cases.map(({ title, verdict }) => ({ title, verdict }));
+    keepResult({ name: suite.name, title: suite.title, cases: kept });
+    writePage(suites.map(({ name }) => name));
   }
-  if (values.write) writePage(results);
 }
 
-/** A server of its own for each: suites leave traces, and some kill it. */
+/** A server of its own for each: suites leave traces, and some kill it. Both at once: they mostly wait. */
 async function runOnBoth(suite: Suite): Promise<readonly Compared[]> {
-  const ours = await runOn(suite, await startEdgekeeperTarget());
-  const zookeeper = await startZooKeeperTarget();
+  const everyMember = suite.everyMember ?? false;
+  const zookeeper = await startZooKeeperTarget(everyMember);
   if (zookeeper === undefined)
     report.skip(suite.name, "no ZooKeeper to compare with: Java or Maven is missing");
-  return compare(ours, zookeeper === undefined ? undefined : await runOn(suite, zookeeper));
+  const [ours, theirs] = await Promise.all([
+    startEdgekeeperTarget(everyMember).then((target) => runOn(suite, target)),
+    zookeeper === undefined ? undefined : runOn(suite, zookeeper),
+  ]);
+  return compare(ours, theirs);
 }
 
 async function runOn(suite: Suite, target: Target): Promise<readonly Case[]> {

@@ -23,6 +23,8 @@ export interface Suite {
   readonly name: string;
   /** Client and version, and whose cases they are. */
   readonly title: string;
+  /** Clients are given an address per member. Default: one. */
+  readonly everyMember?: boolean | undefined;
   /** Fetches and builds what it needs; answers what is missing on this machine. */
   prepare(): string | undefined;
   run(target: Target): Promise<readonly Case[]>;
@@ -66,11 +68,14 @@ export async function linesOf(
   child.stderr.on("data", (chunk: Buffer) => {
     errors = (errors + chunk.toString()).slice(-20_000);
   });
-  const timer = setTimeout(() => child.kill("SIGKILL"), suiteTimeoutMs);
+  const kill = () => child.kill("SIGKILL");
+  process.once("exit", kill);
+  const timer = setTimeout(kill, suiteTimeoutMs);
   const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
   for await (const text of createInterface({ input: child.stdout })) onLine(text);
   const code = await ended;
   clearTimeout(timer);
+  process.off("exit", kill);
   return { code, errors };
 }
 

@@ -10,13 +10,14 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { findJars } from "../../bench/servers/jars.ts";
 import { startZooKeeper } from "../../bench/servers/zookeeper.ts";
-import { startLocalProcess } from "../support/local-process.ts";
+import { startGateway } from "../../src/gateway/index.ts";
+import { type LocalProcess, startLocalProcess } from "../support/local-process.ts";
 
 export interface Target {
   readonly name: "edgekeeper" | "zookeeper";
-  /** `host:port` of the ZooKeeper protocol. */
+  /** `host:port` of the ZooKeeper protocol; with several members, a comma list of them. */
   readonly address: string;
-  /** Where a suite asks for its server to be killed, and started again. */
+  /** Where a suite asks for its server, the first of several, to be killed, and started again. */
   readonly controlUrl: string;
   dispose(): Promise<void>;
 }
@@ -30,21 +31,61 @@ const zookeeperProperties = {
   "zookeeper.4lw.commands.whitelist": "*",
 };
 
-export async function startEdgekeeperTarget(): Promise<Target> {
-  const local = await startLocalProcess(["--super-digest", superDigest]);
-  return await makeTarget("edgekeeper", local.zkPort, {
+const memberIds = [1, 2, 3];
+
+/** @param everyMember - An address per member; otherwise one for all of them, which is the leader's. */
+export async function startEdgekeeperTarget(everyMember: boolean): Promise<Target> {
+  const local = await startLocalProcess(["--members", "3", "--super-digest", superDigest]);
+  if (everyMember) return await startMemberTarget(local);
+  return await makeTarget("edgekeeper", [local.zkPort], {
     stop: () => local.kill9(),
     start: () => local.restart(),
     dispose: () => local.dispose(),
   });
 }
 
+/** A gateway per member. The member itself cannot be killed; its gateway can. */
+async function startMemberTarget(local: LocalProcess): Promise<Target> {
+  const open = (id: number, listenPort: number) =>
+    startGateway({
+      listenHost: "127.0.0.1",
+      listenPort,
+      url: local.url,
+      ensemble: "main",
+      member: String(id),
+      maxConnectionsPerAddress: 0,
+      fourLetterWords: "*",
+    });
+  const gateways = await Promise.all(memberIds.map((id) => open(id, 0)));
+  const [first] = gateways;
+  if (first === undefined) throw new Error("there is no member");
+  return await makeTarget(
+    "edgekeeper",
+    gateways.map(({ port }) => port),
+    {
+      stop: () => gateways[0]?.close() ?? Promise.resolve(),
+      async start() {
+        gateways[0] = await open(1, first.port);
+      },
+      async dispose() {
+        await Promise.all(gateways.map((gateway) => gateway.close()));
+        await local.dispose();
+      },
+    },
+  );
+}
+
 /** `undefined` where there is no Java or Maven to have one. */
-export async function startZooKeeperTarget(): Promise<Target | undefined> {
+export async function startZooKeeperTarget(everyMember: boolean): Promise<Target | undefined> {
   const jars = findJars();
   if ("missing" in jars) return undefined;
-  const system = await startZooKeeper(jars.classPath, 1, zookeeperProperties);
-  return await makeTarget("zookeeper", system.addresses[0]?.port ?? 0, {
+  const system = await startZooKeeper(
+    jars.classPath,
+    everyMember ? memberIds.length : 1,
+    zookeeperProperties,
+  );
+  const ports = system.addresses.map(({ port }) => port);
+  return await makeTarget("zookeeper", ports, {
     stop: async () => system.killLeader?.(),
     start: async () => system.mend?.(),
     dispose: () => system.stop(),
@@ -57,7 +98,7 @@ interface Server {
   dispose(): Promise<void>;
 }
 
-async function makeTarget(name: Target["name"], port: number, server: Server): Promise<Target> {
+async function makeTarget(name: Target["name"], ports: readonly number[], server: Server): Promise<Target> {
   const control = createServer((request, response) => {
     const action = request.url === "/stop" ? server.stop() : server.start();
     action.then(
@@ -71,7 +112,7 @@ async function makeTarget(name: Target["name"], port: number, server: Server): P
   if (at === null || typeof at === "string") throw new Error("a TCP listener has a port");
   return {
     name,
-    address: `127.0.0.1:${port}`,
+    address: ports.map((port) => `127.0.0.1:${port}`).join(","),
     controlUrl: `http://127.0.0.1:${at.port}`,
     async dispose() {
       control.closeAllConnections();

@@ -13,7 +13,7 @@ import org.apache.zookeeper.ZooKeeper;
 /**
  * The server that runs already, for test suites that would start one in their own process.
  *
- * System properties: {@code target} is its host:port, {@code control} the URL that kills and starts it.
+ * System properties: {@code target} is its host:port or several, {@code control} the URL that kills and starts it.
  */
 public final class External {
     private static boolean isStopped;
@@ -25,8 +25,8 @@ public final class External {
     }
 
     public static int port() {
-        String address = address();
-        return Integer.parseInt(address.substring(address.indexOf(':') + 1));
+        String first = address().split(",")[0];
+        return Integer.parseInt(first.substring(first.indexOf(':') + 1));
     }
 
     /** Kills it, without a word. */
