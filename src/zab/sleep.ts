@@ -32,6 +32,7 @@ import {
   type Slot,
   send,
 } from "./peer-state.ts";
+import { hasQuorum } from "./quorum.ts";
 
 /** Something happened that is a reason to stay awake. */
 export function stir(peer: Peer): void {
@@ -136,7 +137,7 @@ function isIdle(peer: Peer): boolean {
   return idleTicks !== undefined && peer.now - peer.activeAt >= idleTicks;
 }
 
-/** Nothing is under way at the leader, and all attached learners are where it is. */
+/** Nothing is under way at the leader, all attached learners are where it is, and with it they are a quorum. */
 function isSettled(peer: Peer, leading: Leading): boolean {
   if (!equalZxid(peer.delivered, last(peer)) || leading.round !== undefined || leading.waiting.length > 0)
     return false;
@@ -147,5 +148,6 @@ function isSettled(peer: Peer, leading: Leading): boolean {
     if (slot.counts && !equalZxid(leading.match.get(slot.id) ?? stream.syncEnd, last(peer))) return false;
     if (!equalZxid(stream.sentThrough, last(peer))) return false;
   }
-  return true;
+  // Others might be electing somebody else.
+  return hasQuorum(peer.active, (id) => id === peer.id || leading.slots.get(id)?.counts === true);
 }

@@ -142,6 +142,7 @@ export class Instance implements HistoryReader, TreeRows {
   /** The rows the tree stands on: those of the disk, except while a reload is held back. */
   #image: Image;
   #ticks = 0;
+  #wantsTicks = true;
   #inTurn = false;
   #wrote = false;
   readonly #dirty = new Set<LinkEnd>();
@@ -197,7 +198,14 @@ export class Instance implements HistoryReader, TreeRows {
     });
   }
 
+  /** A client comes, and asks for nothing of Zab. */
+  knock(): void {
+    this.#turn(() => this.#step({ kind: "active" }));
+  }
+
   tick(): void {
+    // Asleep, the shell has no timer: nothing is repeated, and nobody is reminded.
+    if (!this.#wantsTicks && ![...this.links.values()].some(({ call }) => call !== undefined)) return;
     this.#ticks++;
     this.#turn(() => {
       this.#step({ kind: "ticked" });
@@ -574,6 +582,7 @@ export class Instance implements HistoryReader, TreeRows {
 
   #step(event: PeerEvent): void {
     const duties = step(this.peer, event);
+    this.#wantsTicks = duties.wantsTicks;
     this.world.stepped(this, event, duties);
     this.#checkSession(event, duties);
     if (duties.halt !== undefined) {

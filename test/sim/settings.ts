@@ -136,7 +136,7 @@ export function drawSettings(chooser: Chooser): Settings {
   const tickMs = 100;
   const pingEveryTicks = draw([1, 1, 2]);
   const syncLimitTicks = draw([5, 8, 12]);
-  return {
+  const settings: Settings = {
     voters,
     observers: maybe(0, [1, 1, 2]),
     isHolding: draw([false, true]),
@@ -208,6 +208,9 @@ export function drawSettings(chooser: Chooser): Settings {
     ending: draw(["everybody", "quorum", "restart", "bridge"]),
     drawTies: draw([false, true]),
   };
+  // Drawn last, so that seeds stay comparable.
+  const idleTicks = maybe(undefined, [2, 5, 15]);
+  return { ...settings, peer: { ...settings.peer, idleTicks, resumes: draw([false, true, true]) } };
 }
 
 function drawFeatures(chooser: Chooser): Readonly<Record<string, Draws>> {

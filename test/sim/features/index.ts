@@ -6,6 +6,7 @@
 
 import type { Feature } from "../feature.ts";
 import { clocks } from "./clocks.ts";
+import { sleep } from "./sleep.ts";
 import { versions } from "./versions.ts";
 
-export const features: readonly Feature[] = [clocks, versions];
+export const features: readonly Feature[] = [clocks, versions, sleep];
