@@ -110,7 +110,7 @@ function curatorTests(): string[] {
 }
 
 async function runTests(target: Target, classes: readonly string[]): Promise<readonly Case[]> {
-  const reports = join(directory(), `reports-${target.name}`);
+  const reports = join(directory(), `reports-${classes.length}-${target.name}`);
   rmSync(reports, { recursive: true, force: true });
   const { errors } = await linesOf(
     "java",

@@ -14,7 +14,7 @@ import { answerWord, words } from "../../src/worker/admin/words.ts";
 import { clientOf, problemIn, type Send } from "./client.ts";
 import { FakeEnsemble } from "./fake-ensemble.ts";
 
-const version = "3.9.4-edgekeeper-0.1.0, built on 11/23/2026 00:00 GMT";
+const version = "3.9.5-edgekeeper-0.1.0, built on 11/23/2026 00:00 GMT";
 const notServing = "This ZooKeeper instance is not currently serving requests";
 
 let ensemble: FakeEnsemble;
@@ -69,7 +69,7 @@ describe("words", () => {
     const pattern =
       /Zookeeper version: ([A-Za-z0-9.-]+), built on (\d\d\/\d\d\/\d{4} \d\d:\d\d [A-Za-z0-9:+-]+)/;
     expect(await word("srvr")).toMatch(pattern);
-    expect(await word("envi")).toMatch(/^Environment:\nzookeeper\.version=3\.9\.4-/);
+    expect(await word("envi")).toMatch(/^Environment:\nzookeeper\.version=3\.9\.5-/);
   });
 
   test("stat and cons", async () => {

@@ -11,4 +11,4 @@ import { version } from "../version.ts";
 /** When `version` was last raised. */
 const builtOn = "11/23/2026 00:00 GMT";
 
-export const zookeeperVersion = `3.9.4-edgekeeper-${version}, built on ${builtOn}`;
+export const zookeeperVersion = `3.9.5-edgekeeper-${version}, built on ${builtOn}`;
