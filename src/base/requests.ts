@@ -140,7 +140,8 @@ export type WriteRequest =
   | CreateSessionRequest
   | RenewSessionRequest
   | CloseSessionRequest
-  | DeleteContainerRequest;
+  | DeleteContainerRequest
+  | ReconfigRequest;
 
 const writeTypes: ReadonlySet<unknown> = new Set<WriteRequest["type"]>([
   OpCode.Create,
@@ -155,6 +156,7 @@ const writeTypes: ReadonlySet<unknown> = new Set<WriteRequest["type"]>([
   OpCode.RenewSession,
   OpCode.CloseSession,
   OpCode.DeleteContainer,
+  OpCode.Reconfig,
 ]);
 
 /** Whether requests of this op code are ordered, whatever becomes of them. */
@@ -253,8 +255,7 @@ export type ClientRequest =
   | ReadRequest
   | SyncRequest
   | AuthRequest
-  | SaslRequest
-  | ReconfigRequest;
+  | SaslRequest;
 
 /** The first frame of a connection. */
 export interface ConnectRequest {

@@ -10,7 +10,7 @@
  */
 
 import type { ZkErrorCode } from "./errors.ts";
-import type { SessionId } from "./ids.ts";
+import type { ServerId, SessionId } from "./ids.ts";
 import type { Acl, Lifetime } from "./records.ts";
 
 /** A change to the tree. Several of them make a multi; they share its zxid and its time. */
@@ -43,6 +43,24 @@ export type TreeOp =
   /** A check that held. It changes nothing and keeps its place in a multi. */
   | { readonly kind: "check"; readonly path: string };
 
+/** A server as a configuration names it. */
+export interface EnsembleMember {
+  readonly id: ServerId;
+  readonly role: "voter" | "observer";
+  /**
+   * The storage this entry is about. A server with another one has lost what it promised, and counts for
+   * nothing. Absent: any storage will do.
+   */
+  readonly storageId?: string | undefined;
+}
+
+/** Who the members are. */
+export interface Membership {
+  readonly members: readonly EnsembleMember[];
+  /** Ids that were members once. An id is never used again: its next storage would know no promises. */
+  readonly retired?: readonly ServerId[] | undefined;
+}
+
 export type TxnOp =
   | TreeOp
   | { readonly kind: "multi"; readonly ops: readonly TreeOp[] }
@@ -51,6 +69,8 @@ export type TxnOp =
   | { readonly kind: "renewSession"; readonly timeoutMs: number; readonly ownership: number }
   /** Lists the ephemerals to remove, so that replay never looks them up. */
   | { readonly kind: "closeSession"; readonly ephemerals: readonly string[] }
+  /** `servers`: the text of `/zookeeper/config` but for its last line, which is this txn's zxid. */
+  | ({ readonly kind: "reconfig"; readonly servers: string } & Membership)
   | { readonly kind: "error"; readonly code: ZkErrorCode }
   /** One code per part: 0 before the culprit, its own code, `RuntimeInconsistency` after it. */
   | { readonly kind: "failedMulti"; readonly codes: readonly ZkErrorCode[] };

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type ClientRequest, isWriteType, OpCode, ZkErrorCode } from "../base/index.ts";
+import { type ClientRequest, isWriteType, ZkErrorCode } from "../base/index.ts";
 import type { Answer } from "./connection.ts";
 import { ZkError } from "./errors.ts";
 
@@ -48,8 +48,7 @@ export class Operation {
 
   /** Asked twice, it answers the same or newer, and changes nothing. */
   get isRepeatable(): boolean {
-    const { type } = this.#parts.request;
-    return !isWriteType(type) && type !== OpCode.Reconfig;
+    return !isWriteType(this.#parts.request.type);
   }
 
   answer(answer: Answer): void {

@@ -53,5 +53,5 @@ export {
   writeSnapshotPreamble,
   writeSnapshotZnode,
 } from "./server-files.ts";
-export { decodeTxn, encodeTxn } from "./txns.ts";
+export { decodeTxn, encodeTxn, membershipOf } from "./txns.ts";
 export { decodeSession, decodeZnode, encodeSession, encodeZnode } from "./znodes.ts";

@@ -15,6 +15,11 @@
  */
 
 import {
+  type EnsembleMember,
+  type Membership,
+  makeServerId,
+  type ServerId,
+  serverIdMax,
   type TreeOp,
   type Txn,
   type TxnOp,
@@ -40,7 +45,14 @@ const TxnKind = {
   Error: 9,
   FailedMulti: 10,
   RenewSession: 11,
+  Reconfig: 12,
 } as const;
+
+/** Where the kind stands: behind the version, the session id, the cxid and the time. */
+const kindAt = 1 + 8 + 4 + 8;
+
+/** Numbers of roles: their places. */
+const memberRoles = ["voter", "observer"] as const satisfies readonly EnsembleMember["role"][];
 
 /** A kind and the shortest path. */
 const packedOpBytesMin = 2;
@@ -107,6 +119,11 @@ function packOp(op: TxnOp): void {
       writer.writeVarint(op.ephemerals.length);
       for (const path of op.ephemerals) writer.writePackedText(path);
       break;
+    case "reconfig":
+      writer.writeByte(TxnKind.Reconfig);
+      writer.writePackedText(op.servers);
+      packMembership(op);
+      break;
     case "error":
       writer.writeByte(TxnKind.Error);
       writer.writeInt(op.code);
@@ -119,6 +136,27 @@ function packOp(op: TxnOp): void {
     default:
       unreachable(op);
   }
+}
+
+function packMembership({ members, retired = [] }: Membership): void {
+  writer.writeVarint(members.length);
+  for (const { id, role, storageId } of members) {
+    writer.writeByte(id);
+    writer.writeByte(memberRoles.indexOf(role));
+    writer.writePackedText(storageId ?? "");
+  }
+  writer.writeVarint(retired.length);
+  for (const id of retired) writer.writeByte(id);
+}
+
+/**
+ * What a txn makes of the membership; `undefined` for the many that leave it alone, at the cost of a look at
+ * one byte. Total: bytes that are no txn leave it alone too.
+ */
+export function membershipOf(payload: Uint8Array): Membership | undefined {
+  if (payload[kindAt] !== TxnKind.Reconfig) return undefined;
+  const op = decodeTxn(payload)?.op;
+  return op?.kind === "reconfig" ? { members: op.members, retired: op.retired } : undefined;
 }
 
 /** `undefined` for bytes that no {@link encodeTxn} wrote. Data is copied, never a view. */
@@ -142,6 +180,8 @@ function unpackOp(reader: JuteReader): TxnOp {
       return { kind: "renewSession", timeoutMs: reader.readInt(), ownership: reader.readMs() };
     case TxnKind.CloseSession:
       return { kind: "closeSession", ephemerals: unpackList(reader, 1, unpackText) };
+    case TxnKind.Reconfig:
+      return { kind: "reconfig", servers: reader.readPackedText(), ...unpackMembership(reader) };
     case TxnKind.Error:
       return { kind: "error", code: unpackCode(reader) };
     case TxnKind.FailedMulti:
@@ -187,6 +227,29 @@ function unpackTreeOp(reader: JuteReader, kind: number): TreeOp {
 
 function unpackPart(reader: JuteReader): TreeOp {
   return unpackTreeOp(reader, reader.readByte());
+}
+
+function unpackMembership(reader: JuteReader): Membership {
+  const members = unpackList(reader, 3, unpackMember);
+  const isVoted = members.some(({ role }) => role === "voter");
+  if (!isVoted || new Set(members.map(({ id }) => id)).size !== members.length) {
+    throw new JuteError("no membership");
+  }
+  return { members, retired: unpackList(reader, 1, unpackServerId) };
+}
+
+function unpackMember(reader: JuteReader): EnsembleMember {
+  const id = unpackServerId(reader);
+  const role = memberRoles[reader.readByte()];
+  if (role === undefined) throw new JuteError("no role");
+  const storageId = reader.readPackedText();
+  return storageId === "" ? { id, role } : { id, role, storageId };
+}
+
+function unpackServerId(reader: JuteReader): ServerId {
+  const id = reader.readByte();
+  if (id < 1 || id > serverIdMax) throw new JuteError(`server id ${id}`);
+  return makeServerId(id);
 }
 
 function unpackText(reader: JuteReader): string {

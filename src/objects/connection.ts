@@ -282,10 +282,6 @@ export class Connection {
         return this.#queue(() =>
           this.#reply({ xid, zxid: 0n, err: 0, body: { kind: "token", token: null } }),
         );
-      case OpCode.Reconfig:
-        return this.#queue(() =>
-          this.#reply({ xid, zxid: this.#appliedZxid(), err: ZkErrorCode.ReconfigDisabled }),
-        );
       case OpCode.Sync:
         return this.#sync(xid, request.path);
       case OpCode.Create:
@@ -297,6 +293,8 @@ export class Connection {
       case OpCode.SetAcl:
       case OpCode.Multi:
         return this.#write(xid, withOwnData(request), frame);
+      case OpCode.Reconfig:
+        return this.#write(xid, request, frame);
       case OpCode.CloseSession:
         this.#state = "closing";
         return this.#write(xid, request, frame);

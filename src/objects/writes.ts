@@ -22,7 +22,7 @@ import {
   type Zxid,
 } from "../base/index.ts";
 import { encodeTxn } from "../jute/index.ts";
-import type { Applied, Tree } from "../tree/index.ts";
+import type { Applied, EnsembleView, Tree } from "../tree/index.ts";
 import type { LearnerSession } from "../zab/index.ts";
 
 /** Proposed and not yet applied batches: one that is called for, and one that the next call will bring. */
@@ -89,6 +89,8 @@ export interface WritesParts {
     payloads: readonly Uint8Array[],
     origins: readonly (Origin | undefined)[],
   ): void;
+  /** For requests to change the members. Default: those are not there. */
+  readonly ensemble?: EnsembleView | undefined;
   now(): number;
   /** Runs something in a turn of its own after so many ms; answers how to call it off. */
   later(ms: number, run: () => void): () => void;
@@ -156,7 +158,12 @@ export class Writes {
   submit(request: WriteRequest, writer: Writer): void {
     assert(this.#isOpen, "only an established leader takes writes");
     const { requester, cxid, settle, origin } = writer;
-    const txn = this.#parts.tree.prepare(request, { requester, cxid, nowMs: this.#parts.now() });
+    const txn = this.#parts.tree.prepare(request, {
+      requester,
+      cxid,
+      nowMs: this.#parts.now(),
+      ensemble: this.#parts.ensemble,
+    });
     const payload = encodeTxn(txn);
     this.#outstanding.push({ bytes: payload.length, settle });
     this.#outstandingBytes += payload.length;

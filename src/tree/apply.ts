@@ -19,6 +19,7 @@ import {
   type Zxid,
 } from "../base/index.ts";
 import { internAcl } from "./acl.ts";
+import { formatConfig } from "./config-text.ts";
 import {
   decodeUsage,
   encodeUsage,
@@ -30,7 +31,9 @@ import {
 } from "./quotas.ts";
 import type { Trigger } from "./watches.ts";
 import type { ZnodeCache } from "./znode-cache.ts";
-import { sizeOf } from "./znodes.ts";
+import { configPath, sizeOf } from "./znodes.ts";
+
+const textEncoder = new TextEncoder();
 
 /** What one change came to: enough to tell the writer. */
 export interface OpResult {
@@ -96,6 +99,16 @@ function applyCreate(application: Application, op: Extract<TreeOp, { kind: "crea
   charge(application, path, { count: 1, bytes: sizeOf(op.data) });
   triggers.push({ type: EventType.NodeCreated, path, acl: znode.acl });
   triggers.push({ type: EventType.NodeChildrenChanged, path: parentPath, acl: parent.acl });
+  return { path, znode };
+}
+
+/** The version of the text is the zxid of the txn; the znode's own stays -1, as in ZooKeeper. */
+export function applyReconfig({ znodes, zxid, timeMs, triggers }: Application, servers: string): OpResult {
+  const path = configPath;
+  const data = textEncoder.encode(formatConfig(servers, zxid));
+  const znode: Znode = { ...expect(znodes, path), data, version: -1, mzxid: zxid, mtime: timeMs };
+  znodes.replace(path, znode);
+  triggers.push({ type: EventType.NodeDataChanged, path, acl: znode.acl });
   return { path, znode };
 }
 

@@ -6,9 +6,18 @@
 
 export { isAllowed } from "./acl.ts";
 export type { OpResult } from "./apply.ts";
+export {
+  defaultAddress,
+  formatConfig,
+  formatServers,
+  locationOf,
+  parseServers,
+  type ServerLine,
+} from "./config-text.ts";
 export { MemoryRows } from "./memory-rows.ts";
 export type { PrepareContext } from "./prepare.ts";
 export type { Answer, Reader } from "./reads.ts";
+export type { EnsembleView } from "./reconfig.ts";
 export { respond, type TxnOutcome } from "./respond.ts";
 export type { Census, Checkpoint, TreeRows } from "./rows.ts";
 export { SessionDeadlines } from "./session-deadlines.ts";

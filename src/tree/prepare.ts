@@ -25,6 +25,7 @@ import {
   OpCode,
   Perms,
   pathFault,
+  type ReconfigRequest,
   type Requester,
   type SetAclRequest,
   type SetDataRequest,
@@ -39,8 +40,11 @@ import {
 import { aclUnits, fixUpAcl, isAllowed } from "./acl.ts";
 import { type CreatePlan, isMalformedInMulti, normalizeInMulti, planCreate } from "./create-plan.ts";
 import { decodeHardLimits, decodeUsage, exceeds, limitsPathOf, statsPathOf, type Usage } from "./quotas.ts";
+import { type EnsembleView, planReconfig } from "./reconfig.ts";
 import { ephemeralUnitsOf, type SpeculativeView, type ZnodeOutline } from "./speculative-view.ts";
-import { isSpecialPath, isSweepable, isSweepDue, sizeOf } from "./znodes.ts";
+import { configPath, isSpecialPath, isSweepable, isSweepDue, sizeOf } from "./znodes.ts";
+
+const textDecoder = new TextDecoder();
 
 /** What comes with a request besides its body. */
 export interface PrepareContext {
@@ -49,6 +53,8 @@ export interface PrepareContext {
   readonly cxid: number;
   /** The leader's clock, ms since 1970. */
   readonly nowMs: number;
+  /** For reconfig alone. Default: none, and reconfig is not there. */
+  readonly ensemble?: EnsembleView | undefined;
 }
 
 export interface PrepareRules {
@@ -60,6 +66,8 @@ export interface PrepareRules {
   readonly enforceQuota: boolean;
   /** Whether ACLs may name the scheme `x509`. */
   readonly x509: boolean;
+  /** Whether members may be changed (Java `reconfigEnabled`). */
+  readonly reconfig: boolean;
 }
 
 /** One request on the desk, with all it is decided by. */
@@ -125,6 +133,8 @@ function decide(desk: Desk, request: WriteRequest): TxnOp {
         return refuse(ZkErrorCode.SessionExpired);
       }
       return closeSession(desk);
+    case OpCode.Reconfig:
+      return decideReconfig(desk, request);
     default: {
       const op = decideTreeOp(desk, request);
       if (op.kind !== "error") view.stage(op, desk.nowMs);
@@ -163,6 +173,19 @@ function failedMulti(length: number, culprit: number, code: ZkErrorCode): TxnOp 
     return at < culprit ? ZkErrorCode.Ok : ZkErrorCode.RuntimeInconsistency;
   });
   return { kind: "failedMulti", codes };
+}
+
+function decideReconfig(desk: Desk, request: ReconfigRequest): TxnOp {
+  const { view, rules, ensemble } = desk;
+  if (!rules.reconfig) return refuse(ZkErrorCode.ReconfigDisabled);
+  if (!view.isOpen(desk.requester.sessionId)) return refuse(ZkErrorCode.SessionExpired);
+  if (ensemble === undefined) return refuse(ZkErrorCode.Unimplemented);
+  if (view.isReconfiguring) return refuse(ZkErrorCode.ReconfigInProgress);
+  const znode = view.znode(configPath);
+  assert(znode !== undefined, "the config znode is always there");
+  const plan = planReconfig(ensemble, textDecoder.decode(znode.data ?? undefined), request);
+  if (typeof plan === "number") return refuse(plan);
+  return may(desk, znode, Perms.Write) ? plan : refuse(ZkErrorCode.NoAuth);
 }
 
 function closeSession(desk: Desk): TxnOp {

@@ -60,6 +60,10 @@ function respondDone(request: WriteRequest, results: readonly OpResult[]): Outco
     case OpCode.SetData:
     case OpCode.SetAcl:
       return { err, body: { kind: "stat", stat: statOf(present(only(results).znode)) } };
+    case OpCode.Reconfig: {
+      const znode = present(only(results).znode);
+      return { err, body: { kind: "data", data: znode.data, stat: statOf(znode) } };
+    }
     case OpCode.Multi: {
       assert(request.ops.length === results.length, "every part of a multi has a result");
       return {

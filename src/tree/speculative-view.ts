@@ -104,6 +104,7 @@ export class SpeculativeView {
   #charges: Charge[] = [];
   /** The sum of all charges outstanding or being prepared, by quota root. */
   readonly #usage = new Map<string, Usage>();
+  #reconfigs = 0;
 
   constructor(applied: AppliedState) {
     this.#applied = applied;
@@ -160,6 +161,11 @@ export class SpeculativeView {
   /** Data as applied, whatever is outstanding. */
   appliedData(path: string): Uint8Array | null {
     return this.#applied.znode(path)?.data ?? null;
+  }
+
+  /** Whether a change of the members is prepared and not yet applied. */
+  get isReconfiguring(): boolean {
+    return this.#reconfigs > 0;
   }
 
   /** What outstanding changes will add to the usage that the stats of `root` show. */
@@ -222,6 +228,7 @@ export class SpeculativeView {
       this.#ephemeralUnits.delete(txn.sessionId);
       this.#sessions.set(txn.sessionId, { isOpen: ownership > 0, ownership, by: this.#next });
     }
+    if (txn.op.kind === "reconfig") this.#reconfigs += 1;
     const paths = this.#steps.map((step) => step.path);
     this.#outstanding.set(this.#next, { txn, paths, charges: this.#charges });
     this.#steps = [];
@@ -243,6 +250,7 @@ export class SpeculativeView {
       "txns apply in the order they were prepared",
     );
 
+    if (txn.op.kind === "reconfig") this.#reconfigs -= 1;
     this.#discharge(charges);
     for (const path of paths) {
       if (this.#znodes.get(path)?.by === this.#oldest) this.#put(path, undefined);
@@ -265,6 +273,7 @@ export class SpeculativeView {
     this.#steps = [];
     this.#charges = [];
     this.#usage.clear();
+    this.#reconfigs = 0;
     this.#oldest = this.#next;
   }
 

@@ -34,7 +34,7 @@ import {
   type Zxid,
 } from "../base/index.ts";
 import { isAllowed } from "./acl.ts";
-import { type Application, applyDelete, applyOp } from "./apply.ts";
+import { type Application, applyDelete, applyOp, applyReconfig } from "./apply.ts";
 import { type PrepareContext, type PrepareRules, prepareTxn } from "./prepare.ts";
 import { Quotas } from "./quotas.ts";
 import { type Answer, answerRead, type Reader } from "./reads.ts";
@@ -56,6 +56,10 @@ export interface TreeOptions {
   readonly enforceQuota?: boolean | undefined;
   /** Whether ACLs may name the scheme `x509`. Default: false. */
   readonly x509?: boolean | undefined;
+  /** Whether members may be changed (Java `reconfigEnabled`). Default: false, as in Java. */
+  readonly reconfig?: boolean | undefined;
+  /** What `/zookeeper/config` says until somebody reconfigures; the same on every member. Default: nothing. */
+  readonly config?: string | undefined;
 }
 
 /** What applying a txn came to. */
@@ -74,6 +78,7 @@ export class Tree {
   readonly watches = new Watches();
   readonly #rows: TreeRows;
   readonly #rules: PrepareRules;
+  readonly #config: string | undefined;
   readonly #znodes: ZnodeCache;
   readonly #quotas = new Quotas();
   readonly #speculation: SpeculativeView;
@@ -85,8 +90,10 @@ export class Tree {
   /** Reads the sessions and which quotas there are; other znodes come when they are asked for. */
   constructor(rows: TreeRows, options: TreeOptions) {
     this.#rows = rows;
-    const { ttlNodes = false, skipAcl = false, enforceQuota = false, x509 = false } = options;
-    this.#rules = { ttlNodes, skipAcl, enforceQuota, x509 };
+    const { ttlNodes = false, skipAcl = false, enforceQuota = false } = options;
+    const { x509 = false, reconfig = false } = options;
+    this.#rules = { ttlNodes, skipAcl, enforceQuota, x509, reconfig };
+    this.#config = options.config;
     this.#znodes = new ZnodeCache(rows, options.cacheBytesMax);
     this.#speculation = new SpeculativeView({
       znode: (path) => this.#znodes.get(path),
@@ -277,7 +284,7 @@ export class Tree {
     for (const session of this.#rows.listSessions()) this.#sessions.set(session.id, session);
     if (this.#znodes.get("/") === undefined) {
       assert(equalZxid(this.#applied, ZERO_ZXID), "rows with txns applied have a root");
-      for (const [path, znode] of initialZnodes()) this.#znodes.create(path, znode);
+      for (const [path, znode] of initialZnodes(this.#config)) this.#znodes.create(path, znode);
     }
     this.#quotas.load(this.#znodes);
   }
@@ -302,6 +309,8 @@ export class Tree {
         for (const path of op.ephemerals) applyDelete(application, path);
         this.#setSession(sessionId, undefined);
         return { kind: "done", results: [] };
+      case "reconfig":
+        return { kind: "done", results: [applyReconfig(application, op.servers)] };
       case "create":
       case "delete":
       case "setData":

@@ -73,8 +73,11 @@ export function sweepDueMs({ lifetime, numChildren, creates, mtime }: Sweepable)
 
 type Sweepable = Pick<Znode, "lifetime" | "numChildren" | "creates" | "mtime">;
 
+/** Says who the members are. */
+export const configPath = "/zookeeper/config";
+
 /** Undeletable, for everybody. */
-const specialPaths = new Set(["/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"]);
+const specialPaths = new Set(["/", "/zookeeper", "/zookeeper/quota", configPath]);
 
 export function isSpecialPath(path: string): boolean {
   return specialPaths.has(path);
@@ -85,13 +88,15 @@ export function isSpecialPath(path: string): boolean {
  *
  * They were never created, so no parent counts them: hence the cversion of -1 on the root and -2 on
  * `/zookeeper`. The config znode's aversion of -1 is just as ZooKeeper has it.
+ *
+ * @param config - What `/zookeeper/config` says until somebody reconfigures. Default: nothing.
  */
-export function initialZnodes(): ReadonlyMap<string, Znode> {
+export function initialZnodes(config = ""): ReadonlyMap<string, Znode> {
   const readOnly: readonly Acl[] = [{ scheme: "world", id: "anyone", perms: Perms.Read }];
   return new Map([
     ["/", initialZnode({ numChildren: 1 })],
     ["/zookeeper", initialZnode({ numChildren: 2 })],
-    ["/zookeeper/config", initialZnode({ acl: readOnly, aversion: -1 })],
+    [configPath, initialZnode({ acl: readOnly, aversion: -1, data: new TextEncoder().encode(config) })],
     ["/zookeeper/quota", initialZnode({})],
   ]);
 }

@@ -9,33 +9,19 @@
  * @module
  */
 
-import type { ServerId, Zxid } from "../base/index.ts";
+import type { EnsembleMember, Membership, ServerId, Zxid } from "../base/index.ts";
 
-export interface ConfigMember {
-  readonly id: ServerId;
-  readonly role: "voter" | "observer";
-  /**
-   * The storage this entry is about. A member with another one has lost what it promised, and counts for
-   * nothing. Absent: any storage will do.
-   */
-  readonly storageId?: string | undefined;
-}
+export type { EnsembleMember as ConfigMember, Membership } from "../base/index.ts";
 
-export interface Config {
+export interface Config extends Membership {
   /** The txn that introduced it; `ZERO_ZXID` for the first. */
   readonly version: Zxid;
-  readonly members: readonly ConfigMember[];
-  /** Ids that were members once. An id is never used again: its next storage would know no promises. */
-  readonly retired?: readonly ServerId[] | undefined;
 }
-
-/** What a txn that changes the configuration says; its zxid becomes the version. */
-export type Membership = Pick<Config, "members" | "retired">;
 
 export function isVoterOf(config: Config, id: ServerId): boolean {
   return memberOf(config, id)?.role === "voter";
 }
 
-export function memberOf(config: Config, id: ServerId): ConfigMember | undefined {
+export function memberOf(config: Config, id: ServerId): EnsembleMember | undefined {
   return config.members.find((member) => member.id === id);
 }

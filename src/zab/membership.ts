@@ -118,15 +118,15 @@ export function learnConfig(peer: Peer, config: Config | undefined): boolean {
 }
 
 /** Why a configuration cannot be proposed now; `undefined` when it can. */
-export type ReconfigRefusal = "notLeading" | "inProgress" | "noQuorum" | "notMember" | "storage";
+export type ReconfigRefusal = "notLeading" | "inProgress" | "noQuorum" | "storage";
 
 /**
  * Whether an established leader may propose this membership.
  *
  * A quorum of the new voters must be attached and level with the leader, or the change could not be
- * committed and would hold up everything behind it. A new voter is an observer first, so that it knows of
- * the ensemble, and the ensemble of it. A voter keeps the storage it voted with: to be counted with another
- * one it has to be an observer in between.
+ * committed and would hold up everything behind it. So a new voter that is needed for it is an observer
+ * first. A voter keeps the storage it voted with: to be counted with another one it has to be an observer in
+ * between.
  */
 export function refuseReconfig(peer: Peer, next: Membership): ReconfigRefusal | undefined {
   const { role } = peer;
@@ -134,7 +134,6 @@ export function refuseReconfig(peer: Peer, next: Membership): ReconfigRefusal | 
   if (peer.pending !== undefined) return "inProgress";
   const version = peer.config.version;
   const voters = votersOf({ version, ...next });
-  if (voters.some((id) => memberOf(peer.config, id) === undefined)) return "notMember";
   const keepsStorage = next.members.every(({ id, role, storageId }) => {
     const present = memberOf(peer.config, id);
     return role === "observer" || present?.role !== "voter" || present.storageId === storageId;

@@ -9,16 +9,19 @@ import {
   type Acl,
   type ClientRequest,
   type CreateRequest,
+  type EnsembleMember,
   EventType,
   type Lifetime,
   type MultiOp,
   type MultiResult,
+  makeServerId,
   makeSessionId,
   OPEN_ACL,
   OpCode,
   type ResponseBody,
   type Session,
   type Stat,
+  serverIdMax,
   type TreeOp,
   type Txn,
   type TxnOp,
@@ -226,12 +229,30 @@ const treeOp: Arbitrary<TreeOp> = fc.oneof(
 
 const code = fc.constantFrom(...Object.values(ZkErrorCode));
 
+const serverId = fc.integer({ min: 1, max: serverIdMax }).map(makeServerId);
+
+const members: Arbitrary<readonly EnsembleMember[]> = fc
+  .uniqueArray(
+    fc.record(
+      { id: serverId, role: fc.constantFrom("voter", "observer"), storageId: fc.string({ minLength: 1 }) },
+      { requiredKeys: ["id", "role"] },
+    ),
+    { selector: ({ id }) => id, minLength: 1, maxLength: 6 },
+  )
+  .filter((list) => list.some(({ role }) => role === "voter"));
+
 const txnOp: Arbitrary<TxnOp> = fc.oneof(
   { weight: 5, arbitrary: treeOp },
   fc.record({ kind: fc.constant("multi"), ops: fc.array(treeOp, { maxLength: 6 }) }),
   fc.record({ kind: fc.constant("createSession"), timeoutMs: int }),
   fc.record({ kind: fc.constant("renewSession"), timeoutMs: int, ownership: fc.maxSafeNat() }),
   fc.record({ kind: fc.constant("closeSession"), ephemerals: texts }),
+  fc.record({
+    kind: fc.constant("reconfig"),
+    servers: fc.string(),
+    members,
+    retired: fc.array(serverId, { maxLength: 4 }),
+  }),
   fc.record({ kind: fc.constant("error"), code }),
   fc.record({ kind: fc.constant("failedMulti"), codes: fc.array(code) }),
 );

@@ -9,6 +9,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
+  makeServerId,
   makeSessionId,
   NO_SESSION,
   OPEN_ACL,
@@ -16,7 +17,7 @@ import {
   type TxnOp,
   ZkErrorCode,
 } from "../../src/base/index.ts";
-import { decodeTxn, encodeTxn } from "../../src/jute/txns.ts";
+import { decodeTxn, encodeTxn, membershipOf } from "../../src/jute/txns.ts";
 import * as arb from "./arbitraries.ts";
 import { bytesOf, feedDamaged, hexOf, truncationsOf } from "./hostile.ts";
 
@@ -70,6 +71,19 @@ const golden: readonly (readonly [string, string, TxnOp])[] = [
   ["createSession", "07 00007530", { kind: "createSession", timeoutMs: 30_000 }],
   ["renewSession", "0b 00007530 0000000000000002", { kind: "renewSession", timeoutMs: 30_000, ownership: 2 }],
   ["closeSession", "08 02 02 2f61 02 2f62", { kind: "closeSession", ephemerals: ["/a", "/b"] }],
+  [
+    "reconfig",
+    "0c 02 780a 02 01 00 01 04 01 03 6162 01 03",
+    {
+      kind: "reconfig",
+      servers: "x\n",
+      members: [
+        { id: makeServerId(1), role: "voter" },
+        { id: makeServerId(4), role: "observer", storageId: "ab" },
+      ],
+      retired: [makeServerId(3)],
+    },
+  ],
   ["error", "09 ffffff9b", { kind: "error", code: ZkErrorCode.NoNode }],
   [
     "failedMulti",
@@ -99,6 +113,18 @@ describe("encodeTxn()", () => {
     const copy = first.slice();
     encodeTxn(txnOf({ kind: "delete", path: "/other" }));
     expect(first).toEqual(copy);
+  });
+});
+
+describe("membershipOf()", () => {
+  test("tells what a reconfig makes of the members, and nothing of any other txn", () => {
+    for (const [, , op] of golden) {
+      const payload = encodeTxn(txnOf(op));
+      const { members, retired } = op.kind === "reconfig" ? op : {};
+      expect(membershipOf(payload)).toEqual(op.kind === "reconfig" ? { members, retired } : undefined);
+      for (const cut of truncationsOf(payload)) expect(membershipOf(cut)).toBe(undefined);
+      feedDamaged(payload, membershipOf);
+    }
   });
 });
 
@@ -132,11 +158,14 @@ describe("decodeTxn()", () => {
   });
 
   test.each([
-    ["a kind nobody has", "0b"],
+    ["a kind nobody has", "0d"],
     ["a multi in a multi", "06 01 06 00"],
     ["a session in a multi", "06 01 07 00007530"],
     ["a code nobody has", "09 ffffff00"],
     ["a lifetime nobody has", "01 02 2f61 00 00 04 00000001"],
+    ["a membership nobody votes in", "0c 02 780a 01 01 01 01 00"],
+    ["a membership with a server twice", "0c 02 780a 02 01 00 01 01 00 01 00"],
+    ["a membership with server 255", "0c 02 780a 01 ff 00 01 00"],
     ["a list longer than the row", "08 ffffffff0f"],
     ["an ACL longer than the row", "04 02 2f61 ffffffff0f 00000001"],
   ])("refuses %s", (_, hex) => {

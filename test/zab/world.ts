@@ -362,8 +362,9 @@ export class World {
     const members = [...roles].flatMap(([id, role]) => (role === "none" ? [] : [{ id, role }]));
     if (!members.some(({ role }) => role === "voter")) return;
     const refusal = refuseReconfig(instance.peer, { members });
-    // One without its new quorum waits for it, and the others wait too; nothing else may come of it.
-    const isBold = refusal === "noQuorum" && this.#dice.chance(20);
+    // One without its new quorum waits for it; strangers in it would never hear of it.
+    const isKnown = members.every(({ id, role }) => role !== "voter" || memberOf(config, id) !== undefined);
+    const isBold = refusal === "noQuorum" && isKnown && this.#dice.chance(20);
     if (refusal !== undefined && !isBold) return;
     this.#feed(instance, { kind: "submitted", payloads: [encodeMembership({ members })] });
     this.figures.reconfigurations += 1;

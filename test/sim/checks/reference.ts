@@ -157,6 +157,16 @@ export class ReferenceTree {
           violate("E3", `${path} outlives its session`);
         }
       }
+    } else if (op.kind === "reconfig") {
+      const path = "/zookeeper/config";
+      const hex = ((BigInt(zxid.epoch) << 32n) | BigInt(zxid.counter)).toString(16);
+      const data = new TextEncoder().encode(`${op.servers}version=${hex}`);
+      this.#put(
+        path,
+        { ...this.#expect(path), data, version: -1, mzxid: zxid, mtime: timeMs },
+        zxid,
+        touched,
+      );
     } else if (op.kind !== "error" && op.kind !== "failedMulti") {
       this.#change(zxid, timeMs, op, touched);
     }
@@ -239,6 +249,8 @@ export function touchedBy(op: TxnOp): readonly string[] {
     case "setData":
     case "setAcl":
       return [op.path];
+    case "reconfig":
+      return ["/zookeeper/config"];
     case "multi":
       return [...new Set(op.ops.flatMap(touchedBy))];
     case "closeSession":
