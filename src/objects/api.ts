@@ -11,7 +11,15 @@
  * @module
  */
 
-import type { AuthId, LockMode, Outcome, ReadRequest, ServerId, WriteRequest } from "../base/index.ts";
+import type {
+  AuthId,
+  LockMode,
+  Outcome,
+  ReadRequest,
+  ServerId,
+  WriteRequest,
+  ZkErrorCode,
+} from "../base/index.ts";
 import type { MemberReport, ReportRequest } from "./report.ts";
 
 /**
@@ -36,8 +44,11 @@ export type BootstrapState = "blank" | "prepared" | "active" | "halted";
 export interface MemberStatus {
   readonly id: ServerId;
   readonly bootstrap: BootstrapState;
+  /** Of the configuration that it knows to be committed. */
   readonly voters: readonly ServerId[];
   readonly observers: readonly ServerId[];
+  /** Printed zxid of that configuration; `0x0` for the first. */
+  readonly configVersion: string;
   readonly role: "looking" | "following" | "leading" | "observing";
   readonly phase: "election" | "discovery" | "synchronization" | "broadcast";
   /** Takes clients: leading and established, or in the care of such a leader. */
@@ -57,6 +68,53 @@ export interface MemberStatus {
   /** Why the member has stopped itself, when it has. */
   readonly halted?: string | undefined;
 }
+
+/** A change of the members that may be ordered again and again: it goes on where it stopped. */
+export interface MemberOrder {
+  readonly id: ServerId;
+  readonly role: "voter" | "observer";
+  /** Where its object is made, if it is new: a location hint of the platform. Default: where it is first called. */
+  readonly location?: string | undefined;
+  /** A member that leaves with the txn that gives the new one its role. */
+  readonly replaces?: ServerId | undefined;
+}
+
+export interface MemberDescription {
+  readonly id: ServerId;
+  readonly role: "voter" | "observer";
+  /** As `/zookeeper/config` has it. */
+  readonly address: string;
+}
+
+export type MembersAnswer =
+  | {
+      readonly kind: "done";
+      /** Printed zxid of the txn that made it so. */
+      readonly version: string;
+      readonly members: readonly MemberDescription[];
+    }
+  /** Not yet, and not refused: to be ordered again. */
+  | { readonly kind: "waiting"; readonly reason: string }
+  | { readonly kind: "refused"; readonly code: ZkErrorCode; readonly reason?: string | undefined }
+  | NotServed
+  | Unknown;
+
+/** What a server is told that is to be a member. */
+export interface JoinOrder {
+  /** The ensemble's, as in {@link EnsembleConfig}. */
+  readonly secret: string;
+  /** Of the configuration there is, which may or may not name the server. Printed zxid. */
+  readonly version: string;
+  readonly members: readonly {
+    readonly id: ServerId;
+    readonly role: "voter" | "observer";
+    readonly storageId?: string | undefined;
+  }[];
+  readonly retired: readonly ServerId[];
+}
+
+/** `foreign`: it belongs to another ensemble, or has stopped itself. */
+export type Joined = "joined" | "foreign" | "unreachable";
 
 /** How fresh a read must be. */
 export type Consistency = "linearizable" | "session" | "local";
@@ -192,6 +250,10 @@ export interface MemberApi {
   bootstrapConfig(): Promise<EnsembleConfig | undefined>;
   /** Second half, once every member is prepared. */
   activateBootstrap(): Promise<BootstrapState>;
+  /** Members only: makes a blank object an outsider that waits to be named. Any number of times. */
+  joinEnsemble(order: JoinOrder): Promise<Joined>;
+  addMember(order: MemberOrder, identities: readonly AuthId[]): Promise<MembersAnswer>;
+  removeMember(id: ServerId, identities: readonly AuthId[]): Promise<MembersAnswer>;
   perform(call: Call): Promise<Answer>;
   acquireLock(request: LockRequest): Promise<LockAnswer>;
   keepLock(reference: LockReference): Promise<LockAnswer>;

@@ -9,6 +9,7 @@
  */
 
 import { assert, makeServerId, type ServerId, ZERO_ZXID } from "../base/index.ts";
+import { defaultAddress, formatConfig, formatServers } from "../tree/index.ts";
 import type { Config } from "../zab/index.ts";
 import type { EnsembleConfig } from "./api.ts";
 import { readMeta, writeMeta } from "./sql/meta.ts";
@@ -55,6 +56,15 @@ export function firstConfig({ voters, observers, storageIds }: EnsembleConfig): 
   };
   const members = [...voters.map(memberOf("voter")), ...observers.map(memberOf("observer"))];
   return { version: ZERO_ZXID, members };
+}
+
+/** What `/zookeeper/config` says in an ensemble that was never changed. */
+export function firstConfigText(ensemble: EnsembleConfig): string {
+  const { members, version } = firstConfig(ensemble);
+  const lines = members.map(({ id, role }) => {
+    return { id, role, address: defaultAddress(id, undefined), client: undefined };
+  });
+  return formatConfig(formatServers(lines), version);
 }
 
 function parseStorageIds(value: unknown): Record<string, string> | undefined {

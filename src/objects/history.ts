@@ -15,15 +15,15 @@ import {
   formatZxid,
   minZxid,
   parseZxid,
-  serverIdMax,
   unreachable,
   ZERO_ZXID,
   type Zxid,
 } from "../base/index.ts";
 import { packPayloads, unpackPayloads } from "../jute/index.ts";
-import type { Batch, Config, DurableState, HistoryReader, Outline, Promises, StoreOp } from "../zab/index.ts";
+import type { Batch, DurableState, HistoryReader, Outline, Promises, StoreOp } from "../zab/index.ts";
 import type { EnsembleConfig } from "./api.ts";
 import { firstConfig } from "./bootstrap-state.ts";
+import { readConfigs, writeConfigs } from "./configs.ts";
 import { packBatch } from "./packed-batches.ts";
 import { decodePart } from "./row-codec.ts";
 import { SnapshotSource } from "./snapshots.ts";
@@ -207,7 +207,7 @@ export class History implements HistoryReader {
         return this.#installSnapshot(op.zxid, op.pages);
       case "configs": {
         const { committed, pending } = op;
-        return writeMeta(this.#sql, "configs", JSON.stringify({ committed, pending }));
+        return writeConfigs(this.#sql, { committed, pending });
       }
       case "fence":
         // The value only has to change: in an instance that was replaced the write fails.
@@ -337,40 +337,6 @@ export function readPromises(sql: SqlStorage): Promises {
   const value: unknown = JSON.parse(text);
   assert(isPromises(value), "the stored promises cannot be read");
   return value;
-}
-
-function readConfigs(sql: SqlStorage): { committed: Config; pending?: Config } | undefined {
-  const text = readMeta(sql, "configs");
-  if (text === undefined) return undefined;
-  const value: unknown = JSON.parse(text);
-  assert(typeof value === "object" && value !== null, "the stored configurations cannot be read");
-  const { committed, pending }: { committed?: unknown; pending?: unknown } = value;
-  assert(isConfig(committed), "the stored committed configuration cannot be read");
-  if (pending === undefined) return { committed };
-  assert(isConfig(pending), "the stored pending configuration cannot be read");
-  return { committed, pending };
-}
-
-function isConfig(value: unknown): value is Config {
-  if (typeof value !== "object" || value === null) return false;
-  const { version, members, retired }: { version?: unknown; members?: unknown; retired?: unknown } = value;
-  return isZxid(version) && Array.isArray(members) && members.every(isConfigMember) && isIds(retired ?? []);
-}
-
-function isZxid(value: unknown): value is Zxid {
-  if (typeof value !== "object" || value === null) return false;
-  const { epoch, counter }: { epoch?: unknown; counter?: unknown } = value;
-  return Number.isInteger(epoch) && Number.isInteger(counter);
-}
-
-function isConfigMember(value: unknown): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  const { id, role, storageId = "" }: { id?: unknown; role?: unknown; storageId?: unknown } = value;
-  return isIds([id]) && (role === "voter" || role === "observer") && typeof storageId === "string";
-}
-
-function isIds(value: unknown): boolean {
-  return Array.isArray(value) && value.every((id) => Number.isInteger(id) && id >= 1 && id <= serverIdMax);
 }
 
 function isPromises(value: unknown): value is Promises {

@@ -24,7 +24,7 @@ import {
   type Zxid,
 } from "../base/index.ts";
 import { decodeRequest, decodeRequestHeader } from "../jute/index.ts";
-import type { Applied, Tree, Watched } from "../tree/index.ts";
+import type { Applied, EnsembleView, Tree, Watched } from "../tree/index.ts";
 import type { Forwarded } from "../zab/index.ts";
 import type { Agreement, ClientWrite, Renewal } from "./agreement.ts";
 import { decodeEntries, type Entry, encodeReplies, type Reply } from "./forwarding-codec.ts";
@@ -47,6 +47,8 @@ export interface LeadingParts {
   readonly id: ServerId;
   readonly epoch: number;
   readonly tree: Tree;
+  /** For requests to change the members. Default: those are not there. */
+  readonly ensemble?: EnsembleView | undefined;
   /** ZooKeeper's `tickTime`. */
   readonly tickMs: number;
   readonly vigil: SessionsParts["vigil"];
@@ -84,6 +86,7 @@ export class Leading implements Agreement {
         parts.propose(txns, payloads);
       },
       later: parts.later,
+      ensemble: parts.ensemble,
     });
     this.#writes.open();
     this.sessions = new Sessions({

@@ -18,7 +18,6 @@ import {
   assert,
   compareZxid,
   formatZxid,
-  isWriteType,
   NO_SESSION,
   parseZxid,
   type ReadRequest,
@@ -35,6 +34,7 @@ import type { Serving } from "../zab/index.ts";
 import type { Plan } from "./alarms.ts";
 import type { Answer, Call, ChildrenPageRequest, EnsembleConfig, MemberStatus, NotServed } from "./api.ts";
 import { Arrivals } from "./arrivals.ts";
+import { firstConfigText } from "./bootstrap-state.ts";
 import { childrenPage } from "./children-page.ts";
 import { Connections } from "./connections.ts";
 import { Following } from "./following.ts";
@@ -43,6 +43,7 @@ import { Leading } from "./leading.ts";
 import type { CallPeer } from "./links.ts";
 import { Locks } from "./locks.ts";
 import { Reception, sessionTimeoutsMs } from "./reception.ts";
+import { idsIn, Reconfiguring, type ReconfiguringParts } from "./reconfiguring.ts";
 import { Replica } from "./replica.ts";
 import { type MemberReport, makeReport, type ReportRequest } from "./report.ts";
 import { Rest } from "./rest.ts";
@@ -51,8 +52,9 @@ import { Signs } from "./signs.ts";
 import { deleteVigil, readVigil } from "./sql/vigil.ts";
 import { SqlTreeRows } from "./sql/znodes.ts";
 import { ServerStats } from "./stats.ts";
+import { describe } from "./status.ts";
 import { peerOptions } from "./timing.ts";
-import type { Settlement } from "./writes.ts";
+import { isWrite, type Settlement } from "./writes.ts";
 
 /** Memory for znodes that SQLite has too. Objects of one class may share 128 MB. */
 const cacheBytesMax = 24 * 1024 * 1024;
@@ -71,6 +73,8 @@ export interface LifeParts {
   lastSign(socket: WebSocket): number | undefined;
   /** Replaces what is to be done, and when, should nobody be awake. */
   plan(plan: Plan): void;
+  readonly storageId: string | undefined;
+  readonly joinPeer: ReconfiguringParts["joinPeer"];
   /** Runs something that no platform event of the member's own began, as a turn. */
   turn(run: () => void): void;
   /** The clock as of this turn. */
@@ -79,6 +83,7 @@ export interface LifeParts {
 
 export class Life {
   readonly locks: Locks;
+  readonly reconfiguring: Reconfiguring;
   readonly connections: Connections;
   readonly #parts: LifeParts;
   readonly #tree: Tree;
@@ -110,12 +115,14 @@ export class Life {
       ttlNodes: settings.ttlNodes,
       enforceQuota: settings.enforceQuota,
       x509: settings.x509,
+      reconfig: settings.reconfig,
+      config: firstConfigText(config),
     });
     this.#tree = tree;
     this.#replica = new Replica({
       id,
       config,
-      options: peerOptions(id, parts.incarnation),
+      options: peerOptions(id, parts.incarnation, parts.storageId),
       history,
       rows,
       tree,
@@ -123,6 +130,7 @@ export class Life {
       hooks: {
         serving: (serving) => this.#serve(serving),
         applied: (zxid, txn, applied) => this.#applied(zxid, txn, applied),
+        reconfigured: (committed) => this.reconfiguring.reconfigured(committed),
         confirmed: (confirmId) => this.#leading?.confirmed(confirmId, true),
         rejected: (confirmId) => this.#leading?.confirmed(confirmId, false),
         forwarded: (forwarded) => this.#leading?.forwarded(forwarded) ?? true,
@@ -158,6 +166,7 @@ export class Life {
     });
     this.locks = this.#makeLocks();
     const leading = () => this.#leading;
+    const replica = this.#replica;
     this.#signs = new Signs({
       tree,
       now: parts.now,
@@ -166,11 +175,18 @@ export class Life {
     });
     this.#rest = new Rest({
       sql: storage.sql,
-      isVoter: config.voters.includes(id),
+      get isVoter() {
+        return idsIn(replica.status.config, "voter").includes(id);
+      },
       now: parts.now,
       plan: parts.plan,
       sessionCount: () => tree.sessionCount,
       leading,
+    });
+    this.reconfiguring = new Reconfiguring({
+      ...{ replica, tree, secret: config.secret, joinPeer: parts.joinPeer },
+      write: (request, requester) => this.#write(request, requester),
+      isLeading: () => this.#leading !== undefined,
     });
   }
 
@@ -294,24 +310,11 @@ export class Life {
   }
 
   get status(): Omit<MemberStatus, "id" | "bootstrap"> {
-    const { role, phase, leader, epoch, lastLogged, lastCommitted } = this.#replica.status;
-    return {
-      voters: this.#parts.config.voters,
-      observers: this.#parts.config.observers,
-      role,
-      phase,
+    return describe({
+      ...{ replica: this.#replica, tree: this.#tree, incarnation: this.#parts.incarnation },
       serving: this.#agreement !== undefined,
-      leader,
-      epoch,
-      lastLogged: formatZxid(lastLogged),
-      lastCommitted: formatZxid(lastCommitted),
-      lastApplied: formatZxid(this.#tree.applied),
-      incarnation: this.#parts.incarnation,
-      sessions: this.#tree.sessionCount,
       connections: this.connections.size,
-      unreadable: this.#replica.unreadable,
-      halted: this.#replica.halted,
-    };
+    });
   }
 
   get #agreement(): Leading | Following | undefined {
@@ -357,6 +360,7 @@ export class Life {
       id,
       epoch,
       tree: this.#tree,
+      ensemble: this.#replica.ensemble,
       tickMs: settings.tickMs,
       vigil: vigil?.epoch === epoch ? vigil.watched : undefined,
       takeIdBlock: () => takeSessionIdBlock(storage.sql, epoch),
@@ -493,8 +497,4 @@ export class Life {
       },
     });
   }
-}
-
-function isWrite(request: Call["request"]): request is WriteRequest {
-  return isWriteType(request.type);
 }

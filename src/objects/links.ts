@@ -53,6 +53,8 @@ interface PeerLink {
 
 export class Links {
   readonly #links = new Map<ServerId, PeerLink>();
+  readonly #self: ServerId;
+  readonly #incarnation: number;
   readonly #callPeer: CallPeer;
   readonly #onAnswer: OnAnswer;
   #tick = 0;
@@ -62,7 +64,6 @@ export class Links {
   constructor(
     self: ServerId,
     incarnation: number,
-    peers: readonly ServerId[],
     io: {
       readonly callPeer: CallPeer;
       readonly onAnswer: OnAnswer;
@@ -70,10 +71,18 @@ export class Links {
   ) {
     this.#callPeer = io.callPeer;
     this.#onAnswer = io.onAnswer;
-    for (const peer of peers) {
-      const link = createLink({ self, peer, incarnation });
-      this.#links.set(peer, { peer, link, call: 0, calledAt: undefined, failures: 0, retryAt: 0 });
-    }
+    this.#self = self;
+    this.#incarnation = incarnation;
+  }
+
+  /** One for every server that ever called or was called: members come and go, and outsiders ask who they are. */
+  #entryOf(peer: ServerId): PeerLink {
+    const known = this.#links.get(peer);
+    if (known !== undefined) return known;
+    const link = createLink({ self: this.#self, peer, incarnation: this.#incarnation });
+    const entry = { peer, link, call: 0, calledAt: undefined, failures: 0, retryAt: 0 };
+    this.#links.set(peer, entry);
+    return entry;
   }
 
   /** A call is under way. */
@@ -89,9 +98,8 @@ export class Links {
 
   /** Queues a packet; `lost` when the peer does not listen and everything queued for it was dropped. */
   post(outgoing: Outgoing): LinkLoss | undefined {
-    const entry = this.#links.get(outgoing.to);
-    assert(entry !== undefined, `server ${outgoing.to} is of this ensemble`);
-    return enqueue(entry.link, outgoing.packet, outgoing.lazy);
+    assert(outgoing.to !== this.#self, "nobody calls itself");
+    return enqueue(this.#entryOf(outgoing.to).link, outgoing.packet, outgoing.lazy);
   }
 
   /**
@@ -103,8 +111,8 @@ export class Links {
   receive(bytes: Uint8Array, self: ServerId): { peer: ServerId; received: LinkReceived } | undefined {
     const carrier = this.#decode(bytes, "a call");
     if (carrier === undefined || carrier.to !== self) return undefined;
-    const entry = this.#links.get(carrier.from);
-    if (entry === undefined) return undefined;
+    if (carrier.from === self) return undefined;
+    const entry = this.#entryOf(carrier.from);
     return { peer: entry.peer, received: receiveRequest(entry.link, carrier) };
   }
 

@@ -20,8 +20,10 @@ import {
   type AuthId,
   assert,
   formatZxid,
+  isLocationHint,
   NO_SESSION,
   parseSettings,
+  parseZxid,
   type ServerId,
   type SessionId,
   type Settings,
@@ -34,21 +36,27 @@ import type {
   Call,
   EnsembleConfig,
   Introduction,
+  Joined,
+  JoinOrder,
   LockAnswer,
   LockReference,
   LockRequest,
   LockView,
   MemberApi,
+  MemberOrder,
   MemberStatus,
+  MembersAnswer,
   NotServed,
 } from "./api.ts";
 import { sessionOfSocket } from "./attachment.ts";
 import { readBootstrap, type StoredBootstrap, writeBootstrap } from "./bootstrap-state.ts";
+import { writeConfigs } from "./configs.ts";
 import { readPromises } from "./history.ts";
 import { Life } from "./life.ts";
 import type { Locks } from "./locks.ts";
 import { formatMemberName, type MemberName, parseMemberName } from "./member-name.ts";
 import { decodeCarrier, whyUnreadable } from "./packet-codec.ts";
+import type { Reconfiguring } from "./reconfiguring.ts";
 import type { MemberReport, ReportRequest } from "./report.ts";
 import { migrate, readMeta, writeMeta } from "./sql/meta.ts";
 import { setSchedule } from "./sql/schedule.ts";
@@ -64,6 +72,7 @@ export interface MemberEnv {
 const blankStatus = {
   voters: [],
   observers: [],
+  configVersion: formatZxid(ZERO_ZXID),
   role: "looking",
   phase: "election",
   serving: false,
@@ -140,6 +149,8 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
     assert(ids.includes(this.#name.id), "a member is prepared for an ensemble it belongs to");
     this.#bootstrap = { state: "prepared", config };
     writeBootstrap(this.#sql, this.#bootstrap);
+    const storageId = config.storageIds?.[this.#name.id];
+    if (storageId !== undefined) writeMeta(this.#sql, "storageId", storageId);
     return this.#bootstrap.state;
   }
 
@@ -164,6 +175,32 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
       this.#alarms.arm(this.#nowMs);
       return nextDueMs !== undefined && this.#nowMs - nextDueMs <= alarmLateMsMax;
     });
+  }
+
+  async joinEnsemble(order: JoinOrder): Promise<Joined> {
+    return this.#turn(() => this.#join(order));
+  }
+
+  #join({ secret, version, members, retired }: JoinOrder): Joined {
+    if (this.#bootstrap.state !== "blank") {
+      const isOurs = this.#bootstrap.config.secret === secret && this.#life?.status.halted === undefined;
+      return isOurs ? "joined" : "foreign";
+    }
+    const zxid = parseZxid(version);
+    assert(zxid !== undefined, "a version is a zxid");
+    writeMeta(this.#sql, "storageId", crypto.randomUUID().replaceAll("-", ""));
+    writeConfigs(this.#sql, { committed: { version: zxid, members, retired }, pending: undefined });
+    const idsOf = (role: string) => members.filter((member) => member.role === role).map(({ id }) => id);
+    this.#activate({ voters: idsOf("voter"), observers: idsOf("observer"), secret });
+    return "joined";
+  }
+
+  async addMember(order: MemberOrder, identities: readonly AuthId[]): Promise<MembersAnswer> {
+    return this.#reconfigure((reconfiguring) => reconfiguring.add(order, identities));
+  }
+
+  async removeMember(id: ServerId, identities: readonly AuthId[]): Promise<MembersAnswer> {
+    return this.#reconfigure((reconfiguring) => reconfiguring.remove(id, identities));
   }
 
   async perform(call: Call): Promise<Answer> {
@@ -296,6 +333,8 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
       storage: this.ctx.storage,
       // A late retry of the platform's would repeat old packets.
       callPeer: (peer, carrier) => this.#stub(peer).exchange(carrier),
+      storageId: readMeta(this.#sql, "storageId"),
+      joinPeer: (id, location, order) => this.#joinPeer(id, location, order),
       lastSign: (socket) => this.#lastSign(socket),
       plan: (plan) => this.#alarms.plan(plan, this.#nowMs),
       turn: (run) => this.#turn(run),
@@ -338,6 +377,17 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
   #lastSign(socket: WebSocket | undefined): number | undefined {
     if (socket === undefined) return undefined;
     return this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime();
+  }
+
+  /** An object is made where its first caller asks for, and stays there. */
+  #joinPeer(id: ServerId, location: string | undefined, order: JoinOrder): Promise<Joined> {
+    const name = formatMemberName({ ensemble: this.#name.ensemble, id });
+    const hint = isLocationHint(location) ? { locationHint: location } : {};
+    return this.env.MEMBER.getByName(name, { ...hint, retry: { maxRetries: 0 } }).joinEnsemble(order);
+  }
+
+  #reconfigure(use: (reconfiguring: Reconfiguring) => Promise<MembersAnswer>): Promise<MembersAnswer> {
+    return this.#visit(async (life) => life.leaderRefusal() ?? use(life.reconfiguring));
   }
 
   #connect(life: Life, headers: Headers): Response {

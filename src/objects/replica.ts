@@ -10,17 +10,21 @@
 
 import { assert, compareZxid, formatZxid, type ServerId, type Txn, type Zxid } from "../base/index.ts";
 import { decodeTxn } from "../jute/index.ts";
-import type { Applied, Tree } from "../tree/index.ts";
+import type { Applied, EnsembleView, Tree } from "../tree/index.ts";
 import {
+  attachedStorageOf,
+  type Config,
   createPeer,
   type Duties,
   type Forwarded,
+  isLevelWith,
   type LinkReceived,
   type Outgoing,
   type Peer,
   type PeerEvent,
   type PeerOptions,
   type PeerStatus,
+  refuseReconfig,
   type Serving,
   statusOf,
   step,
@@ -40,6 +44,8 @@ export interface ReplicaHooks {
   serving(serving: Serving): void;
   /** A txn was applied, here and now: tell watchers, then the writer. */
   applied(zxid: Zxid, txn: Txn, applied: Applied): void;
+  /** Another configuration is committed, or one is pending. */
+  reconfigured(committed: Config): void;
   confirmed(id: number): void;
   rejected(id: number): void;
   /** At the leader: what a learner's clients ask; false when it cannot be read. */
@@ -79,8 +85,7 @@ export class Replica {
   constructor(parts: ReplicaParts) {
     this.#parts = parts;
     const { id, config, options, history } = parts;
-    const peers = [...config.voters, ...config.observers].filter((peer) => peer !== id);
-    this.#links = new Links(id, options.incarnation, peers, {
+    this.#links = new Links(id, options.incarnation, {
       callPeer: parts.callPeer,
       onAnswer: (peer, received) => parts.hooks.answered(() => this.#receive(peer, received, false)),
     });
@@ -96,6 +101,29 @@ export class Replica {
 
   get status(): PeerStatus {
     return statusOf(this.#peer);
+  }
+
+  /** The members as they are now. A live view. */
+  get ensemble(): EnsembleView {
+    const peer = this.#peer;
+    return {
+      get version() {
+        return statusOf(peer).config.version;
+      },
+      get membership() {
+        return statusOf(peer).config;
+      },
+      get isChanging() {
+        return statusOf(peer).pending !== undefined;
+      },
+      storageIdOf: (id) => attachedStorageOf(peer, id),
+      hasQuorum: (next) => refuseReconfig(peer, next) === undefined,
+    };
+  }
+
+  /** Whether a member is attached and has what this leader has committed. */
+  isLevel(id: ServerId): boolean {
+    return isLevelWith(this.#peer, id);
   }
 
   get serving(): Serving {
@@ -228,6 +256,7 @@ export class Replica {
       const { leader } = this.status;
       if (leader !== 0) lost.add(leader);
     }
+    if (duties.configs !== undefined) hooks.reconfigured(duties.configs.committed);
     for (const peer of lost) this.#run({ kind: "linkDown", peer, reason: "lost" });
   }
 

@@ -9,6 +9,7 @@
  */
 
 import { assert, type ServerId } from "../base/index.ts";
+import { membershipOf } from "../jute/index.ts";
 import type { PeerOptions } from "../zab/index.ts";
 
 export const peerTickMs = 100;
@@ -37,8 +38,13 @@ export const callTicksMax = 10;
 /** After n failures in a row the next call waits 2^n ticks, at most this many. */
 export const backoffTicksMax = 16;
 
-export function peerOptions(id: ServerId, incarnation: number): PeerOptions {
-  const options = optionsOf(id, incarnation);
+/** @param storageId - Of this member's storage; absent when it was made before there were such ids. */
+export function peerOptions(
+  id: ServerId,
+  incarnation: number,
+  storageId: string | undefined = undefined,
+): PeerOptions {
+  const options = { ...optionsOf(id, incarnation), storageId, configOf: membershipOf };
   // One call at a time: a single one that hangs must not look like a dead member.
   assert(callTicksMax + 2 < options.syncLimitTicks, "a lost call costs less than the sync limit");
   return options;

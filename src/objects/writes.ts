@@ -15,6 +15,7 @@
 
 import {
   assert,
+  isWriteType,
   type Requester,
   type ServerId,
   type Txn,
@@ -24,6 +25,7 @@ import {
 import { encodeTxn } from "../jute/index.ts";
 import type { Applied, EnsembleView, Tree } from "../tree/index.ts";
 import type { LearnerSession } from "../zab/index.ts";
+import type { Call } from "./api.ts";
 
 /** Proposed and not yet applied batches: one that is called for, and one that the next call will bring. */
 const batchesInFlightMax = 2;
@@ -251,4 +253,9 @@ export class Writes {
     this.#gatheredOrigins = [];
     this.#gatheredBytes = 0;
   }
+}
+
+/** Whether a call is a write, whatever becomes of it. */
+export function isWrite(request: Call["request"]): request is WriteRequest {
+  return isWriteType(request.type);
 }

@@ -17,7 +17,7 @@ export {
 export { MemoryRows } from "./memory-rows.ts";
 export type { PrepareContext } from "./prepare.ts";
 export type { Answer, Reader } from "./reads.ts";
-export type { EnsembleView } from "./reconfig.ts";
+export { type EnsembleView, presentServers } from "./reconfig.ts";
 export { respond, type TxnOutcome } from "./respond.ts";
 export type { Census, Checkpoint, TreeRows } from "./rows.ts";
 export { SessionDeadlines } from "./session-deadlines.ts";

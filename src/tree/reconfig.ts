@@ -68,7 +68,7 @@ export function planReconfig(
 }
 
 /** The committed members, with the addresses that the text has for them. */
-function presentServers({ membership }: EnsembleView, text: string): readonly ServerLine[] {
+export function presentServers({ membership }: EnsembleView, text: string): readonly ServerLine[] {
   const lines = parseServers(text) ?? [];
   return membership.members.map(({ id, role }) => {
     const { address = defaultAddress(id, undefined), client } = lines.find((line) => line.id === id) ?? {};

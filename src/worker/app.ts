@@ -18,7 +18,7 @@ import { internalProblem, Problem, problemResponse } from "./problems.ts";
 import { getCommand, getWord, listCommands } from "./routes/admin.ts";
 import { connect } from "./routes/connect.ts";
 import { deleteLock, getLock, postLock, putLock } from "./routes/locks.ts";
-import { getMembers } from "./routes/members.ts";
+import { deleteMember, getMembers, postMember } from "./routes/members.ts";
 import { allowOnly } from "./routes/shared.ts";
 import { getZnode } from "./routes/znode-reads.ts";
 import { deleteZnode, postZnode, putZnode } from "./routes/znode-writes.ts";
@@ -53,7 +53,10 @@ export function buildApp(): Hono<AppEnv> {
   app.all("/v1/:ensemble/locks/*", allowOnly("GET", "HEAD", "POST", "PUT", "DELETE"));
 
   app.get("/v1/:ensemble/members", getMembers);
-  app.all("/v1/:ensemble/members", allowOnly("GET", "HEAD"));
+  app.post("/v1/:ensemble/members", (c) => postMember(c, router));
+  app.all("/v1/:ensemble/members", allowOnly("GET", "HEAD", "POST"));
+  app.delete("/v1/:ensemble/members/:id", (c) => deleteMember(c, router));
+  app.all("/v1/:ensemble/members/:id", allowOnly("DELETE"));
 
   app.get("/v1/:ensemble/admin", listCommands);
   app.all("/v1/:ensemble/admin", allowOnly("GET", "HEAD"));

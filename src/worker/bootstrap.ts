@@ -49,6 +49,8 @@ export function hasActiveMember(statuses: readonly MemberStatus[]): boolean {
  * @throws {@link Problem} 503: members cannot be added or removed by a setting alone.
  */
 export function checkVoters(statuses: readonly MemberStatus[], ensemble: Ensemble): void {
+  // Once members were added or removed, the settings only say where to ask first.
+  if (ensemble.isChanged) return;
   for (const status of statuses)
     if (status.bootstrap === "active") checkDeclared(ensemble, status.id, status);
 }
@@ -61,9 +63,11 @@ export function checkVoters(statuses: readonly MemberStatus[], ensemble: Ensembl
  */
 export async function bootstrap(ensemble: Ensemble, sightings: readonly Sighting[]): Promise<void> {
   const statuses = statusesOf(sightings);
-  const need = bootstrapNeed(statuses, ensemble.ids.length);
+  if (ensemble.isChanged) return;
+  const need = bootstrapNeed(statuses, ensemble.declared.ids.length);
   if (need === "activate") await activate(ensemble, idsIn(statuses, "prepared"));
-  if (need === "prepare" && (await prepareAll(ensemble, statuses))) await activate(ensemble, ensemble.ids);
+  if (need === "prepare" && (await prepareAll(ensemble, statuses)))
+    await activate(ensemble, ensemble.declared.ids);
 }
 
 function idsIn(statuses: readonly MemberStatus[], state: BootstrapState): readonly ServerId[] {
@@ -72,7 +76,7 @@ function idsIn(statuses: readonly MemberStatus[], state: BootstrapState): readon
 
 /** Whether all members now hold the same configuration. */
 async function prepareAll(ensemble: Ensemble, statuses: readonly MemberStatus[]): Promise<boolean> {
-  const [first, ...others] = ensemble.ids;
+  const [first, ...others] = ensemble.declared.ids;
   const known = idsIn(statuses, "prepared")[0];
   if (first === undefined) return false;
   const proposal = known === undefined ? makeConfig(ensemble) : await configOf(ensemble, known);
@@ -85,9 +89,10 @@ async function prepareAll(ensemble: Ensemble, statuses: readonly MemberStatus[])
 }
 
 function makeConfig(ensemble: Ensemble): EnsembleConfig {
-  const secret = crypto.getRandomValues(new Uint8Array(32));
-  const { voters, observers } = ensemble;
-  return { voters, observers, secret: hexOf(secret) };
+  const random = (bytes: number) => hexOf(crypto.getRandomValues(new Uint8Array(bytes)));
+  const { voters, observers, ids } = ensemble.declared;
+  const storageIds = Object.fromEntries(ids.map((id) => [id, random(16)]));
+  return { voters, observers, secret: random(32), storageIds };
 }
 
 export function hexOf(bytes: Uint8Array): string {
@@ -148,7 +153,7 @@ function checkDeclared(
   const settings = { voters: "EK_MEMBERS", observers: "EK_OBSERVERS" };
   for (const part of ["voters", "observers"] as const) {
     const stored = has[part].toSorted((a, b) => a - b).join(",");
-    const declared = ensemble[part].join(",");
+    const declared = ensemble.declared[part].join(",");
     if (stored === declared) continue;
     throw configurationProblem(
       `Cannot use ensemble "${ensemble.name}": member ${id} has ${part} "${stored}", ${settings[part]} asks for "${declared}"`,

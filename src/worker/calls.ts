@@ -49,12 +49,29 @@ export async function survey(
   ensemble: Ensemble,
   enough: (sightings: readonly Sighting[]) => boolean = () => false,
 ): Promise<readonly Sighting[]> {
+  const asked = ensemble.ids;
+  const sightings = await lookAtAll(ensemble, asked, enough);
+  if (ensemble.ids === asked) return sightings;
+  // Members have come or gone: those that are new are looked at too, those that have gone are no members.
+  const { ids } = ensemble;
+  const known = sightings.filter(({ id }) => ids.includes(id));
+  const added = ids.filter((id) => !known.some((sighting) => sighting.id === id));
+  const rest = await lookAtAll(ensemble, added, (soFar) => enough([...known, ...soFar]));
+  return [...known, ...rest].sort((a, b) => a.id - b.id);
+}
+
+async function lookAtAll(
+  ensemble: Ensemble,
+  ids: readonly ServerId[],
+  enough: (sightings: readonly Sighting[]) => boolean,
+): Promise<readonly Sighting[]> {
   const sightings: Sighting[] = [];
   await new Promise<void>((resolve) => {
-    for (const id of ensemble.ids) {
+    if (ids.length === 0) resolve();
+    for (const id of ids) {
       void look(ensemble, id).then((sighting) => {
         sightings.push(sighting);
-        if (sightings.length === ensemble.ids.length) resolve();
+        if (sightings.length === ids.length) resolve();
         else if (enough(sightings)) setTimeout(resolve, surveyGraceMs);
       });
     }
@@ -72,8 +89,9 @@ export function firstToAnswer(
   willDo: (status: MemberStatus) => boolean,
 ): Promise<ServerId | undefined> {
   return new Promise((resolve) => {
-    let left = ensemble.ids.length;
-    for (const id of ensemble.ids) {
+    const { ids } = ensemble;
+    let left = ids.length;
+    for (const id of ids) {
       void look(ensemble, id).then((sighting) => {
         if (sighting.kind === "seen" && willDo(sighting.status)) resolve(id);
         left -= 1;
@@ -85,7 +103,9 @@ export function firstToAnswer(
 
 async function look(ensemble: Ensemble, id: ServerId): Promise<Sighting> {
   try {
-    return { kind: "seen", id, status: await within(inspectMs, () => ensemble.member(id).inspect()) };
+    const status = await within(inspectMs, () => ensemble.member(id).inspect());
+    ensemble.learn(status);
+    return { kind: "seen", id, status };
   } catch (error) {
     const failure = error instanceof CallTimedOut ? error.message : "the call failed";
     return { kind: "unseen", id, failure };

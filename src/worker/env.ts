@@ -12,8 +12,8 @@ import type { MemberApi } from "../objects/index.ts";
 import type { Caller } from "./auth.ts";
 import type { Ensemble } from "./ensemble.ts";
 
-/** A member as the Worker knows it: without the door that is for members alone. */
-export type MemberStub = Omit<MemberApi, "exchange">;
+/** A member as the Worker knows it: without the doors that are for members alone. */
+export type MemberStub = Omit<MemberApi, "exchange" | "joinEnsemble">;
 
 export interface MemberNamespace {
   getByName(name: string, options?: { readonly retry?: { readonly maxRetries?: number } }): MemberStub;

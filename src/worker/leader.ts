@@ -148,10 +148,11 @@ export class LeaderRouter {
     first: ServerId | undefined,
     errand: Errand<Reply>,
   ): Promise<Attempted<Reply> | undefined> {
-    const unasked = new Set(ensemble.ids);
+    const asked = new Set<ServerId>();
     let id = first;
     let outcome: Attempted<Reply> | undefined;
-    while (id !== undefined && unasked.delete(id)) {
+    while (id !== undefined && !asked.has(id)) {
+      asked.add(id);
       outcome = await attemptAt(ensemble, id, errand);
       if (outcome.kind === "served") this.#hints.set(ensemble.name, id);
       else if (outcome.kind !== "overloaded") this.#hints.delete(ensemble.name);

@@ -21,6 +21,12 @@ export function znodeDataBytesMax(pathBytes: number): number {
 /** A lock request: its owner may have 1 KiB, each byte of it escaped. */
 export const lockBodyBytesMax = 16_384;
 
+/** An order to add a member: four short fields. */
+export const memberBodyBytesMax = 1_024;
+
+/** How long one order about members may take: a new one catches up meanwhile. */
+export const memberOrderMs = 20_000;
+
 /** How long one `inspect` may take. Waking an object in another region takes a few hundred ms. */
 export const inspectMs = 1_500;
 

@@ -22,7 +22,7 @@ export {
   wantsCall,
 } from "./link.ts";
 export type { Carrier, LinkLoss } from "./link-types.ts";
-export { type ReconfigRefusal, refuseReconfig } from "./membership.ts";
+export { attachedStorageOf, isLevelWith, type ReconfigRefusal, refuseReconfig } from "./membership.ts";
 export { lastOf, type Outline, type OutlineRun } from "./outline.ts";
 export type * from "./packets.ts";
 export { createPeer, statusOf, step } from "./peer.ts";

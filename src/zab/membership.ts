@@ -145,6 +145,17 @@ export function refuseReconfig(peer: Peer, next: Membership): ReconfigRefusal | 
   return hasQuorum([voters], isReady) ? undefined : "noQuorum";
 }
 
+/** The storage that a member is attached with; `undefined` when it is not attached, or said none. */
+export function attachedStorageOf(peer: Peer, id: ServerId): string | undefined {
+  if (id === peer.id) return peer.options.storageId;
+  return peer.role.kind === "leading" ? peer.role.slots.get(id)?.storageId : undefined;
+}
+
+/** Whether a member is attached to this leader and has been sent all that is committed. */
+export function isLevelWith(peer: Peer, id: ServerId): boolean {
+  return peer.role.kind === "leading" && isLevel(peer, peer.role.slots.get(id), undefined);
+}
+
 function isLevel(peer: Peer, slot: Slot | undefined, storageId: string | undefined): boolean {
   if (slot?.stream === undefined || !slot.served) return false;
   if (storageId !== undefined && slot.storageId !== storageId) return false;

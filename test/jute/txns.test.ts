@@ -73,7 +73,7 @@ const golden: readonly (readonly [string, string, TxnOp])[] = [
   ["closeSession", "08 02 02 2f61 02 2f62", { kind: "closeSession", ephemerals: ["/a", "/b"] }],
   [
     "reconfig",
-    "0c 02 780a 02 01 00 01 04 01 03 6162 01 03",
+    "0c 02 780a 02 01 00 00 04 01 02 6162 01 03",
     {
       kind: "reconfig",
       servers: "x\n",
@@ -163,9 +163,9 @@ describe("decodeTxn()", () => {
     ["a session in a multi", "06 01 07 00007530"],
     ["a code nobody has", "09 ffffff00"],
     ["a lifetime nobody has", "01 02 2f61 00 00 04 00000001"],
-    ["a membership nobody votes in", "0c 02 780a 01 01 01 01 00"],
-    ["a membership with a server twice", "0c 02 780a 02 01 00 01 01 00 01 00"],
-    ["a membership with server 255", "0c 02 780a 01 ff 00 01 00"],
+    ["a membership nobody votes in", "0c 02 780a 01 01 01 00 00"],
+    ["a membership with a server twice", "0c 02 780a 02 01 00 00 01 00 00 00"],
+    ["a membership with server 255", "0c 02 780a 01 ff 00 00 00"],
     ["a list longer than the row", "08 ffffffff0f"],
     ["an ACL longer than the row", "04 02 2f61 ffffffff0f 00000001"],
   ])("refuses %s", (_, hex) => {

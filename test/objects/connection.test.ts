@@ -318,14 +318,15 @@ describe("answers", () => {
     expect(world.hear()).toEqual([`1 ${zxid10} 0`, `-2 ${zxid10} 0`]);
   });
 
-  test("without SASL are an empty challenge, and reconfig is disabled", () => {
+  test("without SASL are an empty challenge, and a reconfig is ordered like any write", () => {
     const world = connected();
     world.connection.receive(requestFrame(5, { type: OpCode.Sasl, token: Uint8Array.of(1) }), true);
     expect(hexOf(world.connection.takeOutput() ?? new Uint8Array(0))).toBe(
       hexOf(bytesOf("00000014 00000005 0000000000000000 00000000 ffffffff")),
     );
     const reconfig = { joiningServers: null, leavingServers: null, newMembers: null, curConfigId: -1n };
-    expect(world.send(requestFrame(6, { type: OpCode.Reconfig, ...reconfig }))).toEqual([`6 ${zxid10} -123`]);
+    expect(world.send(requestFrame(6, { type: OpCode.Reconfig, ...reconfig }))).toEqual([]);
+    expect(world.host.writes.map(({ request }) => request.type)).toEqual([OpCode.Reconfig]);
   });
 
   test("outside of `receive` are announced to the host", () => {

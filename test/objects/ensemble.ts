@@ -23,6 +23,8 @@ export class TestEnsemble {
   readonly name: string;
   readonly voters: readonly ServerId[];
   readonly observers: readonly ServerId[];
+  /** Servers that were added since: asked as well. */
+  readonly added: ServerId[] = [];
 
   private constructor(name: string, voters: readonly ServerId[], observers: readonly ServerId[]) {
     this.name = name;
@@ -31,7 +33,7 @@ export class TestEnsemble {
   }
 
   get ids(): readonly ServerId[] {
-    return [...this.voters, ...this.observers];
+    return [...this.voters, ...this.observers, ...this.added];
   }
 
   /** Bootstrapped, with an established leader. */
@@ -41,7 +43,8 @@ export class TestEnsemble {
     const voters = ids.slice(0, size);
     const observers = ids.slice(size);
     const ensemble = new TestEnsemble(`test-${lastEnsemble}-${Date.now()}`, voters, observers);
-    const config = { voters, observers, secret: "5".repeat(64) };
+    const storageIds = Object.fromEntries(ids.map((id) => [id, `${id}`.repeat(32)]));
+    const config = { voters, observers, secret: "5".repeat(64), storageIds };
     for (const id of ids) await ensemble.stub(id).prepareBootstrap(config);
     for (const id of ids) await ensemble.stub(id).activateBootstrap();
     await ensemble.leader();

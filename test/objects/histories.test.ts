@@ -264,6 +264,7 @@ class Ensemble {
       hooks: {
         serving: () => undefined,
         applied: () => undefined,
+        reconfigured: () => undefined,
         confirmed: () => undefined,
         rejected: () => undefined,
         forwarded: () => true,

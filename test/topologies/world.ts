@@ -158,7 +158,8 @@ export class World {
           } else if (writes.isOpen) writes.close();
         },
         applied: (zxid, _txn, applied) => writes.applied(zxid, applied),
-        confirmed: () => undefined,
+        reconfigured: () => undefined,
+      confirmed: () => undefined,
         rejected: () => undefined,
         forwarded: () => true,
         heardLeader: () => true,

@@ -75,7 +75,8 @@ describe("worker: what is not there", () => {
     ["PATCH /v1/main/znodes/a", "GET, HEAD, PUT, POST, DELETE"],
     ["OPTIONS /v1/main/znodes/a", "GET, HEAD, PUT, POST, DELETE"],
     ["PATCH /v1/main/locks/a", "GET, HEAD, POST, PUT, DELETE"],
-    ["POST /v1/main/members", "GET, HEAD"],
+    ["PUT /v1/main/members", "GET, HEAD, POST"],
+    ["GET /v1/main/members/1", "DELETE"],
     ["POST /v1/main/connect", "GET"],
     ["POST /health", "GET, HEAD"],
   ])("worker: %s answers 405 with Allow", async (line, allowed) => {

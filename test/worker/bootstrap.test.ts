@@ -51,6 +51,11 @@ describe("worker: bootstrap", () => {
       voters: [1, 2, 3],
       observers: [],
       secret: expect.stringMatching(/^[0-9a-f]{64}$/),
+      storageIds: {
+        1: expect.stringMatching(/^[0-9a-f]{32}$/),
+        2: expect.stringMatching(/^[0-9a-f]{32}$/),
+        3: expect.stringMatching(/^[0-9a-f]{32}$/),
+      },
     });
   });
 

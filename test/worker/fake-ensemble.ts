@@ -31,13 +31,17 @@ import type {
   Call,
   Contender,
   EnsembleConfig,
+  Joined,
+  JoinOrder,
   LockAnswer,
   LockReference,
   LockRequest,
   LockView,
   MemberApi,
+  MemberOrder,
   MemberReport,
   MemberStatus,
+  MembersAnswer,
   NotServed,
   ReportRequest,
 } from "../../src/objects/index.ts";
@@ -82,6 +86,8 @@ export class FakeEnsemble {
   epoch = 1;
   elections = true;
   zxid = makeZxid(1, 0);
+  /** To any order about members. */
+  membersAnswer: MembersAnswer = { kind: "done", version: "0x100000001", members: [] };
 
   /** How many of the members, from the first on, vote. */
   readonly voterCount: number;
@@ -355,6 +361,18 @@ export class FakeMember implements MemberApi {
     });
   }
 
+  joinEnsemble(order: JoinOrder): Promise<Joined> {
+    return this.#run("joinEnsemble", order, () => "joined" as const);
+  }
+
+  addMember(order: MemberOrder): Promise<MembersAnswer> {
+    return this.#serve("addMember", order, () => this.#ensemble.membersAnswer);
+  }
+
+  removeMember(id: ServerId): Promise<MembersAnswer> {
+    return this.#serve("removeMember", id, () => this.#ensemble.membersAnswer);
+  }
+
   perform(call: Call): Promise<Answer> {
     return this.#run("perform", call, (): Answer => {
       const isLocal = call.consistency === "local" && this.bootstrap === "active";
@@ -445,6 +463,7 @@ export class FakeMember implements MemberApi {
       bootstrap: this.bootstrap,
       voters: ids.slice(0, this.#ensemble.voterCount),
       observers: ids.slice(this.#ensemble.voterCount),
+      configVersion: "0x0",
       role,
       phase: role === "looking" ? "election" : "broadcast",
       serving: this.#serves(),

@@ -30,6 +30,7 @@ test("worker: GET members shows role, phase, epoch and zxids of each", async () 
     bootstrap: "active",
     voters: [1, 2, 3],
     observers: [],
+    config_version: "0x0",
     incarnation: 1,
     sessions: 0,
     connections: 0,

@@ -115,6 +115,8 @@ export type MetaKey =
   | "promises"
   /** Zab's `Config`s: committed and, while a change is under way, pending. */
   | "configs"
+  /** Identity of this storage: made with it, and gone with it. */
+  | "storageId"
   /** Printed zxid: the log is compacted through it. */
   | "base"
   /** Printed zxid: what the znode and session rows correspond to, a draft for that zxid included. */

@@ -13,7 +13,7 @@
  */
 
 import type { Context } from "hono";
-import { type ServerId, ZkErrorCode } from "../../base/index.ts";
+import { makeServerId, type ServerId, serverIdMax, ZkErrorCode } from "../../base/index.ts";
 import type { NotServed } from "../../objects/index.ts";
 import { type Caller, subprotocolsOf } from "../auth.ts";
 import type { Ensemble } from "../ensemble.ts";
@@ -83,7 +83,7 @@ async function open(member: MemberStub, caller: Caller, ensemble: Ensemble, whom
     case 101:
       return { kind: "upgraded", response };
     case 421:
-      return { kind: "notLeader", leader: leaderIn(response, ensemble) };
+      return { kind: "notLeader", leader: leaderIn(response) };
     case 503:
       return { kind: "notLeader", leader: 0 };
     default:
@@ -91,9 +91,10 @@ async function open(member: MemberStub, caller: Caller, ensemble: Ensemble, whom
   }
 }
 
-function leaderIn(response: Response, ensemble: Ensemble): ServerId | 0 {
+/** It may be a member that this Worker has not heard of yet. */
+function leaderIn(response: Response): ServerId | 0 {
   const told = Number(response.headers.get("Ek-Leader"));
-  return ensemble.ids.find((id) => id === told) ?? 0;
+  return Number.isInteger(told) && told >= 1 && told <= serverIdMax ? makeServerId(told) : 0;
 }
 
 function refused(action: string, status: number): Problem {

@@ -1,17 +1,26 @@
 /**
- * `GET /v1/{ensemble}/members`: what every member says of itself, or why it says nothing.
+ * Members: `/v1/{ensemble}/members`.
  *
- * It looks and changes nothing: an ensemble that has never been used is shown blank, not bootstrapped.
+ * `GET` tells what every member says of itself, or why it says nothing. It looks and changes nothing: an
+ * ensemble that has never been used is shown blank, not bootstrapped.
+ *
+ * `POST` adds a member, changes its role, or moves one to a new place; `DELETE .../{id}` removes one. Both may
+ * be repeated: a repeated order goes on where it stopped. Whoever was let in here is the operator.
  *
  * @module
  */
 
 import type { Context } from "hono";
-import type { MemberStatus } from "../../objects/index.ts";
+import { type AuthId, unreachable, ZkErrorCode } from "../../base/index.ts";
+import type { MemberStatus, MembersAnswer } from "../../objects/index.ts";
+import { readBody } from "../bodies.ts";
 import { hasActiveMember } from "../bootstrap.ts";
 import { type Sighting, statusesOf, survey } from "../calls.ts";
-import type { AppEnv } from "../env.ts";
-import { pickLeader } from "../leader.ts";
+import type { AppEnv, MemberStub } from "../env.ts";
+import { type LeaderRouter, pickLeader } from "../leader.ts";
+import { memberBodyBytesMax, memberOrderMs } from "../limits.ts";
+import { readMemberId, readMemberOrder } from "../member-orders.ts";
+import { problemOfCode } from "../problems.ts";
 import { readQuery } from "../queries.ts";
 
 export async function getMembers(c: Context<AppEnv>): Promise<Response> {
@@ -25,6 +34,59 @@ export async function getMembers(c: Context<AppEnv>): Promise<Response> {
     leader: pickLeader(statuses) ?? null,
     members: sightings.map((sighting) => sightingJson(sighting, begun)),
   });
+}
+
+export async function postMember(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
+  readQuery(c.req.url, []);
+  const order = readMemberOrder(
+    await readBody(c.req.raw, memberBodyBytesMax, { action: "Cannot read the order" }),
+  );
+  const action = `Cannot make server ${order.id} a member`;
+  return carryOut(c, router, { action, attempt: (member) => member.addMember(order, operator) });
+}
+
+export async function deleteMember(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
+  readQuery(c.req.url, []);
+  const id = readMemberId(c.req.param("id") ?? "");
+  const action = `Cannot remove server ${id}`;
+  return carryOut(c, router, { action, attempt: (member) => member.removeMember(id, operator) });
+}
+
+/** There is one credential, and who holds it may do this whatever the ACL of `/zookeeper/config` says. */
+const operator: readonly AuthId[] = [{ scheme: "super", id: "" }];
+
+async function carryOut(
+  c: Context<AppEnv>,
+  router: LeaderRouter,
+  order: { readonly action: string; attempt(member: MemberStub): Promise<MembersAnswer> },
+): Promise<Response> {
+  const { action, attempt } = order;
+  const ensemble = c.get("ensemble");
+  const { reply } = await router.run(ensemble, {
+    action,
+    effect: "idempotent",
+    searchMs: memberOrderMs,
+    attemptMs: () => memberOrderMs,
+    attempt,
+  });
+  switch (reply.kind) {
+    case "done":
+      return Response.json({
+        ensemble: ensemble.name,
+        config_version: reply.version,
+        members: reply.members,
+      });
+    case "waiting":
+      throw problemOfCode(ZkErrorCode.NewConfigNoQuorum, {
+        action,
+        reason: `${reply.reason}; send the same order again, it goes on where it stopped`,
+        headers: { "Retry-After": "1" },
+      });
+    case "refused":
+      throw problemOfCode(reply.code, { action, reason: reply.reason });
+    default:
+      return unreachable(reply);
+  }
 }
 
 function sightingJson(sighting: Sighting, begun: boolean) {
@@ -44,6 +106,7 @@ function sightingJson(sighting: Sighting, begun: boolean) {
     bootstrap: status.bootstrap,
     voters: status.voters,
     observers: status.observers,
+    config_version: status.configVersion,
     incarnation: status.incarnation,
     sessions: status.sessions,
     connections: status.connections,

@@ -96,6 +96,8 @@ export class Trio {
       now: () => 1_000_000,
       lastSign: () => undefined,
       plan: () => undefined,
+      storageId: undefined,
+      joinPeer: async () => "unreachable",
     });
     return { life, rowsWritten: () => opened.dump("log").length };
   }

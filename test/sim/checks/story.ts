@@ -119,6 +119,8 @@ export function changesOf({ op }: Txn): readonly Change[] {
       return op.ops.flatMap(changesOfOp);
     case "closeSession":
       return op.ephemerals.map((path) => ({ kind: "deleted", path }));
+    case "reconfig":
+      return changesOfOp({ kind: "setData", path: "/zookeeper/config", data: null, version: -1 });
     case "createSession":
     case "renewSession":
     case "error":
