@@ -16,6 +16,8 @@ export interface Mutant {
   readonly mistake: string;
   readonly find: string;
   readonly replace: string;
+  /** Where it is looked for; the world of peers unless it says otherwise. */
+  readonly world?: "members";
   /** The runs lean this way, for mistakes that need a rare coincidence. */
   readonly lean?: Partial<Settings>;
   /** Why nothing goes wrong. */
@@ -626,5 +628,110 @@ export const mutants: readonly Mutant[] = [
     mistake: "a conditional set ignores the version",
     find: '  if (!agrees(request.version, znode.version)) return refuse(ZkErrorCode.BadVersion);\n  return { kind: "setData"',
     replace: '  return { kind: "setData"',
+  },
+  {
+    id: "W1",
+    file: "src/objects/connection.ts",
+    world: "members",
+    mistake: "an event is written when its turn is over, behind the reply",
+    find: "    encodeEvent(this.#out, event, zxid);\n",
+    replace:
+      "    queueMicrotask(() => {\n      encodeEvent(this.#out, event, zxid);\n      this.#host.changed(this);\n    });\n",
+  },
+  {
+    id: "W2",
+    file: "src/tree/reads.ts",
+    world: "members",
+    mistake: "setWatches drops the watch on children that have not changed",
+    find: "    else watches.addChild(watcher, path);\n",
+    replace: "",
+  },
+  {
+    id: "W3",
+    file: "src/tree/reads.ts",
+    world: "members",
+    mistake: "setWatches tells nothing of what was missed",
+    find: "  return seen === undefined || compareZxid(zxid, seen) > 0;",
+    replace: "  return seen === undefined;",
+  },
+  {
+    id: "W4",
+    file: "src/tree/watches.ts",
+    world: "members",
+    mistake: "a one-shot watch stays after it fired",
+    find: "      if ((bits & table) !== 0) this.#set(watcher, path, bits & ~table);\n",
+    replace: "",
+  },
+  {
+    id: "W5",
+    file: "src/tree/watches.ts",
+    world: "members",
+    mistake: "a deletion does not tell who watches the children",
+    find: "      if (trigger.type === EventType.NodeDeleted) this.#collect(trigger.path, Bit.Child, told);\n",
+    replace: "",
+  },
+  {
+    id: "W6",
+    file: "src/tree/watches.ts",
+    world: "members",
+    mistake: "recursive watches hear of the znode itself only",
+    find: 'for (let slash = path.lastIndexOf("/"); slash > 0; slash = path.lastIndexOf("/", slash - 1)) {',
+    replace: "for (let slash = 0; slash > 0; slash = 0) {",
+  },
+  {
+    id: "W7",
+    file: "src/objects/connections.ts",
+    world: "members",
+    mistake: "a connection that outlived the memory is not told what it missed",
+    find: "    if (attachment.watches !== undefined) {",
+    replace: "    if (attachment.watches === null) {",
+  },
+  {
+    id: "W8",
+    file: "src/objects/connections.ts",
+    world: "members",
+    mistake: "a request held in memory alone does not bind its connection to it",
+    find: "      if (sleeper.bytes === 0) socket.serializeAttachment({ ...sleeper.attachment, isBound: true });\n",
+    replace: "",
+  },
+  {
+    id: "W9",
+    file: "src/objects/connection.ts",
+    world: "members",
+    mistake: "a write does not wait for the sync before it",
+    find: "    if (this.#syncing > 0 && isWriteType(header.type)) {",
+    replace: "    if (this.#syncing < 0) {",
+  },
+  {
+    id: "E1",
+    file: "src/objects/sessions.ts",
+    world: "members",
+    mistake: "a session expires in the leader's memory, without a txn",
+    find: "      submit({ type: OpCode.CloseSession }, { sessionId, identities: [] }, ignore);\n",
+    replace: "",
+  },
+  {
+    id: "E2",
+    file: "src/objects/connection.ts",
+    world: "members",
+    mistake: "requests are no sign of life",
+    find: "      this.#host.touch(this.sessionId);\n",
+    replace: "",
+  },
+  {
+    id: "E3",
+    file: "src/objects/sessions.ts",
+    world: "members",
+    mistake: "a gap in the leader's clock counts as silence",
+    find: "    if (gapMs > tickGapMs || gapMs < 0) this.#deadlines.restartAll(tree.sessions(), nowMs);\n",
+    replace: "",
+  },
+  {
+    id: "E5",
+    file: "src/tree/prepare.ts",
+    world: "members",
+    mistake: "the end of a session leaves its first ephemeral behind",
+    find: "  const ephemerals = desk.view.ephemeralsOf(desk.requester.sessionId);",
+    replace: "  const ephemerals = desk.view.ephemeralsOf(desk.requester.sessionId).slice(1);",
   },
 ];

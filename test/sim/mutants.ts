@@ -14,7 +14,7 @@
 
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { build } from "esbuild";
@@ -22,11 +22,20 @@ import type { laboratory } from "./laboratory.ts";
 import { type Mutant, mutants } from "./mutant-list.ts";
 import type { Scenario } from "./shrink.ts";
 import type { RunOptions } from "./sim.ts";
+import type { MemberOutcome, Members } from "./totals.ts";
 
 type Laboratory = typeof laboratory;
 
 const root = resolve(import.meta.dirname, "../..");
 const temporary = mkdtempSync(join(tmpdir(), "edgekeeper-mutants-"));
+
+/** Runs of either world, over one copy of the code. */
+interface Copy {
+  readonly laboratory: Laboratory;
+  simulate(seed: number, mutant: Mutant): Promise<Outcome>;
+}
+
+type Outcome = Pick<MemberOutcome, "violation"> & { readonly steps: number };
 
 interface Verdict {
   readonly mutant: Mutant;
@@ -47,9 +56,31 @@ function mutate(text: string, { id, find, replace }: Mutant): string {
 }
 
 /** Bundles the simulator with the code it drives, without assertions and with at most one mistake. */
-async function load(mutant: Mutant | undefined): Promise<Laboratory> {
+async function load(mutant: Mutant | undefined): Promise<Copy> {
+  if (mutant?.world === "members") return loadMembers(mutant);
+  const { laboratory } = await bundle<{ readonly laboratory: Laboratory }>("test/sim/laboratory.ts", mutant);
+  return { laboratory, simulate: async (seed, each) => laboratory.simulate(seed, optionsFor(each)) };
+}
+
+async function loadMembers(mutant: Mutant | undefined): Promise<Copy> {
+  const { simulateMembers } = await bundle<Members>("test/sim/shell/laboratory.ts", mutant);
+  const { laboratory } = await bundle<{ readonly laboratory: Laboratory }>(
+    "test/sim/laboratory.ts",
+    undefined,
+  );
+  return {
+    laboratory,
+    simulate: async (seed) => {
+      const outcome = await simulateMembers(seed, { toleratesHalts: true });
+      return { violation: outcome.violation, steps: outcome.events };
+    },
+  };
+}
+
+async function bundle<Module>(entry: string, mutant: Mutant | undefined): Promise<Module> {
   const result = await build({
-    entryPoints: [join(root, "test/sim/laboratory.ts")],
+    entryPoints: [join(root, entry)],
+    alias: { "cloudflare:workers": join(root, "test/sim/shell/workers.ts") },
     bundle: true,
     format: "esm",
     platform: "node",
@@ -72,10 +103,10 @@ async function load(mutant: Mutant | undefined): Promise<Laboratory> {
     ],
     logLevel: "silent",
   });
-  const file = join(temporary, `${mutant?.id ?? "sound"}.mjs`);
+  const file = join(temporary, `${mutant?.id ?? "sound"}-${basename(dirname(entry))}.mjs`);
   writeFileSync(file, result.outputFiles[0]?.text ?? "");
-  const module: { readonly laboratory: Laboratory } = await import(pathToFileURL(file).href);
-  return module.laboratory;
+  const module: Module = await import(pathToFileURL(file).href);
+  return module;
 }
 
 async function main(): Promise<number> {
@@ -91,12 +122,14 @@ async function main(): Promise<number> {
   const only = values.only?.split(",");
   const chosen = mutants.filter(({ id }) => only === undefined || only.includes(id));
   const sound = await load(undefined);
+  const soundMembers = await loadMembers(undefined);
   const soundHolds = new Map<string, boolean>();
-  const holds = (seed: number, mutant: Mutant): boolean => {
-    const key = `${seed} ${mutant.lean === undefined ? "" : mutant.id}`;
+  const holds = async (seed: number, mutant: Mutant): Promise<boolean> => {
+    const key = `${seed} ${mutant.world ?? ""} ${mutant.lean === undefined ? "" : mutant.id}`;
     const known = soundHolds.get(key);
     if (known !== undefined) return known;
-    const holdsNow = sound.simulate(seed, optionsFor(mutant)).violation === undefined;
+    const copy = mutant.world === "members" ? soundMembers : sound;
+    const holdsNow = (await copy.simulate(seed, mutant)).violation === undefined;
     soundHolds.set(key, holdsNow);
     return holdsNow;
   };
@@ -109,8 +142,15 @@ async function main(): Promise<number> {
       continue;
     }
     const spoiled = await load(mutant);
-    const verdict = { ...hunt(mutant, spoiled, budget, holds), scenario: tellsApart(mutant, sound, spoiled) };
-    if (values.keep && verdict.invariant !== undefined) keep(mutant, spoiled, budget);
+    const { world } = mutant;
+    const seedsMax = world === "members" ? Math.ceil(budget / membersFactor) : budget;
+    const verdict = {
+      ...(await hunt(mutant, spoiled, seedsMax, holds)),
+      scenario: tellsApart(mutant, sound.laboratory, spoiled.laboratory),
+    };
+    if (values.keep && verdict.invariant !== undefined && world === undefined) {
+      keep(mutant, spoiled.laboratory, budget);
+    }
     verdicts.push(verdict);
     if (!values.json) console.log(line(verdict));
   }
@@ -121,20 +161,20 @@ function optionsFor({ lean }: Mutant): RunOptions {
   return { toleratesHalts: true, settings: (drawn) => ({ ...drawn, ...lean }) };
 }
 
-function hunt(
+async function hunt(
   mutant: Mutant,
-  spoiled: Laboratory,
+  spoiled: Copy,
   budget: number,
-  holds: (seed: number, mutant: Mutant) => boolean,
-): Verdict {
+  holds: (seed: number, mutant: Mutant) => Promise<boolean>,
+): Promise<Verdict> {
   const startedAt = performance.now();
   let steps = 0;
   // Of a control one only wants to see that nothing happens.
   const seedsMax = mutant.benign === undefined ? budget : Math.ceil(budget / 5);
   for (let seed = 0; seed < seedsMax; seed++) {
-    const outcome = spoiled.simulate(seed, optionsFor(mutant));
+    const outcome = await spoiled.simulate(seed, mutant);
     steps += outcome.steps;
-    if (outcome.violation === undefined || !holds(seed, mutant)) continue;
+    if (outcome.violation === undefined || !(await holds(seed, mutant))) continue;
     const { invariant } = outcome.violation;
     return { mutant, seeds: seed + 1, invariant, steps, ms: performance.now() - startedAt };
   }
@@ -175,6 +215,9 @@ function keep(mutant: Mutant, spoiled: Laboratory, budget: number): void {
   ];
   writeFileSync(scenarioFile(mutant), spoiled.formatScenario(best, comments));
 }
+
+/** A seed in the world of members is worth, and costs, about so many of the fast one. */
+const membersFactor = 20;
 
 /** A longer history than this explains nothing. */
 const scenarioLengthMax = 200;

@@ -22,15 +22,7 @@ import { execFileSync, spawn } from "node:child_process";
 import { parseArgs } from "node:util";
 import { beginCoverage, type Coverage } from "./coverage.ts";
 import type { Outcome } from "./sim.ts";
-import {
-  addMemberRun,
-  addRun,
-  addTotals,
-  type MemberOutcome,
-  noTotals,
-  sorted,
-  type Totals,
-} from "./totals.ts";
+import { addMemberRun, addRun, addTotals, type Members, noTotals, sorted, type Totals } from "./totals.ts";
 import type { Violation } from "./violation.ts";
 
 interface Wishes {
@@ -55,12 +47,6 @@ function versionOfCode(): string {
 // Loaded when they are needed: coverage begins before, and the members need their hooks.
 const loadPeers = () => import("./sim.ts");
 const loadShrink = () => import("./shrink.ts");
-interface Members {
-  simulateMembers(
-    seed: number,
-    options?: { readonly log?: ((line: string) => void) | undefined },
-  ): Promise<MemberOutcome>;
-}
 const membersModule = "./shell/index.ts";
 const loadMembers = async (): Promise<Members> => await import(membersModule);
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Outcome } from "./sim.ts";
+import type { Outcome, RunOptions } from "./sim.ts";
 import type { Violation } from "./violation.ts";
 
 /** Of one run in the world of members. */
@@ -18,6 +18,11 @@ export interface MemberOutcome {
   readonly replies: number;
   readonly watchEvents: number;
   readonly counts: ReadonlyMap<string, number>;
+}
+
+/** The door to that world, which has types of its own platform. */
+export interface Members {
+  simulateMembers(seed: number, options?: Pick<RunOptions, "log" | "toleratesHalts">): Promise<MemberOutcome>;
 }
 
 /** Sums only, so that two of them can be added. */
