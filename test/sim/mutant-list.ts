@@ -734,4 +734,11 @@ export const mutants: readonly Mutant[] = [
     find: "  const ephemerals = desk.view.ephemeralsOf(desk.requester.sessionId);",
     replace: "  const ephemerals = desk.view.ephemeralsOf(desk.requester.sessionId).slice(1);",
   },
+  {
+    id: "C1",
+    file: "src/objects/packet-codec.ts",
+    mistake: "how many pages came is not read",
+    find: "through: reader.readZxid(), pages: reader.readVarint() }",
+    replace: "through: reader.readZxid(), pages: 0 }",
+  },
 ];
