@@ -212,15 +212,19 @@ describe("rows written per committed write and member", () => {
     60_000,
   );
 
-  test("one at a time: a log row each, before it is dropped", async () => {
-    const { ensemble, client } = await ready();
-    const alone = requestsOf.update.slice(0, 300);
-    const window = await measure(ensemble, client, alone.length, () => inBatches(client, alone, 1));
-    // What is dropped meanwhile are the larger batches before.
-    expect(window.rows).toBeGreaterThanOrEqual(1);
-    expect(window.rows).toBeLessThan(rowsPerWrite("update", 1));
-    client.close();
-  }, patienceMs);
+  test(
+    "one at a time: a log row each, before it is dropped",
+    async () => {
+      const { ensemble, client } = await ready();
+      const alone = requestsOf.update.slice(0, 300);
+      const window = await measure(ensemble, client, alone.length, () => inBatches(client, alone, 1));
+      // What is dropped meanwhile are the larger batches before.
+      expect(window.rows).toBeGreaterThanOrEqual(1);
+      expect(window.rows).toBeLessThan(rowsPerWrite("update", 1));
+      client.close();
+    },
+    patienceMs,
+  );
 
   test("the bars: 0.3 for updates and locks, 1.2 for fresh znodes, ten at a time", () => {
     expect(rowsPerWrite("update", 10)).toBeLessThanOrEqual(0.3);
@@ -229,31 +233,39 @@ describe("rows written per committed write and member", () => {
     expect(rowsPerWrite("create", 10)).toBeLessThan(1.205);
   });
 
-  test("a session that opens and closes: its two log rows, and dropping them", async () => {
-    const { ensemble, client } = await ready();
-    const sessions = 100;
-    const window = await measure(ensemble, client, 2 * sessions, async () => {
-      for (let i = 0; i < sessions; i++) {
-        const other = await ensemble.connect();
-        await other.connect();
-        await other.request({ type: OpCode.CloseSession });
-      }
-    });
-    expect(window.rows).toBeLessThan(rowsPerWrite("session", 1) + windowRows / (2 * sessions));
-    client.close();
-  }, patienceMs);
+  test(
+    "a session that opens and closes: its two log rows, and dropping them",
+    async () => {
+      const { ensemble, client } = await ready();
+      const sessions = 100;
+      const window = await measure(ensemble, client, 2 * sessions, async () => {
+        for (let i = 0; i < sessions; i++) {
+          const other = await ensemble.connect();
+          await other.connect();
+          await other.request({ type: OpCode.CloseSession });
+        }
+      });
+      expect(window.rows).toBeLessThan(rowsPerWrite("session", 1) + windowRows / (2 * sessions));
+      client.close();
+    },
+    patienceMs,
+  );
 
-  test("reads and watches: none, but for what is counted by the window itself", async () => {
-    const { ensemble, client } = await ready();
-    const watching = paths(10, "/u").map(
-      (path): ClientRequest => ({ type: OpCode.GetData, path, watch: true }),
-    );
-    const window = await measure(ensemble, client, 1, async () => {
-      for (let i = 0; i < 100; i++) await inBatches(client, watching, 10);
-    });
-    expect(window.rows).toBeLessThan(windowRows);
-    client.close();
-  }, patienceMs);
+  test(
+    "reads and watches: none, but for what is counted by the window itself",
+    async () => {
+      const { ensemble, client } = await ready();
+      const watching = paths(10, "/u").map(
+        (path): ClientRequest => ({ type: OpCode.GetData, path, watch: true }),
+      );
+      const window = await measure(ensemble, client, 1, async () => {
+        for (let i = 0; i < 100; i++) await inBatches(client, watching, 10);
+      });
+      expect(window.rows).toBeLessThan(windowRows);
+      client.close();
+    },
+    patienceMs,
+  );
 });
 
 describe("calls between members per committed write", () => {
