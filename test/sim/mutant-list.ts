@@ -741,4 +741,11 @@ export const mutants: readonly Mutant[] = [
     find: "through: reader.readZxid(), pages: reader.readVarint() }",
     replace: "through: reader.readZxid(), pages: 0 }",
   },
+  {
+    id: "C2",
+    file: "src/objects/packet-codec.ts",
+    mistake: "carriers of any version are read",
+    find: "  return version === carrierVersion || version === carrierVersion - 1;",
+    replace: "  return version > 0;",
+  },
 ];

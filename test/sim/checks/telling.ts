@@ -21,7 +21,6 @@ import { type Committed, Story } from "./story.ts";
 import type { EventItem, Item, ReplyItem, Stream } from "./streams.ts";
 
 export const me = makeSessionId(7n);
-export const other = makeSessionId(8n);
 export const server = makeServerId(1);
 
 export function z(counter: number): Zxid {
