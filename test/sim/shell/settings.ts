@@ -41,6 +41,9 @@ export interface ShellSettings {
   readonly thinkMs: number;
   readonly paths: number;
   readonly drawTies: boolean;
+  readonly observers: number;
+  /** In percent, how often a client connects to whom it finds, and not to the leader. */
+  readonly anyMember: number;
 }
 
 export function drawShellSettings(chooser: Chooser): ShellSettings {
@@ -76,5 +79,7 @@ export function drawShellSettings(chooser: Chooser): ShellSettings {
     thinkMs: draw([60, 20, 200]),
     paths: draw([2, 1, 4]),
     drawTies: draw([false, true]),
+    observers: maybe(0, [1, 2]),
+    anyMember: draw([100, 50, 0]),
   };
 }

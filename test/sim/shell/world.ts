@@ -100,7 +100,8 @@ export class ShellWorld implements Fate, ClientWorld, UserWorld {
     this.#chooser = chooser;
     this.settings = settings;
     this.toleratesHalts = toleratesHalts;
-    const ids = Array.from({ length: settings.voters }, (_, at) => makeServerId(at + 1));
+    const size = settings.voters + settings.observers;
+    const ids = Array.from({ length: size }, (_, at) => makeServerId(at + 1));
     this.platform = new Platform(this, ids, { EK_TICK_MS: String(settings.sessionTickMs) });
     for (const host of this.platform.hosts) {
       const percent = this.#choose(2 * settings.drift + 1, Stream.Clock) - settings.drift;
@@ -114,7 +115,9 @@ export class ShellWorld implements Fate, ClientWorld, UserWorld {
 
   /** Prepares and activates every member, starts clients and faults. */
   begin(): void {
-    const config = { voters: this.ids, observers: [], secret: "5".repeat(64) };
+    const voters = this.ids.slice(0, this.settings.voters);
+    const observers = this.ids.slice(this.settings.voters);
+    const config = { voters, observers, secret: "5".repeat(64) };
     for (const host of this.platform.hosts) {
       this.#at(0, host, () => this.#enter(host, (instance) => instance.member.prepareBootstrap(config)));
       this.#at(1, host, () => this.#enter(host, (instance) => instance.member.activateBootstrap()));
@@ -306,10 +309,12 @@ export class ShellWorld implements Fate, ClientWorld, UserWorld {
 
   connect(client: SimClient, member: ServerId): void {
     const host = this.platform.host(member);
+    const wants = this.#choose(100, Stream.Work) < this.settings.anyMember ? "any" : "leader";
     this.#at(this.#delay(), host, () => {
       if (this.now < host.downUntil) return;
       this.#enter(host, (instance) => {
-        const request = { headers: new Headers({ Upgrade: "websocket" }), url: "https://member/" };
+        const headers = new Headers({ Upgrade: "websocket", "Ek-Member": wants });
+        const request = { headers, url: "https://member/" };
         return instance.member.fetch(request as unknown as Request).then((response) => {
           const { status, webSocket, headers } = response as unknown as {
             status: number;
