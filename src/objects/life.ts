@@ -133,7 +133,10 @@ export class Life {
         reconfigured: (committed) => this.reconfiguring.reconfigured(committed),
         confirmed: (confirmId) => this.#leading?.confirmed(confirmId, true),
         rejected: (confirmId) => this.#leading?.confirmed(confirmId, false),
-        forwarded: (forwarded) => this.#leading?.forwarded(forwarded) ?? true,
+        forwarded: (forwarded) => {
+          this.#turnToRest();
+          return this.#leading?.forwarded(forwarded) ?? true;
+        },
         heardLeader: (bytes) => this.#following?.hear(bytes) ?? true,
         answering: () => this.#agreement?.flush(),
         answered: (take) => parts.turn(take),
@@ -209,7 +212,9 @@ export class Life {
   /** A client does something here. */
   stir(): void {
     this.#isStirred = true;
-    if (this.#replica.isAsleep) this.#replica.stir();
+    if (!this.#replica.isAsleep) return;
+    this.#replica.stir();
+    this.#turnToRest();
   }
 
   /**
@@ -244,6 +249,11 @@ export class Life {
     this.connections.flush();
     this.#replica.flush();
     this.#arrivals.settle(this.#isArriving, this.#ticks);
+    this.#turnToRest();
+  }
+
+  /** Whoever has just woken takes up the deadlines it left behind, ahead of any sign of life that woke it. */
+  #turnToRest(): void {
     if (this.#replica.halted === undefined && this.#rest.turn(this.#replica.isAsleep)) this.#signs.hurry();
   }
 

@@ -269,6 +269,9 @@ describe("what is in flight", () => {
     world.settle();
     expect(world.told).toHaveLength(count);
     expect(world.told.every((line, i) => line === `${i} done`)).toBe(true);
+    // In the order of asking, also across messages.
+    const counters = world.told.map((_, i) => world.tree.get(`/${i}`)?.czxid.counter ?? 0);
+    expect(counters).toEqual(counters.toSorted((a, b) => a - b));
   });
 
   test("is bounded in messages: what comes behind them gathers in one", () => {
