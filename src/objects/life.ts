@@ -20,7 +20,6 @@ import {
   formatZxid,
   NO_SESSION,
   parseZxid,
-  type ReadRequest,
   type Requester,
   type ServerId,
   type Settings,
@@ -32,13 +31,13 @@ import {
 import { type Applied, respond, Tree, type WatcherId } from "../tree/index.ts";
 import type { Serving } from "../zab/index.ts";
 import type { Plan } from "./alarms.ts";
-import type { Answer, Call, ChildrenPageRequest, EnsembleConfig, MemberStatus, NotServed } from "./api.ts";
+import type { Answer, Call, EnsembleConfig, MemberStatus, NotServed } from "./api.ts";
 import { Arrivals } from "./arrivals.ts";
 import { firstConfigText } from "./bootstrap-state.ts";
-import { childrenPage } from "./children-page.ts";
 import { Connections } from "./connections.ts";
 import { Following } from "./following.ts";
 import { History } from "./history.ts";
+import { answerRead } from "./http-reads.ts";
 import { Leading } from "./leading.ts";
 import type { CallPeer } from "./links.ts";
 import { Locks } from "./locks.ts";
@@ -316,7 +315,7 @@ export class Life {
     } else if (this.#replica.halted !== undefined || (consistency === "session" && !this.#agreement)) {
       return this.#notServed();
     }
-    return { ...this.#performRead(request, identities), ageMs: this.#ageMs };
+    return { ...answerRead(this.#tree, request, identities), ageMs: this.#ageMs };
   }
 
   get status(): Omit<MemberStatus, "id" | "bootstrap"> {
@@ -441,17 +440,6 @@ export class Life {
     if (settled.kind === "lost") return { kind: "unknown" };
     const outcome = respond(request, settled.applied.outcome);
     return { kind: "answered", outcome, zxid: formatZxid(settled.zxid) };
-  }
-
-  #performRead(
-    request: ReadRequest | ChildrenPageRequest,
-    identities: readonly AuthId[],
-  ): Extract<Answer, { kind: "answered" }> {
-    const zxid = formatZxid(this.#tree.applied);
-    if (request.type === "childrenPage") return { ...childrenPage(this.#tree, request, identities), zxid };
-    const requester = { sessionId: NO_SESSION, identities };
-    const { err, body } = this.#tree.answer(request, { requester, watcher: undefined });
-    return { kind: "answered", outcome: { err, body }, zxid };
   }
 
   /** Proposes in a turn of its own; resolves when the txn has applied here, or leadership is lost. */

@@ -159,7 +159,7 @@ export class World {
         },
         applied: (zxid, _txn, applied) => writes.applied(zxid, applied),
         reconfigured: () => undefined,
-      confirmed: () => undefined,
+        confirmed: () => undefined,
         rejected: () => undefined,
         forwarded: () => true,
         heardLeader: () => true,
