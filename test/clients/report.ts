@@ -8,19 +8,27 @@ export class Report {
   #passed = 0;
   #failed = 0;
   #skipped = 0;
+  #about = "";
 
   get failed(): number {
     return this.#failed;
   }
 
+  /** What follows is about this. */
+  begin(what: string): void {
+    this.#about = `, ${what}`;
+  }
+
   pass(client: string, title: string): void {
     this.#passed += 1;
-    console.log(`ok    ${client}: ${title}`);
+    console.log(`ok    ${client}${this.#about}: ${title}`);
   }
 
   fail(client: string, title: string, detail: string): void {
     this.#failed += 1;
-    console.log(`FAIL  ${client}: ${title}\n      ${detail.trim().replaceAll("\n", "\n      ")}`);
+    console.log(
+      `FAIL  ${client}${this.#about}: ${title}\n      ${detail.trim().replaceAll("\n", "\n      ")}`,
+    );
   }
 
   skip(client: string, reason: string): void {

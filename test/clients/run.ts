@@ -54,9 +54,16 @@ if (values.only === undefined) await runQuick();
 if (values.all || values.only !== undefined) await runSuites();
 process.exitCode = report.finish();
 
+/** At the leader, as by default, and at an observer, whose clients write through the leader. */
 async function runQuick(): Promise<void> {
-  const local = await startLocalProcess();
+  await runQuickAt("the leader", []);
+  await runQuickAt("an observer", ["--observers", "1", "--zk-member", "4"]);
+}
+
+async function runQuickAt(where: string, flags: readonly string[]): Promise<void> {
+  const local = await startLocalProcess(flags);
   const failedBefore = report.failed;
+  report.begin(`at ${where}`);
   try {
     await testKazoo(local, report);
     await testZkCli(local, report);
@@ -68,6 +75,7 @@ async function runQuick(): Promise<void> {
 }
 
 async function runSuites(): Promise<void> {
+  report.begin("its own suite");
   for (const suite of asked) {
     const missing = suite.prepare();
     if (missing !== undefined) {
