@@ -70,7 +70,7 @@ export const javaClientSuite: Suite = {
 
 export const curatorSuite: Suite = {
   name: "curator",
-  title: `Apache Curator ${curatorVersion} (Java), its recipes' own suite without queues and deprecated caches`,
+  title: `Apache Curator ${curatorVersion} (Java), its recipes' own suite without queues, deprecated caches and LeaderSelector`,
   prepare,
   run: (target) => runTests(target, curatorTests()),
 };
@@ -96,9 +96,12 @@ function prepare(): string | undefined {
   return undefined;
 }
 
-/** Recipes that Curator has deprecated, or advises against, and whose tests take longest. */
+/**
+ * Recipes that Curator has deprecated or advises against, and tests that wait for many a session to expire:
+ * together they take longer than all the rest.
+ */
 const leftOut =
-  /\.queue\.|TestTreeCache|TestPathChildrenCache|TestNodeCache|TestCuratorCacheConsistency|EventOrdering/;
+  /\.queue\.|TestTreeCache|TestPathChildrenCache|TestNodeCache|Consistency|EventOrdering|TestLeaderSelector/;
 
 /** Nor those that start clusters in their own process. */
 function curatorTests(): string[] {
