@@ -57,14 +57,14 @@ export class Answers {
   }
 
   /** Queues an answer that is ready as it stands. */
-  add(origin: Origin, answer: () => void): void {
-    this.#slots.push({ ...origin, isReady: true, answer });
+  add({ header, sinceMs }: Origin, answer: () => void): void {
+    this.#slots.push({ header, sinceMs, isReady: true, answer });
     this.drain();
   }
 
   /** Keeps a place for an answer that is settled later. */
-  reserve(origin: Origin): Slot {
-    const slot: Slot = { ...origin, isReady: false, answer: nothing };
+  reserve({ header, sinceMs }: Origin): Slot {
+    const slot: Slot = { header, sinceMs, isReady: false, answer: nothing };
     this.#slots.push(slot);
     return slot;
   }

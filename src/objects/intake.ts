@@ -16,15 +16,15 @@ import { FrameDecoder, type NextFrame } from "../jute/index.ts";
 export const creditStepBytes = 384 * 1024;
 
 interface Arrival {
-  /** Bytes that had come by then. */
-  readonly through: number;
+  /** Bytes that had come by the end of that ms. */
+  through: number;
   readonly atMs: number;
 }
 
 export class Intake {
   readonly #decoder = new FrameDecoder();
-  /** Of what is held, oldest first, and the one before. */
-  #arrivals: Arrival[] = [];
+  /** Since the last frame taken up, oldest first; at most one a ms. */
+  readonly #arrivals: Arrival[] = [];
   #received = 0;
   #credited = 0;
 
@@ -36,19 +36,21 @@ export class Intake {
   push(chunk: Uint8Array, nowMs: number): void {
     this.#decoder.push(chunk);
     this.#received += chunk.length;
-    this.#arrivals.push({ through: this.#received, atMs: nowMs });
+    const last = this.#arrivals.at(-1);
+    if (last?.atMs === nowMs) last.through = this.#received;
+    else this.#arrivals.push({ through: this.#received, atMs: nowMs });
   }
 
   next(): NextFrame {
     const next = this.#decoder.next();
-    if (this.#decoder.buffered === 0) this.#arrivals.splice(0, this.#arrivals.length - 1);
+    const taken = this.#received - this.#decoder.buffered;
+    while ((this.#arrivals[0]?.through ?? taken) < taken) this.#arrivals.shift();
     return next;
   }
 
   /** When the last byte of the last frame came. */
   get arrivedMs(): number {
-    const taken = this.#received - this.#decoder.buffered;
-    return this.#arrivals.find(({ through }) => through >= taken)?.atMs ?? 0;
+    return this.#arrivals[0]?.atMs ?? 0;
   }
 
   /** Bytes taken up since this was last asked, once they are worth a message; 0 before. */

@@ -41,7 +41,10 @@ const firstSweepMs = 1_000;
 const sweepScanMax = 10_000;
 
 /** Znodes deleted in one sweep. */
-const sweepMax = 500;
+export const sweepMax = 500;
+
+/** After a sweep that may have left some: together ZooKeeper's 10,000 a minute. */
+const sweepAgainMs = 3_000;
 
 export interface LeadingParts {
   readonly id: ServerId;
@@ -158,8 +161,8 @@ export class Leading implements Agreement {
     this.sessions.tick();
     const nowMs = this.#parts.now();
     if (nowMs < this.#sweepAtMs && this.#sweepAtMs - nowMs <= sweepMs) return;
-    this.#sweepAtMs = nowMs + sweepMs;
-    this.#sweep();
+    const swept = this.#sweep();
+    this.#sweepAtMs = nowMs + (swept < sweepMax ? sweepMs : sweepAgainMs);
   }
 
   /** The ensemble falls asleep: what is left to the alarms. */
@@ -264,11 +267,14 @@ export class Leading implements Agreement {
     for (const { origin, runs } of told.values()) this.#parts.answer(origin, encodeReplies(runs), awaited);
   }
 
-  #sweep(): void {
+  /** How many are asked to be deleted. */
+  #sweep(): number {
     const requester = { sessionId: NO_SESSION, identities: [] };
-    for (const path of this.#parts.tree.sweepDue(this.#parts.now(), sweepMax)) {
+    const due = this.#parts.tree.sweepDue(this.#parts.now(), sweepMax);
+    for (const path of due) {
       this.submit({ type: OpCode.DeleteContainer, path }, { requester, cxid: 0, settle: ignore });
     }
+    return due.length;
   }
 }
 
