@@ -9,6 +9,7 @@
 import { parseArgs } from "node:util";
 import { parseSettings } from "../base/index.ts";
 import type { GatewayOptions, SecurePort } from "./gateway.ts";
+import { discreetWords } from "./words.ts";
 
 export type ParsedGatewayFlags =
   | { readonly kind: "start"; readonly options: GatewayOptions }
@@ -36,7 +37,10 @@ const flags = {
     help: "token: clients without a certificate show EK_TOKEN by addauth bearer; none",
   },
   "max-connections-per-address": { default: "60", help: "connections one address may have open, 0 for any" },
-  "four-letter-words": { default: "ruok,isro,srvr", help: "four-letter words that are answered, * for all" },
+  "four-letter-words": {
+    default: discreetWords.join(","),
+    help: "four-letter words that are answered, * for all",
+  },
 } as const satisfies Readonly<Record<string, FlagSpec>>;
 
 type Flag = keyof typeof flags;

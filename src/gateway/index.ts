@@ -5,3 +5,4 @@
  */
 
 export { type Gateway, type GatewayOptions, type SecurePort, startGateway } from "./gateway.ts";
+export { discreetWords } from "./words.ts";

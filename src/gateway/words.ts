@@ -15,6 +15,9 @@ const names: ReadonlySet<string> = new Set([
   ..."mntr ruok srst srvr stat stmk wchc wchp wchs".split(" "),
 ]);
 
+/** Words that show no path, no session and no client. */
+export const discreetWords: readonly string[] = ["ruok", "isro", "srvr"];
+
 /** Bytes behind `stmk`: the mask, 64 bits. */
 const maskBytes = 8;
 const wordBytes = 4;

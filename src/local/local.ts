@@ -10,7 +10,7 @@
 
 import { setTimeout as delay } from "node:timers/promises";
 import { parseSettings, type Settings } from "../base/index.ts";
-import { type Gateway, startGateway } from "../gateway/index.ts";
+import { discreetWords, type Gateway, startGateway } from "../gateway/index.ts";
 import { bundleWorker, workerEntryPath } from "./bundle.ts";
 import { claimDataDirectory, type DataDirectory, StartRefusal } from "./data-directory.ts";
 import { findPort, inUrl } from "./ports.ts";
@@ -81,7 +81,7 @@ export async function startLocal(options: LocalOptions): Promise<LocalEnsemble> 
       token: settings.token,
       clientsShowToken: settings.token !== undefined && options.zkClientsShowToken !== false,
       maxConnectionsPerAddress: settings.maxConnectionsPerAddress,
-      fourLetterWords: settings.fourLetterWords,
+      fourLetterWords: wordsAnswered(options.vars, settings),
       log: options.log,
     });
     return {
@@ -96,6 +96,15 @@ export async function startLocal(options: LocalOptions): Promise<LocalEnsemble> 
     for (const step of undo.reverse()) await step();
     throw error;
   }
+}
+
+/**
+ * Words show paths and sessions to whoever asks: where a token guards the ensemble, those that do are
+ * answered only when somebody has said so.
+ */
+function wordsAnswered(vars: LocalOptions["vars"], settings: Settings): Settings["fourLetterWords"] {
+  const isGiven = vars["EK_FOUR_LETTER_WORDS"] !== undefined;
+  return isGiven || settings.token === undefined ? settings.fourLetterWords : discreetWords;
 }
 
 function readSettings(vars: Readonly<Record<string, string>>): Settings {

@@ -7,7 +7,7 @@
 
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
+import { createConnection, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
@@ -176,6 +176,14 @@ async function codesOf(port: number, token?: string): Promise<number[]> {
   return codes;
 }
 
+async function word(port: number, name: string): Promise<string> {
+  const socket = createConnection(port, "127.0.0.1");
+  socket.end(name);
+  let text = "";
+  for await (const chunk of socket) text += String(chunk);
+  return text;
+}
+
 test("with a token everything asks for it, the ZooKeeper port by an auth packet", async () => {
   const local = await start([], { EK_TOKEN: "hush" });
   expect(local.stderr).not.toContain("hush");
@@ -185,11 +193,15 @@ test("with a token everything asks for it, the ZooKeeper port by an auth packet"
   expect(await codesOf(local.zkPort)).toEqual([ZkErrorCode.SessionClosedRequireSaslAuth]);
   expect(await codesOf(local.zkPort, "Hush")).toEqual([ZkErrorCode.AuthFailed]);
   expect(await codesOf(local.zkPort, "hush")).toEqual([0, 0]);
+  expect(await word(local.zkPort, "srvr")).toContain("Mode: leader");
+  expect(await word(local.zkPort, "dump")).toContain("not in the whitelist");
 });
 
 test("with a token and --zk-auth none the ZooKeeper port asks for nothing", async () => {
-  const local = await start(["--members", "1", "--zk-auth", "none"], { EK_TOKEN: "hush" });
+  const flags = ["--members", "1", "--zk-auth", "none", "--four-letter-words", "dump"];
+  const local = await start(flags, { EK_TOKEN: "hush" });
   expect(await codesOf(local.zkPort)).toEqual([0]);
+  expect(await word(local.zkPort, "dump")).toContain("SessionTracker dump:");
 });
 
 test("a client that sends 100,000 requests at once has every one of them answered", async () => {
