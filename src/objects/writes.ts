@@ -32,10 +32,10 @@ const batchesInFlightMax = 2;
 
 /**
  * How long a batch under way holds up the next, in ms. A batch costs every member a row, a flush and an event,
- * whatever is in it, so more in each is faster as long as a batch takes less than this; measured with 8
- * connections on one machine, proposing at once made four times as many batches and half as many writes.
+ * whatever is in it, so more in each is faster. Beyond a slow disk's flushes and below a round trip around the
+ * world: what takes longer is the way, and the leader's next flush can fall into it.
  */
-export const gatherMsMax = 5;
+export const gatherMsMax = 20;
 
 /** A batch closes at this many payload bytes; a single larger txn makes a batch of its own. */
 const batchBytesMax = 512 * 1024;
