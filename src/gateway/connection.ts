@@ -2,7 +2,7 @@
  * One client connection: TCP on this side, a WebSocket on that, the same bytes both ways.
  *
  * What was read in one turn goes out as one message, because a message costs the member far more than a
- * frame in it. Frames are never looked into after the first.
+ * frame in it. Of frames after the first only the length is looked at, and whether it is a ping (`pings.ts`).
  *
  * Back-pressure: the client is not read while the WebSocket has no room, while the member has not taken up
  * what was sent (`credit.ts`), nor while the client leaves more
@@ -24,6 +24,7 @@ import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { Credit } from "./credit.ts";
 import { judgeOpening } from "./opening.ts";
+import { Pings, platformPing, platformPong } from "./pings.ts";
 import { type OutgoingWebSocket, openWebSocket, type WebSocketTarget } from "./websocket.ts";
 
 /** How long a client may take over its connect request (ZooKeeper drops it after about as long). */
@@ -73,6 +74,7 @@ export class Connection {
   #isFlushScheduled = false;
   #isWebSocketFull = false;
   readonly #credit = new Credit();
+  readonly #pings = new Pings();
   #hasClientEnded = false;
   /** The opening's deadline first, the lingering client's later. */
   #timer: NodeJS.Timeout;
@@ -105,6 +107,10 @@ export class Connection {
 
   #readClient(chunk: Uint8Array): void {
     if (this.#state.kind === "over" || this.#state.kind === "asking") return;
+    if (this.#pings.fromClient(chunk) && this.#state.kind === "open") {
+      this.#state.webSocket.sendText(platformPing);
+      return;
+    }
     this.#pending.push(chunk);
     this.#pendingBytes += chunk.length;
     if (this.#state.kind === "opening") this.#judge();
@@ -152,6 +158,7 @@ export class Connection {
       },
       onBytes: (chunks) => this.#writeClient(chunks),
       onText: (text) => {
+        if (text === platformPong) return this.#answerPing();
         this.#credit.hear(text);
         this.#regulate();
       },
@@ -162,6 +169,15 @@ export class Connection {
       onClose: () => this.#loseWebSocket(),
     });
     this.#state = { kind: "upgrading", abandon };
+  }
+
+  #answerPing(): void {
+    const { toClient, toMember } = this.#pings.answered();
+    if (toClient !== undefined && this.#client.writable) this.#client.write(toClient);
+    if (toMember === undefined) return;
+    this.#pending.push(toMember);
+    this.#pendingBytes += toMember.length;
+    this.#flush();
   }
 
   #open(webSocket: OutgoingWebSocket): void {
@@ -201,6 +217,7 @@ export class Connection {
   }
 
   #writeClient(chunks: readonly Uint8Array[]): void {
+    this.#pings.fromMember(chunks);
     if (!this.#client.writable) return;
     // Corked, several go out in one system call; a single one would only take a way round.
     const isSingle = chunks.length === 1;

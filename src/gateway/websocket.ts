@@ -150,6 +150,10 @@ export class OutgoingWebSocket {
     return this.#socket.write(encodeFrame(WebSocketOpcode.Binary, chunks));
   }
 
+  sendText(text: string): void {
+    if (!this.#closeSent) this.#socket.write(encodeFrame(WebSocketOpcode.Text, [Buffer.from(text)]));
+  }
+
   pause(): void {
     this.#socket.pause();
   }
