@@ -8,6 +8,7 @@
  * @module
  */
 
+import { reconfigurationMutants } from "./reconfiguration-mutants.ts";
 import type { Settings } from "./settings.ts";
 
 export interface Mutant {
@@ -16,8 +17,8 @@ export interface Mutant {
   readonly mistake: string;
   readonly find: string;
   readonly replace: string;
-  /** Where it is looked for; the world of peers unless it says otherwise. */
-  readonly world?: "members";
+  /** Where it is looked for; the world of peers unless it says otherwise. `walk`: that of `test/zab`. */
+  readonly world?: "members" | "walk";
   /** The runs lean this way, for mistakes that need a rare coincidence. */
   readonly lean?: Partial<Settings>;
   /** Why nothing goes wrong. */
@@ -51,6 +52,7 @@ const undisturbed: Partial<Settings> = {
 };
 
 export const mutants: readonly Mutant[] = [
+  ...reconfigurationMutants,
   {
     id: "M1",
     file: zab("learner"),

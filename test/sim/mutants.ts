@@ -23,6 +23,7 @@ import { type Mutant, mutants } from "./mutant-list.ts";
 import type { Scenario } from "./shrink.ts";
 import type { RunOptions } from "./sim.ts";
 import type { MemberOutcome, Members } from "./totals.ts";
+import { Violation } from "./violation.ts";
 
 type Laboratory = typeof laboratory;
 
@@ -59,7 +60,23 @@ function mutate(text: string, { id, find, replace }: Mutant): string {
 async function load(mutant: Mutant | undefined): Promise<Copy> {
   if (mutant?.world === "members") return loadMembers(mutant);
   const { laboratory } = await bundle<{ readonly laboratory: Laboratory }>("test/sim/laboratory.ts", mutant);
-  return { laboratory, simulate: async (seed, each) => laboratory.simulate(seed, optionsFor(each)) };
+  return {
+    laboratory,
+    simulate: async (seed, each) =>
+      each.world === "walk" ? walked(laboratory, seed) : laboratory.simulate(seed, optionsFor(each)),
+  };
+}
+
+/** A walk of `test/zab`: peers and their checkers, without trees and clients. Members change there. */
+function walked({ walk }: Laboratory, seed: number): Outcome {
+  try {
+    return { steps: walk(seed).steps, violation: undefined };
+  } catch (failure) {
+    const [invariant = "", ...detail] = String(failure instanceof Error ? failure.message : failure).split(
+      ":",
+    );
+    return { steps: 0, violation: new Violation(invariant, detail.join(":")) };
+  }
 }
 
 async function loadMembers(mutant: Mutant | undefined): Promise<Copy> {

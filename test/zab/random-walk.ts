@@ -32,6 +32,9 @@ function drawOptions(dice: Dice): WorldOptions {
   if (profile === 0) Object.assign(weights, { read: 60, stall: 4, block: 6, unblock: 2, submit: 40 });
   if (profile === 1)
     Object.assign(weights, { sever: 10, oracle: 15, crash: 6, restart: 20, submit: 30, tick: 40 });
+  // And some change the members all the time, with leaders that lose touch in the middle of it.
+  if (dice.chance(20))
+    Object.assign(weights, { reconfigure: 40, crash: 6, restart: 20, block: 10, unblock: 4, compact: 10 });
   const initLimitTicks = 6 + dice.below(30);
   return {
     voters: dice.pick([1, 3, 3, 3, 3, 5, 5]),
