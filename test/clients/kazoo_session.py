@@ -16,7 +16,7 @@ import urllib.error
 import urllib.request
 
 from kazoo.client import KazooClient, KazooState
-from kazoo.exceptions import BadVersionError, NoAuthError, NodeExistsError
+from kazoo.exceptions import BadArgumentsError, BadVersionError, NoAuthError, NodeExistsError
 from kazoo.security import make_digest_acl
 
 HTTP_URL = sys.argv[1]
@@ -321,6 +321,53 @@ def recipes(zk):
     assert elected[-1] is True, elected
     other.stop()
     other.close()
+
+
+@case("reconfig, as the super user: a server joins, becomes a participant, and leaves for good")
+def reconfigures(zk):
+    path = "/zookeeper/config"
+    joiner = "server.9=member-9:2888:3888:%s;2181"
+    events = []
+    before = zk.get(path, watch=events.append)[0].decode()
+    assert before.startswith("server.1="), before
+    try:
+        zk.reconfig(joining=joiner % "observer", leaving=None, new_members=None)
+        raise AssertionError("anybody may reconfigure")
+    except NoAuthError:
+        pass
+    operator = client()
+    operator.add_auth("digest", "super:test")
+    data, stat = operator.reconfig(joining=joiner % "observer", leaving=None, new_members=None)
+    assert "server.9=member-9:2888:3888:observer;0.0.0.0:2181\n" in data.decode(), data
+    assert data.decode().endswith("version=%x" % stat.mzxid), (data, stat)
+    until(lambda: events, "no event")
+    assert (events[0].type, events[0].path) == ("CHANGED", path), events
+    try:
+        operator.reconfig(joining=None, leaving="9", new_members=None, from_config=1)
+        raise AssertionError("another version was taken")
+    except BadVersionError:
+        pass
+    data, stat = operator.reconfig(
+        joining=joiner % "participant", leaving=None, new_members=None, from_config=stat.mzxid
+    )
+    assert "server.9=member-9:2888:3888:participant" in data.decode(), data
+
+    def has_joined():
+        members = json.loads(http("GET", "/v1/main/members")[2])["members"]
+        return any(member["id"] == 9 and member.get("role") == "following" for member in members)
+
+    until(has_joined, "server 9 does not follow")
+    zk.create("/with-nine", b"members")
+    data, _ = operator.reconfig(joining=None, leaving="9", new_members=None)
+    assert "server.9" not in data.decode(), data
+    try:
+        operator.reconfig(joining=joiner % "observer", leaving=None, new_members=None)
+        raise AssertionError("an id was used again")
+    except BadArgumentsError:
+        pass
+    assert zk.get("/with-nine")[0] == b"members"
+    operator.stop()
+    operator.close()
 
 
 @case("killed with SIGKILL and started again, the server gives the client its session back")

@@ -21,7 +21,7 @@ import { keepResult, writePage } from "./page.ts";
 import { Report } from "./report.ts";
 import { cSuite, nodeSuite, rustSuite } from "./session-suites.ts";
 import { type Case, type Compared, compare, type Suite } from "./suite.ts";
-import { startEdgekeeperTarget, startZooKeeperTarget, type Target } from "./targets.ts";
+import { startEdgekeeperTarget, startZooKeeperTarget, superDigest, type Target } from "./targets.ts";
 import { testZkCli } from "./zkcli.ts";
 
 const suites = [
@@ -61,7 +61,7 @@ async function runQuick(): Promise<void> {
 }
 
 async function runQuickAt(where: string, flags: readonly string[]): Promise<void> {
-  const local = await startLocalProcess(flags);
+  const local = await startLocalProcess([...flags, "--super-digest", superDigest]);
   const failedBefore = report.failed;
   report.begin(`at ${where}`);
   try {

@@ -23,7 +23,7 @@ export interface Target {
 }
 
 /** The super user of kazoo's suite, password `test`, and of ZooKeeper's own. */
-const superDigest = "super:D/InIHSb7yEEbrWz8b9l71RjZJU=";
+export const superDigest = "super:D/InIHSb7yEEbrWz8b9l71RjZJU=";
 
 const zookeeperProperties = {
   "zookeeper.DigestAuthenticationProvider.superDigest": superDigest,
