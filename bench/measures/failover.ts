@@ -61,6 +61,7 @@ function makeMeasure(how: "kill" | "hang", name: string, group: string, p99MsMax
 async function gapOf(system: System, how: "kill" | "hang"): Promise<number> {
   const strike = how === "kill" ? system.killLeader : system.hangLeader;
   if (strike === undefined) throw new Error(`${system.name} keeps its leader`);
+  await system.awaitLeader?.();
   const beganMs = performance.now();
   await strike();
   let hasAnswered = false;

@@ -16,6 +16,7 @@ const partsPath = join(import.meta.dirname, "parts-worker.ts");
 const abortingPath = join(import.meta.dirname, "aborting-worker.ts");
 
 const readyTimeoutMs = 60_000;
+const leaderTimeoutMs = 30_000;
 /** As in `aborting-worker.ts`. */
 const hangMs = 5_000;
 
@@ -31,6 +32,13 @@ export async function startAborting(members: number): Promise<System> {
   let hangsUntilMs = 0;
   return {
     ...system,
+    async awaitLeader() {
+      const deadlineMs = performance.now() + leaderTimeoutMs;
+      while ((await findLeader(url)) === null) {
+        if (performance.now() > deadlineMs) throw new Error("no leader in time");
+        await pause(20);
+      }
+    },
     killLeader: () => strikeLeader(url, "abort"),
     async hangLeader() {
       hangsUntilMs = performance.now() + hangMs;
@@ -90,10 +98,15 @@ async function readyLine(server: ServerProcess): Promise<string> {
 }
 
 async function strikeLeader(url: string, how: "abort" | "hang"): Promise<void> {
-  const answer = await fetch(`${url}/v1/main/members`);
-  const { leader }: { leader: number | null } = JSON.parse(await answer.text());
+  const leader = await findLeader(url);
   if (leader === null) throw new Error("there is no leader to kill");
   const struck = await fetch(`${url}/bench/${how}/${leader}`);
   await struck.text();
   if (struck.status !== 204) throw new Error(`${how} of the leader: status ${struck.status}`);
+}
+
+async function findLeader(url: string): Promise<number | null> {
+  const answer = await fetch(`${url}/v1/main/members`);
+  const { leader }: { leader: number | null } = JSON.parse(await answer.text());
+  return leader;
 }

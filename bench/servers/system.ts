@@ -18,6 +18,8 @@ export interface System {
   readonly url?: string | undefined;
   /** From the command to the first session, when we have started it. */
   readonly readyMs?: number | undefined;
+  /** Resolves when there is a leader: one that was struck lately may just have been replaced. */
+  readonly awaitLeader?: (() => Promise<void>) | undefined;
   /** Kills the leader, without a word to anybody. Absent where it can't be done. */
   readonly killLeader?: (() => Promise<void>) | undefined;
   /** Has the leader do nothing, for five seconds at least: it is not gone, and answers nobody. */
