@@ -27,6 +27,7 @@ export interface Mutant {
 
 const zab = (name: string): string => `src/zab/${name}.ts`;
 const tree = (name: string): string => `src/tree/${name}.ts`;
+const objects = (name: string): string => `src/objects/${name}.ts`;
 const shell = "test/sim/member.ts";
 const disk = "test/sim/disk.ts";
 
@@ -789,5 +790,13 @@ export const mutants: readonly Mutant[] = [
     mistake: "carriers of any version are read",
     find: "  return version === carrierVersion || version === carrierVersion - 1;",
     replace: "  return version > 0;",
+  },
+  {
+    id: "F1",
+    world: "members",
+    file: objects("following"),
+    mistake: "answers a forwarded write with whichever txn applies next",
+    find: "if (equalZxid(zxid, run.first)) this.#settleOldest(run, zxid, applied);",
+    replace: "this.#settleOldest(run, zxid, applied);",
   },
 ];
