@@ -107,10 +107,12 @@ function readRequest(reader: JuteReader, type: number): ClientRequest | undefine
     case OpCode.GetChildren2:
       return readWatchableRead(reader, type);
     case OpCode.GetAcl:
-    case OpCode.GetEphemerals:
     case OpCode.GetAllChildrenNumber:
     case OpCode.Sync:
       return { type, path: reader.readUstringNotNull() };
+    case OpCode.GetEphemerals:
+      // No prefix is one that everything begins with.
+      return { type, path: reader.readUstring() ?? "" };
     case OpCode.SetWatches:
     case OpCode.SetWatches2:
       return readSetWatches(reader, type);

@@ -136,7 +136,6 @@ describe("decodeRequest()", () => {
     OpCode.SetAcl,
     OpCode.GetChildren,
     OpCode.Sync,
-    OpCode.GetEphemerals,
     OpCode.GetAllChildrenNumber,
     OpCode.AddWatch,
     OpCode.CheckWatches,
@@ -155,6 +154,13 @@ describe("decodeRequest()", () => {
     ["a list longer than the frame", "0000000000000001 7fffffff 00000000 00000000 00000000 00000000"],
   ])("refuses setWatches2 with %s", (_, hex) => {
     expect(decodeRequest(OpCode.SetWatches2, frameOf(OpCode.SetWatches2, hex))).toEqual(malformed);
+  });
+
+  test("reads a null prefix of getEphemerals as none", () => {
+    expect(decodeRequest(OpCode.GetEphemerals, frameOf(OpCode.GetEphemerals, "ffffffff"))).toEqual({
+      ok: true,
+      request: { type: OpCode.GetEphemerals, path: "" },
+    });
   });
 
   test("passes on modes, watcher types and flags that make no sense", () => {
