@@ -7,7 +7,7 @@
  */
 
 import { OpCode, ZkErrorCode } from "../../src/base/index.ts";
-import type { Step } from "./script.ts";
+import { render, type Step } from "./script.ts";
 
 export interface Explanation {
   /** What differs, for people. */
@@ -65,6 +65,14 @@ const coverings: readonly Covering[] = [
       step.kind === "requests" &&
       step.requests.slice(0, -1).some(({ type }) => type === OpCode.SetAcl) &&
       isAboutPermission(ours, theirs),
+  },
+  {
+    title: "The configuration of a single member can be read",
+    reason: "A ZooKeeper that runs standalone has none; it has one as soon as it is an ensemble.",
+    covers: (step, ours, theirs) =>
+      render(step).includes("/zookeeper/config") &&
+      ours.length === theirs.length &&
+      ours.every((line, index) => withoutConfig(line) === withoutConfig(theirs[index] ?? "")),
   },
   {
     title: "sync refuses a null path, as everything else does",
@@ -140,6 +148,13 @@ function isAlike(
 function countsLess(ours: string, theirs: string): boolean {
   const [mine, other] = [/^(.* err=0) (\d+)$/.exec(ours), /^(.* err=0) (\d+)$/.exec(theirs)];
   return mine !== null && other !== null && mine[1] === other[1] && Number(mine[2]) < Number(other[2]);
+}
+
+/** `server.1=...` as bytes, or nothing, and how long that is. */
+function withoutConfig(line: string): string {
+  return line
+    .replaceAll(/"(?:0x7365727665722e[^"]*|'')"/g, "config")
+    .replaceAll(/length=(?:0|49)\b/g, "length");
 }
 
 /** The first answers that differ: one says NoAuth, the other does not. */
