@@ -560,7 +560,7 @@ export class Instance implements HistoryReader, TreeRows {
   }
 
   /** I10: what belongs to an ended learner session changes nothing and is not answered. */
-  #checkSession(event: PeerEvent, duties: Duties): void {
+  #checkSession(event: PeerEvent, duties: Duties, wasAsleep: boolean): void {
     if (event.kind !== "received") return;
     const { packet, from } = event;
     const end = this.links.get(from);
@@ -570,6 +570,8 @@ export class Instance implements HistoryReader, TreeRows {
       end.attachedBy = packet.session;
       return;
     }
+    // Whatever comes wakes: leftovers, too, and who wakes pings.
+    if (wasAsleep) return;
     const current =
       packet.kind === "refuse" ? undefined : fromLearner.has(packet.kind) ? end.attachedBy : end.attachedAs;
     if (packet.kind === "refuse" || isSame(current, packet.session)) return;
@@ -581,10 +583,11 @@ export class Instance implements HistoryReader, TreeRows {
   }
 
   #step(event: PeerEvent): void {
+    const wasAsleep = !this.#wantsTicks;
     const duties = step(this.peer, event);
     this.#wantsTicks = duties.wantsTicks;
     this.world.stepped(this, event, duties);
-    this.#checkSession(event, duties);
+    this.#checkSession(event, duties, wasAsleep);
     if (duties.halt !== undefined) {
       this.world.halted(this, duties.halt);
       return;

@@ -799,4 +799,27 @@ export const mutants: readonly Mutant[] = [
     find: "if (equalZxid(zxid, run.first)) this.#settleOldest(run, zxid, applied);",
     replace: "this.#settleOldest(run, zxid, applied);",
   },
+  {
+    id: "Q2",
+    file: zab("broadcast"),
+    mistake: "a leader that goes on serves before a quorum has come back",
+    find: "if (!hasQuorum(peer.active, (id) => id === peer.id || joins(leading.slots.get(id)))) return;",
+    replace:
+      "if (!leading.isResumed && !hasQuorum(peer.active, (id) => id === peer.id || joins(leading.slots.get(id)))) return;",
+  },
+  {
+    id: "Q5",
+    file: zab("broadcast"),
+    mistake: "a proposal leaves and is not in the leader's own log, which then goes on",
+    find: "append(peer, { epoch: role.epoch, first: counter + 1, payloads });",
+    replace:
+      "append(peer, { epoch: role.epoch, first: counter + 1, payloads }); peer.draft.store.length = 0;",
+  },
+  {
+    id: "Q6",
+    file: zab("sleep"),
+    mistake: "a leader that wakes leaves its learners asleep",
+    find: "    ping(peer, leading, slot);",
+    replace: "",
+  },
 ];
