@@ -154,6 +154,7 @@ describe("explanations", () => {
     client: 0,
     bytes: new Uint8Array([0, 0, 0, 1, 0, 0, 0, 104, 0, 0, 0, 0]),
   };
+  const ping: Step = { kind: "ping", client: 0 };
   const config = requestStep({ type: OpCode.GetData, path: "/zookeeper/config", watch: false });
   const protect = requestStep(
     { type: OpCode.SetAcl, path: "/a", acl: [], version: -1 },
@@ -166,6 +167,7 @@ describe("explanations", () => {
     ["a character", sync, ['"/\u{1f600}"'], [`"/${"\ufffd".repeat(6)}"`]],
     ["a zxid more", frame, ["xid=1 zxid=+2 err=-5"], ["xid=1 zxid=+3 err=-5"]],
     ["a configuration", config, [`"0x7365727665722e31" {length=49}`], [`"''" {length=0}`]],
+    ["an older ping", ping, ["xid=-2 zxid=+2 err=0"], ["xid=-2 zxid=+3 err=0"]],
     ["a new ACL", protect, ["xid=1 err=0", "xid=2 err=-102"], ["xid=1 err=0", "xid=2 err=-110"]],
     ["an empty path", nothing, ["xid=1 zxid=+1 err=0 3"], ["xid=1 zxid=+1 err=0 4"]],
     ["an event, then a zxid more", frame, [event, "xid=1 zxid=+2 err=-5"], [event, "xid=1 zxid=+3 err=-5"]],
@@ -180,6 +182,7 @@ describe("explanations", () => {
     ["two zxids more", frame, ["xid=1 zxid=+2 err=-5"], ["xid=1 zxid=+4 err=-5"]],
     ["a zxid more elsewhere", sync, ["xid=1 zxid=+2 err=-5"], ["xid=1 zxid=+3 err=-5"]],
     ["a much smaller number", nothing, ["xid=1 zxid=+1 err=0 3"], ["xid=1 zxid=+1 err=0 5"]],
+    ["an older answer", ping, ["xid=2 zxid=+2 err=0"], ["xid=2 zxid=+3 err=0"]],
     ["another znode's data", sync, [`"0x7365727665722e31" {length=49}`], [`"''" {length=0}`]],
     ["another configuration", config, [`"0x00" {length=49}`], [`"''" {length=0}`]],
     ["another error behind a new ACL", protect, ["xid=2 err=-101"], ["xid=2 err=-110"]],

@@ -75,6 +75,13 @@ const coverings: readonly Covering[] = [
       ours.every((line, index) => withoutConfig(line) === withoutConfig(theirs[index] ?? "")),
   },
   {
+    title: "A ping with nothing else under way is answered with the last zxid that its client has seen",
+    reason:
+      "The gateway answers it, and wakes no member for it. In ZooKeeper it is the last zxid of the server.",
+    covers: (_, ours, theirs) =>
+      isAlike(ours.map(withoutPingZxid), theirs.map(withoutPingZxid), (line) => line),
+  },
+  {
     title: "sync refuses a null path, as everything else does",
     reason: "ZooKeeper echoes the null, which several clients cannot read.",
     covers: (step, ours, theirs) =>
@@ -148,6 +155,10 @@ function isAlike(
 function countsLess(ours: string, theirs: string): boolean {
   const [mine, other] = [/^(.* err=0) (\d+)$/.exec(ours), /^(.* err=0) (\d+)$/.exec(theirs)];
   return mine !== null && other !== null && mine[1] === other[1] && Number(mine[2]) < Number(other[2]);
+}
+
+function withoutPingZxid(line: string): string {
+  return line.replace(/^xid=-2 zxid=(?:\+\d+|old|0) err=0$/, "ping");
 }
 
 /** `server.1=...` as bytes, or nothing, and how long that is. */
