@@ -44,7 +44,7 @@ import {
   turnTo,
 } from "./peer-state.ts";
 import { hasQuorum } from "./quorum.ts";
-import { hearQuiesced, keepOffer } from "./sleep.ts";
+import { hearQuiesced, hearWake, keepOffer } from "./sleep.ts";
 import { solicit, solicitAgain } from "./solicit.ts";
 import { arrived, endSession, pump } from "./stream.ts";
 
@@ -101,6 +101,7 @@ export function leaderReconfigured(peer: Peer, leading: Leading): void {
     turnTo(peer, { kind: "look" });
     return;
   }
+  forgetFormerVoters(peer, leading);
   for (const slot of [...leading.slots.values()]) {
     if (!peer.others.includes(slot.id)) endSession(peer, leading, slot, "notLeading");
     else slot.counts = mayCount(peer, slot.id, slot.storageId) && !leading.forgetful.has(slot.id);
@@ -113,6 +114,15 @@ export function leaderReconfigured(peer: Peer, leading: Leading): void {
     askForPromise(peer, leading, slot);
     pump(peer, leading, slot);
   }
+}
+
+/**
+ * Whoever votes again later may do so with another storage: what it acknowledged before is no evidence then, and
+ * what it forgot before no reproach. The quorum that made it no voter had promised nobody a later epoch.
+ */
+function forgetFormerVoters(peer: Peer, leading: Leading): void {
+  for (const id of leading.match.keys()) if (!isVoterId(peer, id)) leading.match.delete(id);
+  for (const id of leading.forgetful) if (!isVoterId(peer, id)) leading.forgetful.delete(id);
 }
 
 /** A member that was just added does not know that it is one, and would not ask. */
@@ -193,7 +203,7 @@ function hearLearner(
     case "quiesced":
       return hearQuiesced(peer, leading, slot, packet);
     case "wake":
-      return ping(peer, leading, slot);
+      return hearWake(peer, leading, slot);
     case "forward":
       return hearForward(peer, leading, slot, packet);
   }

@@ -141,7 +141,7 @@ export function refuseReconfig(peer: Peer, next: Membership): ReconfigRefusal | 
   if (!keepsStorage) return "storage";
   const storageOf = new Map(next.members.map(({ id, storageId }) => [id, storageId]));
   const isReady = (id: ServerId): boolean =>
-    id === peer.id || isLevel(peer, role.slots.get(id), storageOf.get(id));
+    id === peer.id || (!role.forgetful.has(id) && isLevel(peer, role.slots.get(id), storageOf.get(id)));
   return hasQuorum([voters], isReady) ? undefined : "noQuorum";
 }
 

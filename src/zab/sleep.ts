@@ -117,6 +117,12 @@ function sleepIfAccepted(peer: Peer, leading: Leading, offer: SleepOffer): void 
   peer.asleep = true;
 }
 
+/** A learner that sleeps no longer: if it had accepted the offer under way, it does so no more. */
+export function hearWake(peer: Peer, leading: Leading, slot: Slot): void {
+  if (leading.offer !== undefined) withdraw(peer, leading);
+  ping(peer, leading, slot);
+}
+
 /** The leader offers sleep. Whoever agrees sleeps: nothing of it waits for an answer. */
 export function hearQuiesce(peer: Peer, learning: Learning, packet: Quiesce): void {
   const { session, epoch } = learning;
