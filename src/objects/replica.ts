@@ -18,6 +18,7 @@ import {
   type Duties,
   type Forwarded,
   isLevelWith,
+  isSameLearner,
   type LinkReceived,
   type Outgoing,
   type Peer,
@@ -239,14 +240,18 @@ export class Replica {
     const { hooks, history, tree } = this.#parts;
     history.write(duties.store);
     const lost = this.#post(duties.send);
-    // Every change of serving ends the reign before it, also one that begins the next in the same step.
-    if (duties.serving !== undefined) this.#serve({ kind: "none" });
+    // A learner that becomes a voter, or ceases to be one, keeps its session, and its clients their connections.
+    const { serving } = duties;
+    const goesOn = serving !== undefined && isSameLearner(this.#serving, serving);
+    if (goesOn) this.#serving = serving;
+    // Every other change of serving ends the reign before it, also one that begins the next in the same step.
+    else if (serving !== undefined) this.#serve({ kind: "none" });
     if (duties.reloaded !== undefined) {
       this.#chores.abandon();
       tree.reload();
     }
     if (duties.deliver !== undefined) this.#apply(duties.deliver.after, duties.deliver.through);
-    if (duties.serving !== undefined && duties.serving.kind !== "none") this.#serve(duties.serving);
+    if (serving !== undefined && serving.kind !== "none" && !goesOn) this.#serve(serving);
     for (const { id } of duties.confirmed) hooks.confirmed(id);
     for (const id of duties.rejected) hooks.rejected(id);
     if (duties.forwarded !== undefined && !hooks.forwarded(duties.forwarded)) {

@@ -18,6 +18,7 @@
 import { assert, compareZxid, maxZxid, type ServerId, type Zxid } from "../base/index.ts";
 import type { Answer, Forward, LearnerSession } from "./packets.ts";
 import { type Leading, type Peer, type Slot, sameSession, send, sendLazily } from "./peer-state.ts";
+import type { Serving } from "./peer-types.ts";
 import { endSession } from "./stream.ts";
 
 /** Hands on what a serving learner's clients ask; whoever does not serve as one hands on nothing. */
@@ -65,4 +66,13 @@ export function hearAnswer(peer: Peer, packet: Answer): void {
 /** Whether a client of that learner waits for a txn above `committed`. */
 export function isAwaited(slot: Slot, committed: Zxid): boolean {
   return compareZxid(slot.awaited, committed) > 0;
+}
+
+/**
+ * Whether what a learner has forwarded will still be answered after that change of `Duties.serving`: only its
+ * role has changed, with the configuration. A new session never follows another within one step.
+ */
+export function isSameLearner(before: Serving, after: Serving): boolean {
+  if (!("leader" in before) || !("leader" in after)) return false;
+  return before.epoch === after.epoch && before.leader === after.leader;
 }

@@ -5,6 +5,7 @@
  */
 
 export { type Config, type ConfigMember, type Membership, memberOf } from "./config.ts";
+export { isSameLearner } from "./forwarding.ts";
 export {
   createLink,
   enqueue,

@@ -211,6 +211,36 @@ describe("an order", () => {
 });
 
 describe("reconfig over the ZooKeeper protocol", () => {
+  test("members: clients of a member keep their connection while it becomes a voter, and an observer again", async () => {
+    const ensemble = await TestEnsemble.start(3, 1);
+    await ensemble.serves(four);
+    const client = await ensemble.connectAt(four);
+    await client.connect();
+    const path = "/role";
+    await client.request({ type: OpCode.Create, path, data: null, acl: OPEN_ACL, flags: 0, ttlMs: -1 });
+    const set = { type: OpCode.SetData, path, data: null, version: -1 } as const;
+    const written = { count: 0 };
+    let isOver = false;
+    const write = async () => {
+      while (!isOver) {
+        // Several under way at any time: what is forwarded in one role is answered in the other.
+        for (const { err, body } of await client.batch(Array.from({ length: 8 }, () => set))) {
+          written.count += 1;
+          expect([err, body?.kind === "stat" && body.stat.version]).toEqual([0, written.count]);
+        }
+      }
+    };
+    const writing = write();
+    await more(written, 16);
+    expect(await add(ensemble, { id: four, role: "voter" })).toMatchObject({ kind: "done" });
+    await more(written, 16);
+    expect(await add(ensemble, { id: four, role: "observer" })).toMatchObject({ kind: "done" });
+    await more(written, 16);
+    isOver = true;
+    await writing;
+    expect(client.isClosed).toBe(false);
+  }, 120_000);
+
   test("members: a client reads who the members are, may not change them, and is told when they change", async () => {
     const ensemble = await TestEnsemble.start(3);
     const client = await ensemble.connect();
