@@ -111,7 +111,7 @@ export class Watches {
   /**
    * Whom a change tells, in the order to tell them: each watcher at most once.
    *
-   * Standard watches are used up, also those of watchers who may not be told.
+   * Standard watches are used up, but for those of watchers who may not be told.
    *
    * @param canRead - Whether a watcher's identities have Read on `trigger.acl`.
    */
@@ -119,17 +119,14 @@ export class Watches {
     if (this.#byPath.size === 0) return [];
     const told = new Set<WatcherId>();
     if (trigger.type === EventType.NodeChildrenChanged) {
-      this.#collect(trigger.path, Bit.Child, told);
+      this.#collect(trigger.path, Bit.Child, told, canRead);
     } else {
-      this.#collect(trigger.path, Bit.Data, told);
-      this.#collectRecursive(trigger.path, told);
-      if (trigger.type === EventType.NodeDeleted) this.#collect(trigger.path, Bit.Child, told);
+      this.#collect(trigger.path, Bit.Data, told, canRead);
+      this.#collectRecursive(trigger.path, told, canRead);
+      if (trigger.type === EventType.NodeDeleted) this.#collect(trigger.path, Bit.Child, told, canRead);
     }
-
     const event: WatchedEvent = { type: trigger.type, path: trigger.path };
-    const notifications: Notification[] = [];
-    for (const watcher of told) if (canRead(watcher)) notifications.push({ watcher, event });
-    return notifications;
+    return Array.from(told, (watcher) => ({ watcher, event }));
   }
 
   /** Everything a watcher registered; `undefined` when that is nothing. */
@@ -154,23 +151,31 @@ export class Watches {
     for (const path of snapshot.persistentRecursive) this.#add(watcher, path, Bit.Recursive);
   }
 
-  /** Adds those at `path` in one of ZooKeeper's tables to `told`, and uses up standard watches there. */
-  #collect(path: string, table: typeof Bit.Data | typeof Bit.Child, told: Set<WatcherId>): void {
+  /**
+   * Adds those at `path` in one of ZooKeeper's tables to `told`, and uses up standard watches there. A
+   * watch whose watcher may not read stays: that it was used up would tell of the change.
+   */
+  #collect(
+    path: string,
+    table: typeof Bit.Data | typeof Bit.Child,
+    told: Set<WatcherId>,
+    canRead: (watcher: WatcherId) => boolean,
+  ): void {
     const listeners = table | Bit.Persistent | (table === Bit.Data ? Bit.Recursive : 0);
     const watchers = this.#byPath.get(path);
     if (watchers === undefined) return;
     for (const [watcher, bits] of watchers) {
-      if ((bits & listeners) === 0) continue;
+      if ((bits & listeners) === 0 || !canRead(watcher)) continue;
       told.add(watcher);
       if ((bits & table) !== 0) this.#set(watcher, path, bits & ~table);
     }
   }
 
-  #collectRecursive(path: string, told: Set<WatcherId>): void {
+  #collectRecursive(path: string, told: Set<WatcherId>, canRead: (watcher: WatcherId) => boolean): void {
     if (this.#recursiveCount === 0) return;
     for (const ancestor of ancestorsOf(path)) {
       for (const [watcher, bits] of this.#byPath.get(ancestor) ?? []) {
-        if ((bits & Bit.Recursive) !== 0) told.add(watcher);
+        if ((bits & Bit.Recursive) !== 0 && canRead(watcher)) told.add(watcher);
       }
     }
   }

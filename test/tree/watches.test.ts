@@ -99,11 +99,12 @@ describe("fire() tells each watcher at most once", () => {
     expect(fire(watches, EventType.NodeDeleted, "/a")).toEqual([2, 3, 1]);
   });
 
-  test("but uses up the watches of those who may not read", () => {
+  test("and leaves the watches of those who may not read: using them up would tell of the change", () => {
     const watches = new Watches();
     register(watches, "data", 1, "/a");
     register(watches, "persistent", 2, "/a");
     expect(fire(watches, EventType.NodeDataChanged, "/a", () => false)).toEqual([]);
+    expect(fire(watches, EventType.NodeDataChanged, "/a")).toEqual([1, 2]);
     expect(fire(watches, EventType.NodeDataChanged, "/a")).toEqual([2]);
   });
 });
