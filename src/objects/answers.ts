@@ -4,7 +4,10 @@
  * Some are ready when their request has been read, some when a txn has applied; each keeps its place. One
  * is written when it reaches the head of the queue, so whatever it reads then is as of all before it.
  *
- * Invariant: nothing is written past `outputBytesMax` in one turn but the answer that passes it.
+ * Invariants:
+ * - What is ahead of a write has been written when the write applies. So nothing stalls ahead of a write, and
+ *   no write is taken while `mayWrite` is false.
+ * - Nothing else is written past `outputBytesMax` in one turn but the answer that passes it.
  *
  * @module
  */
@@ -13,6 +16,12 @@ import type { JuteWriter, RequestHeader } from "../jute/index.ts";
 
 /** Bytes answered in one turn, the last answer not counted; the other answers wait for a later turn. */
 export const outputBytesMax = 4 * 1024 * 1024;
+
+/**
+ * Reads that may wait ahead of a write: that many are answered at once if need be, whatever their size. With the
+ * largest znodes the message then has 20 MiB, and the platform's sockets take 32.
+ */
+export const readsAheadMax = 16;
 
 /** What an answer is to. */
 export interface Origin {
@@ -23,6 +32,7 @@ export interface Origin {
 
 /** A place in the queue. */
 export interface Slot extends Origin {
+  readonly kind: "read" | "sync" | "write";
   isReady: boolean;
   /** Writes the answer, when its turn has come. */
   answer: () => void;
@@ -41,6 +51,9 @@ export class Answers {
   #slots: Slot[] = [];
   #head = 0;
   #isStalled = false;
+  /** Of those that are due. */
+  #reads = 0;
+  #writes = 0;
 
   constructor(parts: AnswersParts) {
     this.#parts = parts;
@@ -56,16 +69,23 @@ export class Answers {
     return this.#isStalled;
   }
 
+  /** Whether all ahead of a write that is taken now will have been answered when it applies. */
+  get mayWrite(): boolean {
+    return !this.#isStalled && this.#reads <= readsAheadMax;
+  }
+
   /** Queues an answer that is ready as it stands. */
   add({ header, sinceMs }: Origin, answer: () => void): void {
-    this.#slots.push({ header, sinceMs, isReady: true, answer });
+    this.#slots.push({ kind: "read", header, sinceMs, isReady: true, answer });
+    this.#reads += 1;
     this.drain();
   }
 
-  /** Keeps a place for an answer that is settled later. */
-  reserve({ header, sinceMs }: Origin): Slot {
-    const slot: Slot = { header, sinceMs, isReady: false, answer: nothing };
+  /** Keeps a place for an answer that is settled later. A write's only while `mayWrite`. */
+  reserve(kind: "sync" | "write", { header, sinceMs }: Origin): Slot {
+    const slot: Slot = { kind, header, sinceMs, isReady: false, answer: nothing };
     this.#slots.push(slot);
+    if (kind === "write") this.#writes += 1;
     return slot;
   }
 
@@ -82,12 +102,14 @@ export class Answers {
     for (;;) {
       const slot = this.#slots[this.#head];
       if (slot === undefined || !slot.isReady) break;
-      if (out.length >= outputBytesMax) {
+      if (out.length >= outputBytesMax && this.#writes === 0) {
         this.#isStalled = true;
         stalled();
         break;
       }
       this.#head += 1;
+      if (slot.kind === "read") this.#reads -= 1;
+      if (slot.kind === "write") this.#writes -= 1;
       const before = out.length;
       slot.answer();
       answered(slot, out.length - before);
@@ -104,6 +126,8 @@ export class Answers {
   clear(): void {
     this.#slots = [];
     this.#head = 0;
+    this.#reads = 0;
+    this.#writes = 0;
     this.#isStalled = false;
   }
 }

@@ -5,8 +5,8 @@
  * is the tree's affair, when writes are agreed on the pipeline's, which socket this is `connections.ts`'.
  *
  * Invariants:
- * - A write behind a sync is not proposed before the sync is confirmed: it might apply first, and what was
- *   asked before it would show it.
+ * - A write is not proposed before the syncs ahead of it are confirmed, nor while reads ahead of it may have to
+ *   wait for a later turn: it might apply first, and what was asked before it would show it.
  * - Answers leave in the order of their requests. A read runs when it reaches the head of the queue, so it
  *   sees the client's earlier writes; everything before it has been answered.
  * - Nothing is sent before the connect response, nothing is handled behind a closeSession.
@@ -83,7 +83,7 @@ export class Connection {
   #isFresh = false;
   /** Syncs without their confirmation yet. */
   #syncing = 0;
-  /** A write behind them, and the reason why no further frame is handled. */
+  /** A write that must wait for what is ahead of it, and the reason why no further frame is handled. */
   #parked: Uint8Array | undefined;
   /** Frames have come that wait for room. */
   #isHeld = false;
@@ -160,6 +160,7 @@ export class Connection {
   /** Goes on answering where `outputBytesMax` has stopped it, and reading where there was no room. */
   resume(): void {
     this.#answers.drain();
+    this.#unpark();
     if (this.#isHeld) this.#handleFrames();
   }
 
@@ -253,7 +254,7 @@ export class Connection {
   #handleFrame(frame: Uint8Array): void {
     const header = decodeRequestHeader(frame);
     if (header === undefined) return this.end({ kind: "drop", reason: "frame without a header" });
-    if (this.#syncing > 0 && isWriteType(header.type)) {
+    if (isWriteType(header.type) && !this.#mayWrite) {
       this.#parked = frame.slice();
       return;
     }
@@ -312,7 +313,7 @@ export class Connection {
   }
 
   #write(xid: number, request: WriteRequest, frame: Uint8Array): void {
-    const slot = this.#answers.reserve(this.#origin());
+    const slot = this.#answers.reserve("write", this.#origin());
     const isTaken = this.#host.write({
       request,
       frame,
@@ -339,10 +340,11 @@ export class Connection {
       this.#reply({ xid, zxid: zxidToBigint(settled.zxid), err: outcome.err, body: outcome.body });
       if (request.type === OpCode.CloseSession) this.end({ kind: "close", reason: "session closed" });
     });
+    this.#unpark();
   }
 
   #sync(xid: number, path: string): void {
-    const slot = this.#answers.reserve(this.#origin());
+    const slot = this.#answers.reserve("sync", this.#origin());
     this.#syncing += 1;
     this.#host.confirm(this.#isFresh, (confirmed) => {
       if (this.#ending !== undefined) return;
@@ -356,10 +358,14 @@ export class Connection {
     });
   }
 
-  /** The write that waited for syncs, and what came behind it. */
+  get #mayWrite(): boolean {
+    return this.#syncing === 0 && this.#answers.mayWrite;
+  }
+
+  /** The write that waited for what was ahead of it, and what came behind it. */
   #unpark(): void {
     const frame = this.#parked;
-    if (frame === undefined || this.#syncing > 0) return;
+    if (frame === undefined || !this.#mayWrite) return;
     this.#parked = undefined;
     this.#handleFrame(frame);
     this.#handleFrames();

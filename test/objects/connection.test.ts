@@ -25,7 +25,7 @@ import {
   type Zxid,
 } from "../../src/base/index.ts";
 import type { ClientWrite } from "../../src/objects/agreement.ts";
-import { outputBytesMax } from "../../src/objects/answers.ts";
+import { outputBytesMax, readsAheadMax } from "../../src/objects/answers.ts";
 import { Connection, connectionQueueMax, heldBytesMax } from "../../src/objects/connection.ts";
 import type { ConnectionHost, Guest, OpenedSession, ReadAnswer } from "../../src/objects/connection-host.ts";
 import { type AuthRules, identitiesMax, identityUnitsMax } from "../../src/objects/identities.ts";
@@ -412,6 +412,77 @@ describe("a write", () => {
     world.write().apply(11);
     world.host.confirms[0]?.done(true);
     expect([world.hear(), world.host.changes]).toEqual([[], before]);
+  });
+});
+
+describe("a read ahead of a write", () => {
+  const body = { kind: "children" as const, children: ["x".repeat(outputBytesMax)] };
+  const reads = (count: number, first: number) =>
+    Array.from({ length: count }, (_, at) => requestFrame(first + at, exists));
+
+  /** Its reads are as large as a turn's output, and the txn that each was answered at is noted. */
+  function greedy(): World & { readonly seen: number[] } {
+    const seen: number[] = [];
+    const world = Object.assign(connected(), { seen });
+    world.host.answer = () => {
+      seen.push(world.host.applied.counter);
+      return { err: ZkErrorCode.Ok, body };
+    };
+    return world;
+  }
+
+  test("does not show it, though the output is full when the write applies", () => {
+    const world = greedy();
+    world.send(requestFrame(1, remove), ...reads(3, 2), requestFrame(5, remove), ...reads(3, 6));
+    // Both in one turn, as txns of one batch.
+    world.write(0).apply(11);
+    world.write(1).apply(12);
+    expect([world.seen, world.connection.isStalled]).toEqual([[11, 11, 11], true]);
+    expect(world.hear().map((line) => line.split(" ")[0])).toEqual(["1", "2", "3", "4", "5"]);
+    while (world.connection.isStalled) {
+      world.connection.resume();
+      world.hear();
+    }
+    expect(world.seen).toEqual([11, 11, 11, 12, 12, 12]);
+  });
+
+  test("that waits for a later turn keeps the write from being taken", () => {
+    const world = greedy();
+    world.send(...reads(3, 1), requestFrame(4, remove), pingFrame());
+    expect([world.seen.length, world.host.writes.length, world.connection.isBusy]).toEqual([1, 0, true]);
+    world.connection.resume();
+    world.hear();
+    expect([world.seen.length, world.host.writes.length]).toEqual([2, 0]);
+    world.connection.resume();
+    expect([world.seen.length, world.write().cxid]).toEqual([3, 4]);
+    world.hear();
+    world.write().apply(11);
+    expect(world.hear().map((line) => line.split(" ")[0])).toEqual(["4", "-2"]);
+  });
+
+  test("is one of readsAheadMax at most", () => {
+    for (const [count, taken] of [
+      [readsAheadMax, 2],
+      [readsAheadMax + 1, 1],
+    ] as const) {
+      const world = connected();
+      world.send(requestFrame(1, remove), ...reads(count, 2), requestFrame(99, remove), pingFrame());
+      expect(world.host.writes).toHaveLength(taken);
+      world.write(0).apply(11);
+      expect(world.host.writes).toHaveLength(2);
+      world.write(1).apply(12);
+      expect(world.hear().at(-1)).toBe(`-2 ${0x10000000cn} 0`);
+    }
+    expect(readsAheadMax).toBe(16);
+  });
+
+  test("does not show a goodbye that was sent behind it", () => {
+    const world = greedy();
+    world.send(...reads(2, 1), requestFrame(3, goodbye));
+    expect(world.host.writes).toHaveLength(0);
+    world.hear();
+    world.connection.resume();
+    expect([world.seen.length, world.write().cxid]).toEqual([2, 3]);
   });
 });
 
