@@ -113,9 +113,9 @@ export class Leading implements Agreement {
     return this.#writes.hasRoom;
   }
 
-  /** Somebody waits for an answer. */
+  /** Somebody waits for an answer, or to be ended. */
   get isBusy(): boolean {
-    return this.#writes.outstanding > 0 || this.#confirming.size > 0;
+    return this.#writes.outstanding > 0 || this.#confirming.size > 0 || this.sessions.isHolding;
   }
 
   /** A write of nobody's connection. */

@@ -20,7 +20,7 @@ import {
 } from "../base/index.ts";
 import { review, SessionDeadlines, type Tree, type Watched } from "../tree/index.ts";
 import { SessionIds } from "./session-ids.ts";
-import { expiryHoldTicks, tickGapMs } from "./timing.ts";
+import { dueHoldTicks, expiryHoldTicks, tickGapMs } from "./timing.ts";
 import type { Settle } from "./writes.ts";
 
 /** Open sessions of an ensemble; every member keeps all of them in memory. */
@@ -49,6 +49,7 @@ export class Sessions {
   readonly #ids: SessionIds;
   #lastTickMs: number;
   #ticksAwake = 0;
+  #holdTicks = expiryHoldTicks;
 
   /** Every session that there is gets its full timeout, but for those of the vigil. */
   constructor(parts: SessionsParts) {
@@ -70,12 +71,25 @@ export class Sessions {
     const nowMs = this.#parts.now();
     this.#lastTickMs = nowMs;
     this.#ticksAwake = 0;
+    this.#holdTicks = expiryHoldTicks;
     this.#deadlines.restartAll(tree.sessions(), nowMs);
     for (const watched of vigil) {
       if (!tree.isOpen(watched.id)) continue;
       const look = { nowMs, tickMs, signMs: lastSign(watched.id) };
-      this.#deadlines.restore([review(watched, look).watched]);
+      const { watched: reviewed, isDue } = review(watched, look);
+      this.#deadlines.restore([reviewed]);
+      if (isDue) this.#holdTicks = dueHoldTicks;
     }
+  }
+
+  /** Sessions are due, and those who may know better have a while to say so. */
+  get isHolding(): boolean {
+    const { nextDeadlineMs } = this.#deadlines;
+    return this.#isHeld && nextDeadlineMs !== undefined && nextDeadlineMs <= this.#parts.now();
+  }
+
+  get #isHeld(): boolean {
+    return this.#ticksAwake <= this.#holdTicks;
   }
 
   /** An id no session has had. */
@@ -116,7 +130,7 @@ export class Sessions {
     if (gapMs > tickGapMs || gapMs < 0) this.#deadlines.restartAll(tree.sessions(), nowMs);
     this.#ticksAwake += 1;
     // Signs of life that other members hold come first.
-    if (this.#ticksAwake <= expiryHoldTicks) return;
+    if (this.#isHeld) return;
     for (const sessionId of this.#deadlines.expired(nowMs)) {
       if (!tree.isOpen(sessionId) || this.#isHeard(sessionId, nowMs)) continue;
       submit({ type: OpCode.CloseSession }, { sessionId, identities: [] }, ignore);

@@ -32,6 +32,12 @@ export const watchCallMs = 10_000;
 /** A leader that begins, or wakes, expires nobody for so long: learners have signs of life to report. */
 export const expiryHoldTicks = 10;
 
+/**
+ * One that wakes because a session's end is due waits for so long, and stays awake for it: the member that has
+ * the session's connection may have to attach before it can report a sign of life, from far away.
+ */
+export const dueHoldTicks = 50;
+
 /** A call between members that takes longer is given up; its outcome is unknown and its packets go again. */
 export const callTicksMax = 10;
 

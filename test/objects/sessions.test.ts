@@ -19,7 +19,7 @@ import {
   type WriteRequest,
 } from "../../src/base/index.ts";
 import { Sessions, sessionsMax } from "../../src/objects/sessions.ts";
-import { tickGapMs } from "../../src/objects/timing.ts";
+import { dueHoldTicks, expiryHoldTicks, peerTickMs, tickGapMs } from "../../src/objects/timing.ts";
 import { MemoryRows, Tree } from "../../src/tree/index.ts";
 
 const tickMs = 1_000;
@@ -195,5 +195,34 @@ describe("a silent session", () => {
     world.nowMs += tickGapMs;
     world.sessions.tick();
     expect(world.submitted.map(({ requester }) => requester.sessionId)).toEqual([id]);
+  });
+});
+
+describe("a session that is due when its leader wakes", () => {
+  /** Its deadline has passed, and then that of the suspicion. */
+  function wakeWithOneDue(): { world: World; id: SessionId } {
+    const world = new World();
+    const { id } = world.open(4_000);
+    const [watched] = world.sessions.watched;
+    if (watched === undefined) throw new Error("a session that is open is watched");
+    world.nowMs += 60_000;
+    world.sessions.wake([{ ...watched, deadlineMs: world.nowMs, isSuspected: true }]);
+    return { world, id };
+  }
+
+  test("is ended once every member has had dueHoldTicks to report it", () => {
+    const { world, id } = wakeWithOneDue();
+    expect(world.pass(dueHoldTicks * peerTickMs)).toEqual([]);
+    expect(world.sessions.isHolding).toBe(true);
+    expect(world.pass(peerTickMs)).toEqual([id]);
+    expect(world.sessions.isHolding).toBe(false);
+  });
+
+  test("lives on when a member that had to attach first reports it, and keeps nobody awake any more", () => {
+    const { world, id } = wakeWithOneDue();
+    world.pass((expiryHoldTicks + 10) * peerTickMs);
+    expect(world.sessions.touch(id, world.nowMs)).toBe(true);
+    expect(world.sessions.isHolding).toBe(false);
+    expect(world.pass(3_900)).toEqual([]);
   });
 });
