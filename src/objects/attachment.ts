@@ -45,10 +45,10 @@ export function parseAttachment(value: unknown): Attachment | undefined {
   return value as Attachment;
 }
 
-/** Whose socket this is, as far as it outlives the memory; `undefined` when it does not. */
+/** Whose signs of life this socket shows; `undefined` before the handshake is over. */
 export function sessionOfSocket(socket: WebSocket): SessionId | undefined {
   const attachment = parseAttachment(socket.deserializeAttachment());
-  if (attachment === undefined || attachment.isBound || attachment.sessionId === 0n) return undefined;
+  if (attachment === undefined || attachment.sessionId === 0n) return undefined;
   return makeSessionId(attachment.sessionId);
 }
 

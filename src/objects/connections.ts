@@ -185,11 +185,13 @@ export class Connections {
   adopt(sockets: readonly WebSocket[]): void {
     for (const socket of sockets) {
       const attachment = parseAttachment(socket.deserializeAttachment());
-      if (attachment === undefined || attachment.isBound || attachment.sessionId === 0n) {
-        closeSocket(socket, CloseCode.NotLeading, "member restarted");
-      } else {
+      const hasSession = attachment !== undefined && attachment.sessionId !== 0n;
+      // A connection that cannot go on has shown its client's signs of life as any other.
+      if (hasSession) this.#sleeping.set(makeSessionId(attachment.sessionId), socket);
+      if (hasSession && !attachment.isBound) {
         this.#sleepers.set(socket, { socket, attachment, chunks: [], bytes: 0 });
-        this.#sleeping.set(makeSessionId(attachment.sessionId), socket);
+      } else {
+        closeSocket(socket, CloseCode.NotLeading, "member restarted");
       }
     }
   }

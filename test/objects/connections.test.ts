@@ -20,6 +20,7 @@ import {
   type WriteRequest,
 } from "../../src/base/index.ts";
 import type { Introduction } from "../../src/objects/api.ts";
+import { sessionOfSocket } from "../../src/objects/attachment.ts";
 import type { Connection } from "../../src/objects/connection.ts";
 import type { ConnectionHost } from "../../src/objects/connection-host.ts";
 import { Connections, connectionsMax } from "../../src/objects/connections.ts";
@@ -45,6 +46,8 @@ class World {
     },
   });
   readonly later: (() => void)[] = [];
+  /** When the platform last answered which socket. */
+  readonly signs = new Map<WebSocket, number>();
   readonly #closedSessions: SessionId[] = [];
   #lastWatcher = 0;
   #lastSession = 0;
@@ -134,7 +137,7 @@ class World {
     return new Connections({
       tree: leader.tree,
       host,
-      lastSign: () => undefined,
+      lastSign: (socket) => this.signs.get(socket),
       heard: () => undefined,
       later: (run) => this.later.push(run),
       nextWatcher: () => {
@@ -335,6 +338,18 @@ describe("an attachment", () => {
     expect(attachmentOf(socket).isBound).toBe(true);
     world.ask(socket, { type: OpCode.RemoveWatches, path: "/a", watcherType: 3 });
     expect(attachmentOf(socket).isBound).toBe(false);
+  });
+
+  test("that is bound costs the connection when memory is lost, and not what its client has shown of life", () => {
+    const world = new World();
+    const socket = world.connect();
+    const session = makeSessionId(attachmentOf(socket).sessionId);
+    world.ask(socket, { type: OpCode.AddWatch, path: "/a", mode: AddWatchMode.PersistentRecursive });
+    world.signs.set(socket.socket, 17);
+    world.forget([socket]);
+    expect(socket.closed?.code).toBe(CloseCode.NotLeading);
+    expect(world.connections.lastSign(session)).toBe(17);
+    expect(sessionOfSocket(socket.socket)).toBe(session);
   });
 
   test("always fits, whatever the paths and identities; what does not fit costs the connection (property)", () => {
