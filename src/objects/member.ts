@@ -61,7 +61,7 @@ import type { MemberReport, ReportRequest } from "./report.ts";
 import { migrate, readMeta, writeMeta } from "./sql/meta.ts";
 import { setSchedule } from "./sql/schedule.ts";
 import { readVigil, writeVigil } from "./sql/vigil.ts";
-import { alarmLateMsMax, peerTickMs, sleepingWatchdogMs, watchCallMs } from "./timing.ts";
+import { alarmLateMsMax, peerTickMs, sleepingWatchdogMs, watchCallMs, watchdogMs } from "./timing.ts";
 import { earliest, look } from "./vigil.ts";
 
 /** What a member needs of its Worker's environment; the `EK_*` settings are among the rest. */
@@ -272,9 +272,11 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
 
   /** Does what a sleeping member can do from its storage alone; whether more than that is due. */
   async #mustWake(due: ReadonlySet<string>): Promise<boolean> {
-    if (due.has("sweep")) return true;
-    if (due.has("sessions")) return this.#keepVigil();
-    return due.has("watchdog") && !(await this.#isWatched());
+    const isDue = due.has("sweep") || (due.has("sessions") && this.#keepVigil());
+    if (!isDue && !due.has("watchdog")) return false;
+    // Taken, it is planned no longer: should this memory be lost before it is seen to, another alarm comes.
+    setSchedule(this.#sql, "watchdog", this.#nowMs + watchdogMs);
+    return isDue || !(await this.#isWatched());
   }
 
   /** Looks at the deadlines of the sessions, as their leader; whether one of them is to be ended. */

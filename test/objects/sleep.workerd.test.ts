@@ -7,7 +7,7 @@
  * @module
  */
 
-import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { CreateMode, OPEN_ACL, OpCode, type ServerId } from "../../src/base/index.ts";
 import { Member } from "../../src/objects/member.ts";
@@ -47,15 +47,19 @@ type Handler = "exchange" | "alarm" | "keepsWatch" | "webSocketMessage" | "webSo
 let events: Record<Handler, number>;
 /** Members whose objects cannot be reached. */
 let gone: Set<string>;
+/** Whoever is asked whether it watches does not answer. */
+let isWatchUnanswered: boolean;
 
 beforeEach(() => {
   events = { exchange: 0, alarm: 0, keepsWatch: 0, webSocketMessage: 0, webSocketClose: 0 };
   gone = new Set();
+  isWatchUnanswered = false;
   for (const name of ["exchange", "alarm", "keepsWatch", "webSocketMessage", "webSocketClose"] as const) {
     const handler: (...args: never[]) => Promise<unknown> = Member.prototype[name];
     vi.spyOn(Member.prototype, name).mockImplementation(async function (this: Member, ...args: never[]) {
       events[name] += 1;
       if (gone.has(Reflect.get(this, "ctx").id.name)) throw new Error(quietly);
+      if (name === "keepsWatch" && isWatchUnanswered) return new Promise(() => {}) as never;
       return handler.apply(this, args) as never;
     });
   }
@@ -225,6 +229,32 @@ describe("sessions of an ensemble that sleeps", () => {
     await client.request({ type: OpCode.CloseSession });
     await sleeping();
     expect(await alarms(ensemble)).toEqual([null, null, null]);
+  }, 60_000);
+
+  test("are not forgotten by a voter that dies while it asks whether their leader is there", async () => {
+    const ensemble = await TestEnsemble.start(3);
+    await connect(ensemble);
+    await sleeping();
+    const voter = ensemble.stub(await ensemble.followerId());
+    await sleeping();
+    const watchdogs = () =>
+      runInDurableObject(voter, (_, { storage }) =>
+        storage.sql.exec<{ due: number }>("SELECT due FROM schedule WHERE name = 'watchdog'").toArray(),
+      );
+    expect(await watchdogs()).toHaveLength(1);
+    const beganMs = await runInDurableObject(voter, async (_, { storage }) => {
+      storage.sql.exec("UPDATE schedule SET due = 1");
+      return Date.now();
+    });
+    isWatchUnanswered = true;
+    const before = events.keepsWatch;
+    const asking = runDurableObjectAlarm(voter).catch(() => false);
+    while (events.keepsWatch === before) await pause(20);
+    // What the next memory would find.
+    const [watchdog] = await watchdogs();
+    expect(watchdog?.due).toBeGreaterThan(beganMs);
+    await runInDurableObject(voter, (_, state) => state.abort(quietly)).catch(() => {});
+    await asking;
   }, 60_000);
 
   test("go on with their watches when a hibernated ensemble wakes", async () => {
