@@ -354,6 +354,7 @@ export class World {
     const kept = (op: DiskOp): void => this.#durable(member, op);
     disk.crash(survive, kept, (op) => {
       if (op.kind === "append") this.checks.appendLost(id, op);
+      if (op.kind === "promises") this.checks.promisesLost(id, op.promises);
     });
     this.checks.commitsAreSafe();
   }

@@ -137,6 +137,17 @@ export class ProtocolChecks {
     reign.chains.length = Math.min(reign.chains.length, op.batch.first);
   }
 
+  /**
+   * A crash undid a write of promises. An epoch that it established has never been: nothing that says so
+   * has left the member, which may go on with the epoch before (a lone voter does, when it resumes).
+   */
+  promisesLost(id: ServerId, { establishedEpoch }: Promises): void {
+    if (this.#ghost(id).durable.establishedEpoch >= establishedEpoch) return;
+    if (this.established.get(establishedEpoch) !== id) return;
+    this.established.delete(establishedEpoch);
+    this.#initialHistories.delete(establishedEpoch);
+  }
+
   /** Before a write that shortens or replaces the log. */
   shortening(id: ServerId, op: DiskOp): void {
     const ghost = this.#ghost(id);
