@@ -85,6 +85,7 @@ export class Reconfiguring {
       const present = this.#present();
       const mine = present.find(({ id }) => id === order.id);
       const isThere = (id: ServerId | undefined) => present.some((server) => server.id === id);
+      if (step === 0 && mine !== undefined) await this.#remind(order, mine);
       if (mine?.role === order.role && !isThere(order.replaces)) return this.#done();
       const failed =
         mine === undefined
@@ -105,6 +106,12 @@ export class Reconfiguring {
     }
     const rest = present.filter((server) => server.id !== id);
     return (await this.#change(rest, identities)) ?? this.#done();
+  }
+
+  /** Whom a client's own reconfig has named may never have been told, if the leader died or the call failed. */
+  async #remind({ id, role, location }: MemberOrder, mine: ServerLine): Promise<void> {
+    const losesItsVote = mine.role === "voter" && role === "observer";
+    if (!losesItsVote && !this.#parts.replica.isLevel(id)) await this.#join(id, location ?? locationOf(mine));
   }
 
   /** First an observer: it costs nobody a quorum while it catches up. */
@@ -148,7 +155,9 @@ export class Reconfiguring {
     present: readonly ServerLine[],
     { identities, waitUntilMs }: { identities: readonly AuthId[]; waitUntilMs: number },
   ): Promise<MembersAnswer | undefined> {
-    while (!this.#parts.replica.isLevel(id) && this.#parts.isLeading()) {
+    // Only who is to be relied on must have caught up.
+    const isNeeded = role === "voter" || replaces !== undefined;
+    while (isNeeded && !this.#parts.replica.isLevel(id) && this.#parts.isLeading()) {
       if (Date.now() >= waitUntilMs) return waiting(`server ${id} has not caught up yet`);
       await new Promise((resolve) => setTimeout(resolve, levelPollMs));
     }

@@ -151,9 +151,10 @@ export function attachedStorageOf(peer: Peer, id: ServerId): string | undefined 
   return peer.role.kind === "leading" ? peer.role.slots.get(id)?.storageId : undefined;
 }
 
-/** Whether a member is attached to this leader and has been sent all that is committed. */
+/** Whether a member is this leader, or attached to it and has been sent all that is committed. */
 export function isLevelWith(peer: Peer, id: ServerId): boolean {
-  return peer.role.kind === "leading" && isLevel(peer, peer.role.slots.get(id), undefined);
+  if (peer.role.kind !== "leading") return false;
+  return id === peer.id || isLevel(peer, peer.role.slots.get(id), undefined);
 }
 
 function isLevel(peer: Peer, slot: Slot | undefined, storageId: string | undefined): boolean {

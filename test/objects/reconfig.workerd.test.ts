@@ -178,6 +178,15 @@ describe("an order", () => {
     expect([voters, observers]).toEqual([[one, three, four], [two]]);
   }, 60_000);
 
+  test("members: makes an observer of the leader, which leaves its place to another voter", async () => {
+    const ensemble = await TestEnsemble.start(3);
+    const leader = await ensemble.leaderId();
+    expect(await add(ensemble, { id: leader, role: "observer" })).toMatchObject({ kind: "done" });
+    const { id, observers } = await ensemble.stub(await ensemble.leaderId()).inspect();
+    expect([id === leader, observers]).toEqual([false, [leader]]);
+    await ensemble.serves(leader);
+  }, 60_000);
+
   test("members: is refused for an id that was used, for a stranger, and for the last voter", async () => {
     const ensemble = await TestEnsemble.start(1);
     const other = await TestEnsemble.start(1);
