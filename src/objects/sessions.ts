@@ -65,16 +65,22 @@ export class Sessions {
     return this.#deadlines.watched();
   }
 
-  /** Time has passed that nobody looked at the clock. Whoever is not of the vigil gets its full timeout. */
+  /**
+   * Time has passed that nobody looked at the clock. Whoever is not of the vigil gets its full timeout; and what
+   * has woken a leader that kept its memory may have been a sign of life, and is counted already.
+   */
   wake(vigil: readonly Watched[]): void {
     const { tree, tickMs, lastSign } = this.#parts;
     const nowMs = this.#parts.now();
     this.#lastTickMs = nowMs;
     this.#ticksAwake = 0;
     this.#holdTicks = expiryHoldTicks;
+    const remembered = new Map(this.watched.map((watched) => [watched.id, watched]));
     this.#deadlines.restartAll(tree.sessions(), nowMs);
-    for (const watched of vigil) {
-      if (!tree.isOpen(watched.id)) continue;
+    for (const left of vigil) {
+      if (!tree.isOpen(left.id)) continue;
+      const mine = remembered.get(left.id);
+      const watched = mine !== undefined && mine.deadlineMs >= left.deadlineMs ? mine : left;
       const look = { nowMs, tickMs, signMs: lastSign(watched.id) };
       const { watched: reviewed, isDue } = review(watched, look);
       this.#deadlines.restore([reviewed]);

@@ -226,3 +226,27 @@ describe("a session that is due when its leader wakes", () => {
     expect(world.pass(3_900)).toEqual([]);
   });
 });
+
+describe("a leader that wakes with its memory", () => {
+  test("keeps what it heard in the moment it woke, before it looked at the vigil", () => {
+    const world = new World();
+    const { id } = world.open(4_000);
+    const vigil = world.sessions.watched;
+    world.nowMs += 3_900;
+    expect(world.sessions.touch(id, world.nowMs)).toBe(true);
+    world.sessions.wake(vigil);
+    expect(world.pass(4_000)).toEqual([]);
+    expect(world.pass(tickMs)).toEqual([id]);
+  });
+
+  test("believes the vigil where it has heard nothing: an alarm has looked meanwhile", () => {
+    const world = new World();
+    const { id } = world.open(4_000);
+    const [watched] = world.sessions.watched;
+    if (watched === undefined) throw new Error("a session that is open is watched");
+    world.nowMs += 6_000;
+    world.sessions.wake([{ ...watched, deadlineMs: watched.deadlineMs + 4_000, isSuspected: true }]);
+    expect(world.sessions.watched).toMatchObject([{ isSuspected: true }]);
+    expect(world.pass(5_000)).toEqual([id]);
+  });
+});
