@@ -30,6 +30,30 @@ export interface Stat {
 /** Permission bits of an ACL entry. */
 export const Perms = { Read: 1, Write: 2, Create: 4, Delete: 8, Admin: 16, All: 31 } as const;
 
+const permLetters = [
+  ["c", Perms.Create],
+  ["d", Perms.Delete],
+  ["r", Perms.Read],
+  ["w", Perms.Write],
+  ["a", Perms.Admin],
+] as const;
+
+/** `cdrwa`, as zkCli prints it. */
+export function formatPerms(perms: number): string {
+  return permLetters.map(([letter, bit]) => ((perms & bit) === 0 ? "" : letter)).join("");
+}
+
+/** `undefined` for a letter that is none. */
+export function parsePerms(text: string): number | undefined {
+  let perms = 0;
+  for (const letter of text) {
+    const bit = permLetters.find(([each]) => each === letter)?.[1];
+    if (bit === undefined) return undefined;
+    perms |= bit;
+  }
+  return perms;
+}
+
 /** An identity: of a connection, or named by an ACL entry. */
 export interface AuthId {
   readonly scheme: string;

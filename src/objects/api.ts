@@ -184,6 +184,8 @@ export interface LockRequest {
 export interface Contender {
   /** The lock id of an HTTP contender, the znode's name otherwise. */
   readonly id: string;
+  /** Of its znode, which stands below the lock's. */
+  readonly name: string;
   readonly mode: LockMode;
   readonly holds: boolean;
   readonly owner: string;

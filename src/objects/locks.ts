@@ -306,6 +306,7 @@ export class Locks {
       return [
         {
           id: ownLockId(contender) ?? contender.name,
+          name: contender.name,
           mode: contender.mode,
           holds: contender.holds,
           owner: isReadable && znode.data !== null ? decoder.decode(znode.data) : "",

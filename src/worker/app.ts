@@ -20,6 +20,7 @@ import { connect } from "./routes/connect.ts";
 import { deleteLock, getLock, postLock, putLock } from "./routes/locks.ts";
 import { deleteMember, getMembers, postMember } from "./routes/members.ts";
 import { allowOnly } from "./routes/shared.ts";
+import { postTransaction } from "./routes/transactions.ts";
 import { getZnode } from "./routes/znode-reads.ts";
 import { deleteZnode, postZnode, putZnode } from "./routes/znode-writes.ts";
 import { version } from "./version.ts";
@@ -45,6 +46,9 @@ export function buildApp(): Hono<AppEnv> {
   app.post("/v1/:ensemble/znodes/*", (c) => postZnode(c, router));
   app.delete("/v1/:ensemble/znodes/*", (c) => deleteZnode(c, router));
   app.all("/v1/:ensemble/znodes/*", allowOnly("GET", "HEAD", "PUT", "POST", "DELETE"));
+
+  app.post("/v1/:ensemble/transactions", (c) => postTransaction(c, router));
+  app.all("/v1/:ensemble/transactions", allowOnly("POST"));
 
   app.get("/v1/:ensemble/locks/*", (c) => getLock(c, router));
   app.post("/v1/:ensemble/locks/*", (c) => postLock(c, router));
@@ -92,7 +96,7 @@ const notFound = {
   title: "No such resource",
   status: 404,
   detail:
-    "Cannot find the resource: the API is below /v1/{ensemble}/, as znodes, locks, members, admin and connect",
+    "Cannot find the resource: the API is below /v1/{ensemble}/, as znodes, transactions, locks, members, admin and connect",
 };
 
 /** An isolate has one `env`, so its settings are read once. */

@@ -21,6 +21,24 @@ export function znodeDataBytesMax(pathBytes: number): number {
 /** A lock request: its owner may have 1 KiB, each byte of it escaped. */
 export const lockBodyBytesMax = 16_384;
 
+/** The parts of one transaction. Each is decided, logged and applied in one go, while others wait. */
+export const transactionOperationsMax = 1_000;
+
+/** Its JSON: a frame's bytes in base64, and as much again for names of fields and for escapes. */
+export const transactionBodyBytesMax = 3 * 1_048_576;
+
+/** What its paths, values and ACLs may have together, `operationOverheadBytes` of each part included. */
+export const transactionBytesMax = frameBytesMax - frameOverheadBytes;
+
+/** Headers, lengths, flags, TTL, sequence suffix and version of one part's frame: 52 bytes at most. */
+export const operationOverheadBytes = 64;
+
+/** Different locks that one transaction may check: each is looked up before the transaction. */
+export const checkedLocksMax = 16;
+
+/** Entries of one ACL. A znode is checked against them one by one. */
+export const aclEntriesMax = 100;
+
 /** An order to add a member: four short fields. */
 export const memberBodyBytesMax = 1_024;
 

@@ -43,8 +43,13 @@ export function readWriteCondition(headers: Headers): WriteCondition {
 function readVersion(tag: string): number {
   const digits = /^(?:W\/)?"(-?[0-9]{1,10})"$/.exec(tag)?.[1];
   const version = Number(digits ?? Number.NaN);
-  if (version >= versionMin && version <= versionMax && version !== -1) return version;
+  if (isSettableVersion(version)) return version;
   throw badRequest(`Cannot read If-Match: it takes one version in double quotes or "*", not ${quoted(tag)}`);
+}
+
+/** Whether a write may ask for this version: -1 would be "any". */
+export function isSettableVersion(version: number): boolean {
+  return Number.isInteger(version) && version >= versionMin && version <= versionMax && version !== -1;
 }
 
 /** Whether a read may be answered with 304: `If-None-Match` lists the version, or is `*`. */

@@ -9,14 +9,19 @@
 
 import {
   CreateMode,
+  type CreateRequest,
   compareZxid,
   formatZxid,
+  joinPath,
+  type MultiOp,
+  type MultiResult,
   makeServerId,
   makeZxid,
   NO_SESSION,
   nameOf,
   OpCode,
   type Outcome,
+  ownContenderName,
   parentOf,
   parseZxid,
   type ServerId,
@@ -164,14 +169,12 @@ export class FakeEnsemble {
         return { ...this.#read(outcome), more: names.length > request.limit };
       }
       case OpCode.SetData:
-        return this.#write(() => this.#set(request.path, request.data, request.version));
       case OpCode.Create2:
       case OpCode.CreateContainer:
-        return this.#write(() =>
-          this.#create(request.path, request.data, request.flags === CreateMode.PersistentSequential),
-        );
       case OpCode.Delete:
-        return this.#write(() => this.#delete(request.path, request.version));
+        return this.#write(() => this.#change(request));
+      case OpCode.Multi:
+        return this.#write(() => this.#multi(request.ops));
       default:
         throw new Error(`the fake does not know request ${String(request.type)}`);
     }
@@ -184,6 +187,44 @@ export class FakeEnsemble {
   #write(change: () => Outcome) {
     this.zxid = makeZxid(this.epoch, this.zxid.counter + 1);
     return { outcome: change(), zxid: formatZxid(this.zxid) };
+  }
+
+  #change(request: MultiOp): Outcome {
+    switch (request.type) {
+      case OpCode.SetData:
+        return this.#set(request.path, request.data, request.version);
+      case OpCode.Delete:
+        return this.#delete(request.path, request.version);
+      case OpCode.Check:
+        return this.#check(request.path, request.version);
+      default:
+        return this.#create(request.path, request.data, isSequential(request));
+    }
+  }
+
+  /** All or nothing, and the codes of a refusal as the tree has them. */
+  #multi(ops: readonly MultiOp[]): Outcome {
+    const before = structuredClone(this.znodes);
+    const results: MultiResult[] = [];
+    for (const op of ops) {
+      const { err, body } = this.#change(op);
+      if (err !== ZkErrorCode.Ok) {
+        this.znodes.clear();
+        for (const [path, znode] of before) this.znodes.set(path, znode);
+        return { err: ZkErrorCode.Ok, body: { kind: "multi", results: refusedAt(results.length, err, ops) } };
+      }
+      if (body?.kind === "create2") results.push({ ...body, kind: "createdWithStat" });
+      else if (body?.kind === "stat") results.push({ ...body, kind: "dataSet" });
+      else results.push({ kind: op.type === OpCode.Check ? "checked" : "deleted" });
+    }
+    return { err: ZkErrorCode.Ok, body: { kind: "multi", results } };
+  }
+
+  #check(path: string, version: number): Outcome {
+    if (this.locks.some((lock) => joinPath(lock.path, lock.name) === path)) return { err: ZkErrorCode.Ok };
+    const znode = this.znodes.get(path);
+    if (znode === undefined) return { err: ZkErrorCode.NoNode };
+    return { err: version === -1 || version === znode.version ? ZkErrorCode.Ok : ZkErrorCode.BadVersion };
   }
 
   #set(path: string, data: Uint8Array | null, version: number): Outcome {
@@ -248,9 +289,11 @@ export class FakeEnsemble {
     if (rivals.length > 0 && !isShared) return { kind: "timedOut", contenders: rivals };
     this.zxid = makeZxid(this.epoch, this.zxid.counter + 1);
     const { path, id, mode, owner } = request;
+    const name = ownContenderName(id, mode) + sequenceSuffix(this.zxid.counter);
     const lock = {
       path,
       id,
+      name,
       mode,
       owner,
       holds: true,
@@ -272,6 +315,17 @@ export class FakeEnsemble {
     this.locks.splice(index, 1);
     return { kind: "released" };
   }
+}
+
+function isSequential({ flags }: CreateRequest): boolean {
+  return flags === CreateMode.PersistentSequential || flags === CreateMode.PersistentSequentialWithTtl;
+}
+
+function refusedAt(culprit: number, code: ZkErrorCode, { length }: readonly MultiOp[]): MultiResult[] {
+  return Array.from({ length }, (_, at) => {
+    if (at === culprit) return { kind: "error", code };
+    return { kind: "error", code: at < culprit ? ZkErrorCode.Ok : ZkErrorCode.RuntimeInconsistency };
+  });
 }
 
 function granted(lock: FakeLock, ttlMs: number): LockAnswer {

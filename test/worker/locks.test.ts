@@ -231,6 +231,7 @@ describe("worker: keeping, releasing and showing a lock", () => {
     const { id } = await lock({ owner: "me" });
     const waiting = {
       id: "lock-0000000007",
+      name: "lock-0000000007",
       mode: "shared",
       holds: false,
       owner: "",

@@ -6,9 +6,9 @@
  * @module
  */
 
-import { type Acl, pathFault } from "../../base/index.ts";
+import { type Acl, formatPerms, parsePerms, pathFault } from "../../base/index.ts";
 import { FileFault } from "./byte-window.ts";
-import { formatPerms, parsePerms, type RecordLifetime, type ZnodeRecord } from "./znode-record.ts";
+import type { RecordLifetime, ZnodeRecord } from "./znode-record.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Acl, OPEN_ACL, Perms } from "../../base/index.ts";
+import { type Acl, OPEN_ACL } from "../../base/index.ts";
 
 /** What can be created anew. Ephemeral znodes cannot: their sessions do not move. */
 export interface ZnodeRecord {
@@ -39,30 +39,6 @@ export interface RecordStat {
 export function isOwnPath(path: string): boolean {
   if (path !== "/zookeeper" && !path.startsWith("/zookeeper/")) return false;
   return !path.startsWith("/zookeeper/quota/") || path.endsWith("/zookeeper_stats");
-}
-
-const letters = [
-  ["c", Perms.Create],
-  ["d", Perms.Delete],
-  ["r", Perms.Read],
-  ["w", Perms.Write],
-  ["a", Perms.Admin],
-] as const;
-
-/** `cdrwa`, as zkCli prints it. */
-export function formatPerms(perms: number): string {
-  return letters.map(([letter, bit]) => ((perms & bit) === 0 ? "" : letter)).join("");
-}
-
-/** `undefined` for a letter that is none. */
-export function parsePerms(text: string): number | undefined {
-  let perms = 0;
-  for (const letter of text) {
-    const bit = letters.find(([each]) => each === letter)?.[1];
-    if (bit === undefined) return undefined;
-    perms |= bit;
-  }
-  return perms;
 }
 
 export function isOpenAcl(acl: readonly Acl[]): boolean {

@@ -43,7 +43,8 @@ export type Answered = Extract<Answer, { readonly kind: "answered" }>;
 /** A request to the tree, and how it is spoken of. */
 export interface Ask extends Omit<Call, "identities"> {
   readonly action: string;
-  readonly path: string;
+  /** Absent when it concerns many. */
+  readonly path?: string | undefined;
   /** Default: the leader. */
   readonly whom?: Whom | undefined;
 }
@@ -101,7 +102,12 @@ function isOfKind<Kind extends ResponseBody["kind"]>(
 /** The problem of a refused outcome. */
 export function refusal(
   outcome: Outcome,
-  about: { action: string; path: string; reason?: string | undefined; status?: number | undefined },
+  about: {
+    action: string;
+    path?: string | undefined;
+    reason?: string | undefined;
+    status?: number | undefined;
+  },
 ): Problem {
   return problemOfCode(outcome.err, about);
 }

@@ -1,0 +1,273 @@
+/**
+ * What a client may say in a transaction, read from JSON once and strictly: a list of operations, each an
+ * object whose `op` decides which other fields it may have.
+ *
+ * `version` is left out for "any": -1, which means that on the wire, is refused, as it is in `If-Match`.
+ * A value is text, or bytes in base64; `"encoding": "null"` with the value `null` is no data at all. So
+ * what a `GET` for JSON shows can be sent back.
+ *
+ * @module
+ */
+
+import {
+  type Acl,
+  CreateMode,
+  type CreateRequest,
+  durationForms,
+  formatZxid,
+  type MultiOp,
+  OPEN_ACL,
+  OpCode,
+  parseDuration,
+  parseZxid,
+  pathFault,
+} from "../base/index.ts";
+import { aclBytes, aclForm, parseAcl, utf8Bytes } from "./acls.ts";
+import {
+  checkedLocksMax,
+  operationOverheadBytes,
+  transactionBytesMax,
+  transactionOperationsMax,
+} from "./limits.ts";
+import { isSettableVersion } from "./preconditions.ts";
+import { badRequest, Problem, tooLarge } from "./problems.ts";
+
+/** The contender of `lock` that has this id or token, or both, must still hold the lock. */
+export interface LockCheck {
+  readonly path: string;
+  readonly id: string | undefined;
+  /** Printed as we print zxids. */
+  readonly token: string | undefined;
+}
+
+/** Of a lock check, the part to be sent is known only when its contender has been found. */
+export type Operation =
+  | { readonly op: "create" | "set" | "delete" | "check"; readonly path: string; readonly part: MultiOp }
+  | { readonly op: "check-lock"; readonly path: string; readonly check: LockCheck };
+
+type Op = Operation["op"];
+type Fields = Readonly<Record<string, unknown>>;
+
+const fieldsByOp: Readonly<Record<Op, readonly string[]>> = {
+  create: ["path", "value", "encoding", "mode", "acl", "ttl"],
+  set: ["path", "value", "encoding", "version"],
+  delete: ["path", "version"],
+  check: ["path", "version"],
+  "check-lock": ["path", "id", "token"],
+};
+
+/**
+ * Reads the body of a transaction.
+ *
+ * @throws Problem 400 naming the operation's index and the field at fault; 413 past a bound.
+ */
+export function readTransaction(body: Uint8Array): readonly Operation[] {
+  const list = parseList(body);
+  if (list === undefined || list.length === 0) {
+    throw badRequest(`${action}: the body is not a JSON list of operations, of at least one`);
+  }
+  if (list.length > transactionOperationsMax) {
+    throw tooLarge(`${action}: it has ${list.length} operations, ${transactionOperationsMax} are allowed`);
+  }
+  const operations = list.map(readOperation);
+  checkBounds(operations);
+  return operations;
+}
+
+const action = "Cannot run the transaction";
+
+function parseList(body: Uint8Array): readonly unknown[] | undefined {
+  try {
+    const value: unknown = JSON.parse(
+      new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(body),
+    );
+    return Array.isArray(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function readOperation(value: unknown, index: number): Operation {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw badOperation(index, undefined, "is not a JSON object");
+  }
+  const fields: Fields = { ...value };
+  const { op } = fields;
+  if (!isOp(op)) throw badOperation(index, "op", `must be one of ${Object.keys(fieldsByOp).join(", ")}`);
+  const unknown = Object.keys(fields).find((field) => field !== "op" && !fieldsByOp[op].includes(field));
+  if (unknown !== undefined) {
+    const field = unknown.slice(0, 100);
+    throw badOperation(index, field, `is not a field of "${op}", ${fieldsByOp[op].join(", ")} are`);
+  }
+  const reader = new FieldReader(fields, index);
+  return op === "check-lock" ? readLockCheck(reader) : readPart(op, reader);
+}
+
+function isOp(value: unknown): value is Op {
+  return typeof value === "string" && Object.hasOwn(fieldsByOp, value);
+}
+
+function readPart(op: Exclude<Op, "check-lock">, reader: FieldReader): Operation {
+  if (op === "create") {
+    const part = readCreate(reader);
+    return { op, path: part.path, part };
+  }
+  const path = reader.path();
+  const version = reader.version();
+  switch (op) {
+    case "set":
+      return { op, path, part: { type: OpCode.SetData, path, data: reader.data("required"), version } };
+    case "delete":
+      if (path === "/") throw reader.fault("path", "must not be the root, which cannot be deleted");
+      return { op, path, part: { type: OpCode.Delete, path, version } };
+    case "check":
+      return { op, path, part: { type: OpCode.Check, path, version } };
+  }
+}
+
+/** `ttl`: the flags of the same mode with a time to live. */
+const createModes: Readonly<Record<string, { readonly flags: number; readonly ttl?: number }>> = {
+  persistent: { flags: CreateMode.Persistent, ttl: CreateMode.PersistentWithTtl },
+  persistent_sequential: {
+    flags: CreateMode.PersistentSequential,
+    ttl: CreateMode.PersistentSequentialWithTtl,
+  },
+  container: { flags: CreateMode.Container },
+};
+
+/** As long as ZooKeeper can store: nearly 35 years. */
+const ttlMsMax = 2 ** 40 - 1;
+
+function readCreate(reader: FieldReader): CreateRequest {
+  const { mode = "persistent", ttl } = reader.fields;
+  const modes = Object.keys(createModes).join(", ");
+  const known = typeof mode === "string" && Object.hasOwn(createModes, mode) ? createModes[mode] : undefined;
+  if (known === undefined) {
+    throw reader.fault(
+      "mode",
+      `must be one of ${modes}; an ephemeral needs a session, which HTTP has none of`,
+    );
+  }
+  const path = reader.path(known.flags === CreateMode.PersistentSequential ? "0" : "");
+  if (path === "/") throw reader.fault("path", "must not be the root, which exists");
+  const rest = { path, data: reader.data("optional"), acl: reader.acl() };
+  if (ttl === undefined) return { type: OpCode.Create2, flags: known.flags, ttlMs: -1, ...rest };
+  if (known.ttl === undefined) throw reader.fault("ttl", `must not be given with mode "${mode}"`);
+  const ttlMs = parseDuration(ttl);
+  if (ttlMs === undefined || ttlMs < 1 || ttlMs > ttlMsMax) {
+    throw reader.fault("ttl", `must be 1 to ${ttlMsMax} ms, as ${durationForms}`);
+  }
+  return { type: OpCode.CreateTtl, flags: known.ttl, ttlMs, ...rest };
+}
+
+function readLockCheck(reader: FieldReader): Operation {
+  const { id, token } = reader.fields;
+  const path = reader.path();
+  if (path === "/") throw reader.fault("path", "must not be the root, which is no lock");
+  if (id === undefined && token === undefined) throw reader.fault("id", 'or "token" must be given');
+  if (id !== undefined && (typeof id !== "string" || id === "")) {
+    throw reader.fault("id", "must be the id of the lock's grant");
+  }
+  const zxid = typeof token === "string" ? parseZxid(token) : undefined;
+  if (token !== undefined && zxid === undefined) {
+    throw reader.fault("token", "must be the token of the lock's grant, 0x and hex digits");
+  }
+  const check = { path, id, token: zxid === undefined ? undefined : formatZxid(zxid) };
+  return { op: "check-lock", path, check };
+}
+
+/** The fields of one operation, each read to its type or refused by its name. */
+class FieldReader {
+  readonly fields: Fields;
+  readonly #index: number;
+
+  constructor(fields: Fields, index: number) {
+    this.fields = fields;
+    this.#index = index;
+  }
+
+  fault(field: string, fault: string): Problem {
+    return badOperation(this.#index, field, fault);
+  }
+
+  /** `suffix`: what the server will append. */
+  path(suffix = ""): string {
+    const { path } = this.fields;
+    if (typeof path !== "string") throw this.fault("path", "must be text");
+    const fault = pathFault(path + suffix);
+    if (fault !== undefined) throw this.fault("path", `is no znode path, ${fault}`);
+    return path;
+  }
+
+  version(): number {
+    const { version } = this.fields;
+    if (version === undefined) return -1;
+    if (typeof version === "number" && isSettableVersion(version)) return version;
+    throw this.fault("version", "must be an integer of 32 bits, and is left out for any version, not -1");
+  }
+
+  acl(): readonly Acl[] {
+    const { acl } = this.fields;
+    if (acl === undefined) return OPEN_ACL;
+    const parsed = parseAcl(acl);
+    if (parsed === undefined) throw this.fault("acl", `must be ${aclForm}`);
+    return parsed;
+  }
+
+  data(presence: "required" | "optional"): Uint8Array | null {
+    const { value, encoding } = this.fields;
+    if (value === undefined && encoding === undefined && presence === "optional") return new Uint8Array();
+    if (encoding === "null" || (value === null && encoding === undefined)) {
+      if (value !== null) throw this.fault("value", 'must be null with encoding "null"');
+      return null;
+    }
+    if (typeof value !== "string") throw this.fault("value", "must be text, or null for no data");
+    if (encoding === undefined || encoding === "utf8") {
+      if (!value.isWellFormed()) throw this.fault("value", "has half of a surrogate pair: send base64");
+      return new TextEncoder().encode(value);
+    }
+    if (encoding !== "base64") throw this.fault("encoding", "must be utf8, base64 or null");
+    const bytes = decodeBase64(value);
+    if (bytes === undefined) throw this.fault("value", "is not base64");
+    return bytes;
+  }
+}
+
+function decodeBase64(text: string): Uint8Array | undefined {
+  try {
+    return Uint8Array.from(atob(text), (unit) => unit.charCodeAt(0));
+  } catch {
+    return undefined;
+  }
+}
+
+function badOperation(index: number, field: string | undefined, fault: string): Problem {
+  const subject = field === undefined ? `operation ${index}` : `operation ${index}: ${JSON.stringify(field)}`;
+  const { fields } = badRequest(`${action}: ${subject} ${fault}`);
+  return new Problem({ ...fields, more: { index, field } });
+}
+
+function checkBounds(operations: readonly Operation[]): void {
+  const bytes = operations.reduce((sum, operation) => sum + bytesOf(operation), 0);
+  if (bytes > transactionBytesMax) {
+    throw tooLarge(
+      `${action}: paths, values and ACLs have ${bytes} bytes, with ${operationOverheadBytes} for each operation; ${transactionBytesMax} are allowed`,
+    );
+  }
+  const locks = new Set(operations.filter(({ op }) => op === "check-lock").map(({ path }) => path));
+  if (locks.size > checkedLocksMax) {
+    throw tooLarge(`${action}: it checks ${locks.size} locks, ${checkedLocksMax} are allowed`);
+  }
+}
+
+function bytesOf(operation: Operation): number {
+  const bytes = operationOverheadBytes + utf8Bytes(operation.path);
+  if (operation.op === "check-lock") return bytes + contenderNameBytesMax;
+  const { part } = operation;
+  const data = "data" in part ? (part.data?.byteLength ?? 0) : 0;
+  const acl = "acl" in part ? aclBytes(part.acl ?? []) : 0;
+  return bytes + data + acl;
+}
+
+/** What a contender's name adds to its lock's path: our own have 55, other clients' hardly more. */
+const contenderNameBytesMax = 255;

@@ -1,0 +1,56 @@
+/**
+ * HTTP down to members that agree and store: what a fake ensemble cannot vouch for.
+ */
+
+import { SELF } from "cloudflare:test";
+import { expect, test } from "vitest";
+
+async function send(line: string, body?: unknown): Promise<{ status: number; body: unknown }> {
+  const [method = "", path = ""] = line.split(" ");
+  const init = { method, ...(body !== undefined && { body: JSON.stringify(body) }) };
+  const response = await SELF.fetch(`http://127.0.0.1/v1/main/${path}`, init);
+  const text = await response.text();
+  return { status: response.status, body: text === "" ? undefined : JSON.parse(text) };
+}
+
+const transact = (operations: unknown) => send("POST transactions", operations);
+
+test("worker: a transaction is all or nothing, and its fencing ends with the lock", async () => {
+  const granted = await send("POST locks/tx/lock");
+  expect(granted.status).toBe(201);
+  const { id, token } = granted.body as { id: string; token: string };
+  const checkLock = { op: "check-lock", path: "/tx/lock", id, token };
+
+  const done = await transact([
+    checkLock,
+    { op: "create", path: "/tx/a", value: "1", acl: [{ perms: "rw", scheme: "world", id: "anyone" }] },
+    { op: "set", path: "/tx/a", value: "2", version: 0 },
+    { op: "create", path: "/tx/box", mode: "container" },
+    { op: "create", path: "/tx/box/t-", mode: "persistent_sequential", ttl: "1h" },
+  ]);
+  expect(done).toMatchObject({
+    status: 200,
+    body: {
+      results: [
+        { op: "check-lock", path: "/tx/lock" },
+        { path: "/tx/a", stat: { version: 0 } },
+        { path: "/tx/a", stat: { version: 1 } },
+        { path: "/tx/box" },
+        { path: "/tx/box/t-0000000000" },
+      ],
+    },
+  });
+
+  const refused = await transact([
+    { op: "delete", path: "/tx/box/t-0000000000" },
+    { op: "check", path: "/tx/a", version: 7 },
+    { op: "create", path: "/tx/b" },
+  ]);
+  expect(refused).toMatchObject({ status: 412, body: { codeName: "BadVersion", index: 1, path: "/tx/a" } });
+  const kept = await send("GET znodes/tx/box?children");
+  expect(kept.body).toMatchObject({ children: ["t-0000000000"] });
+
+  expect((await send(`DELETE locks/tx/lock?id=${id}`)).status).toBe(204);
+  const late = await transact([checkLock, { op: "set", path: "/tx/a", value: "3" }]);
+  expect(late).toMatchObject({ status: 412, body: { codeName: "NoNode", index: 0, path: "/tx/lock" } });
+});
