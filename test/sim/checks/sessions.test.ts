@@ -14,7 +14,7 @@ function facts(
 ): SessionFacts {
   const session = {
     timeoutMs: 1_000,
-    touchedAt: [2_000],
+    touches: [{ atMs: 2_000, member: server }],
     goodbyeAt: undefined,
     vanishedAt: undefined,
     ...record,
@@ -23,6 +23,7 @@ function facts(
     sessions: new Map([[me, session]]),
     decidedAt: () => ({ leader: server, atMs }),
     ledSince: () => 0,
+    hasReached: () => true,
     jumps: [],
     gapMs: 4_000,
     endMs: 100_000,
@@ -30,12 +31,18 @@ function facts(
   };
 }
 
+const other = makeServerId(2);
+const at = (atMs: number, member: typeof server) => ({ atMs, member });
 const jump = (byMs: number, atMs = 2_500, member = server) => ({ jumps: [{ member, atMs, byMs }] });
 
 describe("checkExpiry()", () => {
   it.each([
     ["a session expired after its timeout", facts(3_100)],
     ["a session that said goodbye", facts(2_001, { goodbyeAt: 2_000 })],
+    [
+      "a session touched at a member that could not tell the leader",
+      facts(3_100, { touches: [at(2_000, server), at(2_900, other)] }, { hasReached: () => false }),
+    ],
     ["a leader whose clock leapt a little", facts(2_600, {}, jump(900))],
     [
       "two jumps between two looks at the clock",
@@ -47,7 +54,14 @@ describe("checkExpiry()", () => {
 
   it.each([
     ["one expired before its timeout", facts(2_500)],
-    ["one expired although it was touched again", facts(3_100, { touchedAt: [2_000, 2_900] })],
+    [
+      "one expired although it was touched again",
+      facts(3_100, { touches: [2_000, 2_900].map((atMs) => ({ atMs, member: server })) }),
+    ],
+    [
+      "one touched at another member, which told the leader",
+      facts(3_100, { touches: [at(2_000, server), at(2_900, other)] }),
+    ],
     ["one expired by a leader that has just begun", facts(9_000, {}, { ledSince: () => 8_500 })],
     ["one expired by a leap that is no evidence", facts(2_600, {}, jump(9_000))],
     ["one expired by another member's clock", facts(2_600, {}, jump(900, 2_500, makeServerId(2)))],

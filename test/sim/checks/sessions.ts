@@ -1,6 +1,6 @@
 /**
  * When sessions may end without their client's asking: after a full timeout in which the leader could have
- * heard of them and did not (E4), and not much later than that when nobody comes back (E5).
+ * heard of them, itself or from the member they are at, and did not (E4), and not much later than that when nobody comes back (E5).
  *
  * Time is the world's. A leader measures with a clock of its own, so a jump of it shortens what it waited, as
  * far as a jump may pass for time; a greater one is no evidence, and the waiting begins anew.
@@ -18,11 +18,16 @@ export interface Jump {
   readonly byMs: number;
 }
 
+export interface Touch {
+  readonly atMs: number;
+  readonly member: ServerId;
+}
+
 export interface SessionRecord {
   /** What the client was granted last. */
   timeoutMs: number;
-  /** When something of its client last reached a member that took it, and its timeout then began anew. */
-  readonly touchedAt: number[];
+  /** When something of its client reached a member that took it, and which one. */
+  readonly touches: Touch[];
   /** When the client asked for the end itself; `undefined`: it never did. */
   goodbyeAt: number | undefined;
   /** When the client was heard for the last time, and gave up; `undefined`: it is still there. */
@@ -35,11 +40,19 @@ export interface SessionFacts {
   decidedAt(zxid: Zxid, timeMs: number): { readonly leader: ServerId; readonly atMs: number } | undefined;
   /** When a member had begun to lead an epoch, or a little before. */
   ledSince(leader: ServerId, epoch: number): number | undefined;
+  /**
+   * Whether something that `from` sent after `sinceMs` had reached `to` by `untilMs`. A member that does not
+   * lead passes on whom it has heard from; until that arrives the leader knows nothing of it.
+   */
+  hasReached(from: ServerId, to: ServerId, sinceMs: number, untilMs: number): boolean;
   readonly jumps: readonly Jump[];
   /** A gap in a leader's clock that is no evidence of anything. */
   readonly gapMs: number;
   readonly endMs: number;
 }
+
+/** How long a member may keep to itself whom it has heard from: five ticks, their jitter, and a call. */
+const reportMs = 750;
 
 /** How much a leader may notice a gap late: a tick and its jitter. */
 const noticeMs = 150;
@@ -63,7 +76,12 @@ export function checkExpiry(story: Story, facts: SessionFacts): { readonly expir
     expired++;
     const { leader, atMs } = decided;
     const led = facts.ledSince(leader, closedAt.epoch) ?? 0;
-    let since = Math.max(led, ...record.touchedAt.filter((at) => at <= atMs));
+    const heard = record.touches.filter(
+      (touch) =>
+        touch.atMs <= atMs &&
+        (touch.member === leader || facts.hasReached(touch.member, leader, touch.atMs + reportMs, atMs)),
+    );
+    let since = Math.max(led, ...heard.map((touch) => touch.atMs));
     let skipped = 0;
     for (const { atMs: jumpedAt, byMs } of leapsOf(leader, facts.jumps)) {
       if (jumpedAt < since || jumpedAt > atMs) continue;

@@ -50,6 +50,7 @@ interface Pipe {
   readonly client: SimClient;
   readonly socket: Socket;
   isBroken: boolean;
+  readonly member: ServerId;
   /** When the last message of the client reached the member. */
   deliveredAt: number;
   toServerAt: number;
@@ -68,6 +69,8 @@ export class ShellWorld implements Fate, ClientWorld, UserWorld {
   readonly grants: Grant[] = [];
   readonly resource = new Resource();
   readonly sessions = new Map<SessionId, SessionRecord>();
+  /** What members sent each other and when it arrived, by path. */
+  readonly #arrivals = new Map<number, { readonly leftMs: number; readonly atMs: number }[]>();
   readonly jumps: Jump[] = [];
   readonly counts = new Map<string, number>();
   /** First logged by whom and when, by zxid; and since when who has led which epoch. */
@@ -185,6 +188,7 @@ export class ShellWorld implements Fate, ClientWorld, UserWorld {
 
   callLeft(call: Call): void {
     const path = call.from.host.id * 16 + call.to;
+    const leftMs = this.now;
     let isAnswered = false;
     const fail = (): void => {
       if (isAnswered || !call.from.isAlive) return;
@@ -197,6 +201,7 @@ export class ShellWorld implements Fate, ClientWorld, UserWorld {
         return void this.#at(1_000, call.from.host, fail);
       const host = this.platform.host(call.to);
       if (this.now < host.downUntil) return void this.#at(this.#delay(), call.from.host, fail);
+      this.#reached(call.from.host.id, call.to, leftMs);
       this.#enter(host, (instance) => {
         const method = (
           instance.member as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>
@@ -206,9 +211,11 @@ export class ShellWorld implements Fate, ClientWorld, UserWorld {
           instance.leave(() => {
             if (this.#isCut(call.to * 16 + call.from.host.id, call.from)) return;
             if (this.#strikes(this.settings.loss, Stream.Net)) return;
+            const answeredMs = this.now;
             this.#at(this.#delay(), call.from.host, () => {
               if (isAnswered || !call.from.isAlive) return;
               isAnswered = true;
+              this.#reached(call.to, call.from.host.id, answeredMs);
               this.#run(call.from, settle);
             });
           });
@@ -232,12 +239,25 @@ export class ShellWorld implements Fate, ClientWorld, UserWorld {
     }
   }
 
+  /** See `SessionFacts`. */
+  hasReached(from: ServerId, to: ServerId, sinceMs: number, untilMs: number): boolean {
+    const arrivals = this.#arrivals.get(from * 16 + to) ?? [];
+    return arrivals.some(({ leftMs, atMs }) => leftMs >= sinceMs && atMs <= untilMs);
+  }
+
+  #reached(from: ServerId, to: ServerId, leftMs: number): void {
+    const path = from * 16 + to;
+    const arrivals = this.#arrivals.get(path) ?? [];
+    arrivals.push({ leftMs, atMs: this.now });
+    this.#arrivals.set(path, arrivals);
+  }
+
   sentToClient(socket: Socket, message: Uint8Array | string): void {
     const pipe = this.#pipes.get(socket);
     if (pipe === undefined || pipe.isBroken) return;
     const { client } = pipe;
     const record = client.session === undefined ? undefined : this.sessions.get(client.session.id);
-    record?.touchedAt.push(pipe.deliveredAt);
+    record?.touches.push({ atMs: pipe.deliveredAt, member: pipe.member });
     this.#note("sent", client.id, message.length);
     this.#toClient(pipe, () => client.receive(message));
   }
@@ -364,7 +384,7 @@ export class ShellWorld implements Fate, ClientWorld, UserWorld {
     if (typeof session !== "bigint") return void this.grants.push(session);
     const known = this.sessions.get(session);
     if (known === undefined) {
-      this.sessions.set(session, { timeoutMs, touchedAt: [], goodbyeAt: undefined, vanishedAt: undefined });
+      this.sessions.set(session, { timeoutMs, touches: [], goodbyeAt: undefined, vanishedAt: undefined });
     } else known.timeoutMs = timeoutMs;
   }
 
@@ -493,7 +513,9 @@ export class ShellWorld implements Fate, ClientWorld, UserWorld {
       const member = next === 0 ? fallback : makeServerId(next);
       return this.after(this.#delay() + 20, () => client.refused(member));
     }
-    const pipe = { client, socket, isBroken: false, deliveredAt: this.now, toServerAt: 0, toClientAt: 0 };
+    const { now } = this;
+    const member = socket.host.id;
+    const pipe = { client, socket, member, isBroken: false, deliveredAt: now, toServerAt: 0, toClientAt: 0 };
     this.#pipes.set(socket, pipe);
     this.#toClient(pipe, () => {
       if (client.state !== "connecting") return this.#break(pipe);
