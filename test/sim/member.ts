@@ -30,6 +30,7 @@ import {
   createPeer,
   type Duties,
   enqueue,
+  type Forwarded,
   giveUp,
   type HistoryReader,
   type LearnerSession,
@@ -311,6 +312,17 @@ export class Instance implements HistoryReader, TreeRows {
     return true;
   }
 
+  /** A learner's client asks something of the leader. */
+  forward(bytes: Uint8Array, lazy: boolean): void {
+    this.#turn(() => this.#step({ kind: "forward", bytes, lazy }));
+  }
+
+  /** The leader says something of it, and the client waits for all that is logged. */
+  answerForward({ from, session }: Forwarded, bytes: Uint8Array): void {
+    const awaited = this.status.lastLogged;
+    this.#turn(() => this.#step({ kind: "answer", to: from, session, bytes, awaited }));
+  }
+
   checkpoint(endsCut: boolean): void {
     // What is held back comes first, a reload above all.
     if (this.world.settings.isHolding && this.#gate.length > 0) return;
@@ -577,7 +589,8 @@ export class Instance implements HistoryReader, TreeRows {
     if (packet.kind === "refuse" || isSame(current, packet.session)) return;
     const isSilent =
       duties.store.length + duties.send.length + duties.rejected.length + duties.confirmed.length === 0;
-    if (!isSilent || duties.deliver !== undefined || duties.serving !== undefined) {
+    const isHeard = duties.forwarded !== undefined || duties.answered !== undefined;
+    if (!isSilent || isHeard || duties.deliver !== undefined || duties.serving !== undefined) {
       violate("I10", `${this.member.id} heeds a ${packet.kind} of a session that has ended`);
     }
   }
@@ -711,6 +724,7 @@ const fromLearner: ReadonlySet<Packet["kind"]> = new Set([
   "pong",
   "quiesced",
   "wake",
+  "forward",
 ]);
 
 function isSame(a: LearnerSession | undefined, b: LearnerSession): boolean {

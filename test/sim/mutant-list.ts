@@ -492,7 +492,7 @@ export const mutants: readonly Mutant[] = [
     id: "Z1",
     file: zab("learner"),
     mistake: "a learner never leaves a silent leader",
-    find: 'if (peer.now - learning.lastHeard > peer.options.syncLimitTicks) turnTo(peer, { kind: "look" });',
+    find: 'if (peer.now - learning.lastHeard > limit) turnTo(peer, { kind: "look" });',
     replace: "",
   },
   {
@@ -670,7 +670,7 @@ export const mutants: readonly Mutant[] = [
     file: "src/tree/watches.ts",
     world: "members",
     mistake: "a deletion does not tell who watches the children",
-    find: "      if (trigger.type === EventType.NodeDeleted) this.#collect(trigger.path, Bit.Child, told);\n",
+    find: "      if (trigger.type === EventType.NodeDeleted) this.#collect(trigger.path, Bit.Child, told, canRead);\n",
     replace: "",
   },
   {
@@ -702,8 +702,8 @@ export const mutants: readonly Mutant[] = [
     file: "src/objects/connection.ts",
     world: "members",
     mistake: "a write does not wait for the sync before it",
-    find: "    if (this.#syncing > 0 && isWriteType(header.type)) {",
-    replace: "    if (this.#syncing < 0) {",
+    find: "    return this.#syncing === 0 && this.#answers.mayWrite;",
+    replace: "    return this.#answers.mayWrite;",
   },
   {
     id: "E1",
@@ -744,6 +744,13 @@ export const mutants: readonly Mutant[] = [
     mistake: "the end of a session leaves its first ephemeral behind",
     find: "  const ephemerals = desk.view.ephemeralsOf(desk.requester.sessionId);",
     replace: "  const ephemerals = desk.view.ephemeralsOf(desk.requester.sessionId).slice(1);",
+  },
+  {
+    id: "E6",
+    file: tree("prepare"),
+    mistake: "a session that has ended ends again",
+    find: "if (requester.sessionId === NO_SESSION || !view.isOpen(requester.sessionId)) {",
+    replace: "if (requester.sessionId === NO_SESSION) {",
   },
   {
     id: "K1",
@@ -798,6 +805,13 @@ export const mutants: readonly Mutant[] = [
     mistake: "answers a forwarded write with whichever txn applies next",
     find: "if (equalZxid(zxid, run.first)) this.#settleOldest(run, zxid, applied);",
     replace: "this.#settleOldest(run, zxid, applied);",
+  },
+  {
+    id: "F2",
+    file: zab("forwarding"),
+    mistake: "what was forwarded in one learner session is answered in the next",
+    find: "if (slot === undefined || !sameSession(slot.session, session)) return;",
+    replace: "if (slot === undefined) return;\n  session = slot.session;",
   },
   {
     id: "Q2",

@@ -6,6 +6,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { mutants } from "./mutant-list.ts";
 import { play } from "./script.ts";
 import { parseScenario } from "./shrink.ts";
 import { simulate } from "./sim.ts";
@@ -43,6 +44,20 @@ describe("sim", () => {
     for (const what of ["serving leading", "crash", "store installSnapshot", "store truncate", "fenced"]) {
       expect(`${what} ${(totals.get(what) ?? 0) > 10}`).toBe(`${what} true`);
     }
+  });
+});
+
+describe("sim: mutants", () => {
+  for (const { id, file, find, replace, mistake } of mutants) {
+    it(`${id}, ${mistake}, still has its place in ${file}`, () => {
+      const pieces = readFileSync(join(import.meta.dirname, "../..", file), "utf8").split(find);
+      expect(pieces.length - 1).toBe(1);
+      expect(replace).not.toBe(find);
+    });
+  }
+
+  it("have names of their own", () => {
+    expect(new Set(mutants.map(({ id }) => id)).size).toBe(mutants.length);
   });
 });
 

@@ -6,7 +6,8 @@
 
 import type { Feature } from "../feature.ts";
 import { clocks } from "./clocks.ts";
+import { forwarding } from "./forwarding.ts";
 import { sleep } from "./sleep.ts";
 import { versions } from "./versions.ts";
 
-export const features: readonly Feature[] = [clocks, versions, sleep];
+export const features: readonly Feature[] = [clocks, versions, sleep, forwarding];
