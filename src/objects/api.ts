@@ -17,6 +17,7 @@ import type {
   Outcome,
   ReadRequest,
   ServerId,
+  Stat,
   WriteRequest,
   ZkErrorCode,
 } from "../base/index.ts";
@@ -127,6 +128,20 @@ export interface ChildrenPageRequest {
   readonly after: string | undefined;
   /** 1 to 1,000. */
   readonly limit: number;
+  /** What to tell of each child beside its name. The page ends earlier when their values are large. */
+  readonly with?: readonly ChildPart[] | undefined;
+}
+
+export type ChildPart = "stat" | "value";
+
+/** A child on a page that was asked for more than names. */
+export interface Child {
+  readonly name: string;
+  readonly stat?: Stat | undefined;
+  /** Only if asked for and allowed to be read. */
+  readonly data?: Uint8Array | null | undefined;
+  /** The value was asked for, and the child's ACL does not let the caller read it. */
+  readonly denied?: boolean | undefined;
 }
 
 export interface Call {
@@ -158,6 +173,8 @@ export type Answer =
       readonly zxid: string;
       /** Only for a children page: whether more follow. */
       readonly more?: boolean | undefined;
+      /** Only for a children page that was asked for parts; then the outcome has no body. */
+      readonly children?: readonly Child[] | undefined;
       /** Only for reads: ms since this member last heard from its leader, 0 at the leader; absent: never yet. */
       readonly ageMs?: number | undefined;
     }

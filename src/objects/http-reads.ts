@@ -4,10 +4,22 @@
  * @module
  */
 
-import { type AuthId, formatZxid, NO_SESSION, type ReadRequest, ZkErrorCode } from "../base/index.ts";
-import type { Tree } from "../tree/index.ts";
-import type { Answer, ChildrenPageRequest } from "./api.ts";
+import {
+  type AuthId,
+  assert,
+  formatZxid,
+  joinPath,
+  NO_SESSION,
+  type ReadRequest,
+  ZkErrorCode,
+} from "../base/index.ts";
+import { statOf, type Tree } from "../tree/index.ts";
+import type { Answer, Child, ChildPart, ChildrenPageRequest } from "./api.ts";
 
+/** Values on one page of children: what a single znode can have. A page of one may have as much alone. */
+export const pageValueBytesMax = 1024 * 1024;
+
+type Znode = NonNullable<ReturnType<Tree["get"]>>;
 type Answered = Extract<Answer, { kind: "answered" }>;
 
 export function answerRead(
@@ -24,15 +36,56 @@ export function answerRead(
 
 function childrenPage(
   tree: Tree,
-  { path, after, limit }: ChildrenPageRequest,
+  request: ChildrenPageRequest,
   identities: readonly AuthId[],
 ): Omit<Answered, "zxid"> {
+  const { path, after, limit } = request;
   const znode = tree.get(path);
   if (znode === undefined) return { kind: "answered", outcome: { err: ZkErrorCode.NoNode } };
   if (!tree.canRead(znode.acl, identities)) return { kind: "answered", outcome: { err: ZkErrorCode.NoAuth } };
   // One more than asked for tells whether there is more.
   const names = tree.children(path, after, limit + 1);
-  const children = names.slice(0, limit);
-  const outcome = { err: ZkErrorCode.Ok, body: { kind: "children", children } } as const;
-  return { kind: "answered", outcome, more: names.length > limit };
+  const asked = names.slice(0, limit);
+  if (request.with === undefined) {
+    const outcome = { err: ZkErrorCode.Ok, body: { kind: "children", children: asked } } as const;
+    return { kind: "answered", outcome, more: names.length > limit };
+  }
+  const children = describeChildren(tree, asked, request, identities);
+  return {
+    ...{ kind: "answered", outcome: { err: ZkErrorCode.Ok }, children },
+    more: names.length > children.length,
+  };
+}
+
+/** As many of the children as fit a page; the first always does. */
+function describeChildren(
+  tree: Tree,
+  names: readonly string[],
+  { path, with: parts = [] }: ChildrenPageRequest,
+  identities: readonly AuthId[],
+): readonly Child[] {
+  const children: Child[] = [];
+  let bytes = 0;
+  for (const name of names) {
+    const znode = tree.get(joinPath(path, name));
+    assert(znode !== undefined, "a child that is listed exists");
+    const child = describeChild(tree, name, znode, { parts, identities });
+    bytes += child.data?.byteLength ?? 0;
+    if (children.length > 0 && bytes > pageValueBytesMax) break;
+    children.push(child);
+  }
+  return children;
+}
+
+/** As in ZooKeeper, a stat is anybody's, and a value is for those whom the child's ACL lets read. */
+function describeChild(
+  tree: Tree,
+  name: string,
+  znode: Znode,
+  { parts, identities }: { parts: readonly ChildPart[]; identities: readonly AuthId[] },
+): Child {
+  const stat = parts.includes("stat") ? { stat: statOf(znode) } : {};
+  if (!parts.includes("value")) return { name, ...stat };
+  const isReadable = tree.canRead(znode.acl, identities);
+  return { name, ...stat, ...(isReadable ? { data: znode.data } : { denied: true }) };
 }

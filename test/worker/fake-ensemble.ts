@@ -34,6 +34,8 @@ import type {
   Answer,
   BootstrapState,
   Call,
+  Child,
+  ChildPart,
   Contender,
   EnsembleConfig,
   Joined,
@@ -81,6 +83,8 @@ const fakeTimeMs = Date.UTC(2026, 10, 1);
 export class FakeEnsemble {
   readonly calls: LoggedCall[] = [];
   readonly znodes = new Map<string, FakeZnode>();
+  /** Paths whose values nobody may read, on pages of children. */
+  readonly unreadable = new Set<string>();
   readonly locks: FakeLock[] = [];
   readonly members: readonly FakeMember[];
   /** Every connection request as a member got it. */
@@ -152,7 +156,7 @@ export class FakeEnsemble {
     return this.member(Number(id));
   }
 
-  perform({ request }: Call): { outcome: Outcome; zxid: string; more?: boolean } {
+  perform({ request }: Call): { outcome: Outcome; zxid: string; more?: boolean; children?: Child[] } {
     switch (request.type) {
       case OpCode.GetData: {
         const znode = this.znodes.get(request.path);
@@ -165,8 +169,13 @@ export class FakeEnsemble {
         const after = request.after ?? "";
         const names = this.#children(request.path).filter((name) => name > after);
         const children = names.slice(0, request.limit);
+        const more = names.length > request.limit;
+        if (request.with !== undefined) {
+          const described = children.map((name) => this.#child(joinPath(request.path, name), request.with));
+          return { ...this.#read({ err: ZkErrorCode.Ok }), children: described, more };
+        }
         const outcome = { err: ZkErrorCode.Ok, body: { kind: "children", children } } as const;
-        return { ...this.#read(outcome), more: names.length > request.limit };
+        return { ...this.#read(outcome), more };
       }
       case OpCode.SetData:
       case OpCode.Create2:
@@ -178,6 +187,18 @@ export class FakeEnsemble {
       default:
         throw new Error(`the fake does not know request ${String(request.type)}`);
     }
+  }
+
+  #child(path: string, parts: readonly ChildPart[] = []): Child {
+    const znode = this.znodes.get(path);
+    if (znode === undefined) throw new Error(`the fake lists ${path} and does not have it`);
+    const stat = parts.includes("stat") ? { stat: this.#stat(path, znode) } : {};
+    if (!parts.includes("value")) return { name: nameOf(path), ...stat };
+    return {
+      name: nameOf(path),
+      ...stat,
+      ...(this.unreadable.has(path) ? { denied: true } : { data: znode.data }),
+    };
   }
 
   #read(outcome: Outcome) {

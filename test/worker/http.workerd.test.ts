@@ -54,3 +54,22 @@ test("worker: a transaction is all or nothing, and its fencing ends with the loc
   const late = await transact([checkLock, { op: "set", path: "/tx/a", value: "3" }]);
   expect(late).toMatchObject({ status: 412, body: { codeName: "NoNode", index: 0, path: "/tx/lock" } });
 });
+
+test("worker: children come with their stats and values, page by page", async () => {
+  await transact([
+    { op: "create", path: "/kids" },
+    { op: "create", path: "/kids/a", value: "blue" },
+    { op: "create", path: "/kids/b", value: "/w==", encoding: "base64" },
+    { op: "create", path: "/kids/c", value: "x", acl: [{ perms: "a", scheme: "world", id: "anyone" }] },
+  ]);
+  const first = await send("GET znodes/kids?children&with=stat,value&limit=2");
+  expect(first.body).toMatchObject({
+    children: [
+      { name: "a", value: "blue", encoding: "utf8", stat: { version: 0, dataLength: 4 } },
+      { name: "b", value: "/w==", encoding: "base64" },
+    ],
+    more: true,
+  });
+  const last = await send("GET znodes/kids?children&with=value&after=b&consistency=session");
+  expect(last.body).toMatchObject({ children: [{ name: "c", codeName: "NoAuth" }], more: false });
+});

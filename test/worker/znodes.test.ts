@@ -141,18 +141,40 @@ describe("worker: GET ?children", () => {
     expect(second.json()).toMatchObject({ children: ["z"], more: false });
   });
 
+  test("worker: GET ?children&with=stat,value answers objects, and says which it may not read", async () => {
+    await send("PUT /v1/main/znodes/a/x", { body: "one" });
+    await send("PUT /v1/main/znodes/a/y", { body: new Uint8Array([0xff]) });
+    ensemble.unreadable.add("/a/z");
+    const sent = await send("GET /v1/main/znodes/a?children&with=stat,value");
+    expect(sent.json()).toMatchObject({
+      children: [
+        { name: "x", value: "one", encoding: "utf8", stat: { dataLength: 3, version: 1 } },
+        { name: "y", value: "/w==", encoding: "base64" },
+        { name: "z", codeName: "NoAuth", stat: { version: 0 } },
+      ],
+      more: false,
+    });
+    expect(sent.text).toMatch(/"codeName":"NoAuth"}\],/);
+    const stats = await send("GET /v1/main/znodes/a?children&with=stat&limit=1");
+    expect(stats.json()).toMatchObject({ children: [{ name: "x" }], more: true });
+    expect(stats.text).not.toContain('"value"');
+  });
+
   test("worker: GET ?children of a missing znode answers 404", async () => {
     problemIn(await send("GET /v1/main/znodes/none?children"), { status: 404, codeName: "NoNode" });
   });
 
   test.each([
+    ["with=stat", '"with"'],
+    ["children&with=", '"with"'],
+    ["children&with=stat,acl", '"with"'],
     ["children&limit=0", '"limit"'],
     ["children&limit=1001", '"limit"'],
     ["children&limit=-1", '"limit"'],
     ["children&limit=x", '"limit"'],
     ["children=no", '"children"'],
-    ["limit=5", '"after" and "limit"'],
-    ["after=x", '"after" and "limit"'],
+    ["limit=5", '"after", "limit" and "with"'],
+    ["after=x", '"after", "limit" and "with"'],
     ["chlidren", '"chlidren"'],
     ["consistency=eventual", '"consistency"'],
     ["children&children", '"children" is given twice'],

@@ -1,5 +1,6 @@
 /**
- * Reading znodes: `GET` and `HEAD /v1/{ensemble}/znodes/{path}`, and `?children` for a page of names.
+ * Reading znodes: `GET` and `HEAD /v1/{ensemble}/znodes/{path}`, and `?children` for a page of
+ * names, `&with=stat,value` of children with what they hold.
  *
  * The value comes as it is stored, or inside JSON with its stat for who accepts `application/json`. The
  * entity tag is the version in both. As in ZooKeeper, a znode that was deleted and created again starts
@@ -10,6 +11,7 @@
 
 import type { Context } from "hono";
 import { OpCode, parseZxid, type Stat, ZkErrorCode } from "../../base/index.ts";
+import type { Child, ChildPart } from "../../objects/index.ts";
 import type { AppEnv } from "../env.ts";
 import type { LeaderRouter } from "../leader.ts";
 import { childrenPageMax } from "../limits.ts";
@@ -24,14 +26,14 @@ const floorHeader = "Ek-Session-Zxid";
 
 export async function getZnode(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
   const path = pathOf(c.req.raw);
-  const query = readQuery(c.req.url, ["consistency", "member", "children", "after", "limit"]);
+  const query = readQuery(c.req.url, ["consistency", "member", "children", "after", "limit", "with"]);
   const how = readingOf(c, query);
-  const { after, limit } = query;
+  const { after, limit, with: parts } = query;
   if (readFlag(query.children, "children")) {
-    return listChildren(c, router, { path, how, after, limit });
+    return listChildren(c, router, { path, how, after, limit, parts });
   }
-  if (after !== undefined || limit !== undefined) {
-    throw badRequest('Cannot read the query: "after" and "limit" go with "children"', path);
+  if (after !== undefined || limit !== undefined || parts !== undefined) {
+    throw badRequest('Cannot read the query: "after", "limit" and "with" go with "children"', path);
   }
   const action = `Cannot read ${quoted(path)}`;
   const request = { type: OpCode.GetData, path, watch: false } as const;
@@ -96,27 +98,54 @@ interface PageQuery {
   readonly how: Reading;
   readonly after: string | undefined;
   readonly limit: string | undefined;
+  readonly parts: string | undefined;
 }
 
-/** Names in code-unit order, and whether more follow: the last name is the next page's `after`. */
+/**
+ * Names in code-unit order, or objects where parts were asked for, and whether more follow: the last name is
+ * the next page's `after`.
+ */
 async function listChildren(
   c: Context<AppEnv>,
   router: LeaderRouter,
-  { path, how, after, limit }: PageQuery,
+  { path, how, after, limit, parts }: PageQuery,
 ): Promise<Response> {
   const action = `Cannot list ${quoted(path)}`;
-  const { outcome, zxid, more, ageMs } = await perform(c, router, {
+  const page = { after: after === "" ? undefined : after, limit: readLimit(limit), with: readParts(parts) };
+  const answer = await perform(c, router, {
     action,
     path,
-    request: { type: "childrenPage", path, after: after === "" ? undefined : after, limit: readLimit(limit) },
+    request: { type: "childrenPage", path, ...page },
     ...how,
   });
+  const { outcome, zxid, more, ageMs } = answer;
   if (outcome.err !== ZkErrorCode.Ok) throw refusal(outcome, { action, path });
-  const { children } = bodyOf(outcome, "children");
+  const children = answer.children?.map(childJson) ?? bodyOf(outcome, "children").children;
   return Response.json(
     { children, more: more ?? false, zxid },
     { headers: { "Ek-Zxid": zxid, ...ageHeader(ageMs) } },
   );
+}
+
+const childParts: readonly ChildPart[] = ["stat", "value"];
+
+function readParts(text: string | undefined): readonly ChildPart[] | undefined {
+  if (text === undefined) return undefined;
+  return text.split(",").map((word) => {
+    const part = childParts.find((one) => one === word);
+    if (part !== undefined) return part;
+    throw badRequest(`Cannot read the query: "with" has ${quoted(word.slice(0, 100))}, not stat or value`);
+  });
+}
+
+/** A child whose value may not be read says so in its place. */
+function childJson({ name, stat, data, denied }: Child) {
+  return {
+    name,
+    ...(stat !== undefined && { stat: statJson(stat) }),
+    ...(data !== undefined && jsonValue(data)),
+    ...(denied === true && { codeName: "NoAuth" }),
+  };
 }
 
 function ageHeader(ageMs: number | undefined): Readonly<Record<string, string>> {
