@@ -40,6 +40,7 @@ export function startLearning(
     pages: 0,
     lastHeard: peer.now,
     isUnheard: false,
+    askers: new Set(),
     attachBy: undefined,
     epochBy: 0,
     leaderKnown: false,

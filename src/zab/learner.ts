@@ -64,6 +64,16 @@ export function learnerHears(peer: Peer, learning: Learning, from: ServerId, pac
   learning.lastHeard = peer.now;
   learning.isUnheard = false;
   hearLeader(peer, learning, packet);
+  if (learning.askers.size > 0 && !learning.isUnheard) tellAskers(peer, learning);
+}
+
+/**
+ * Whoever looks asks again only after a while, and by then the ensemble may sleep once more: so it is told
+ * as soon as there is something to vouch for.
+ */
+function tellAskers(peer: Peer, learning: Learning): void {
+  for (const id of learning.askers) answer(peer, id);
+  learning.askers.clear();
 }
 
 function hearLeader(peer: Peer, learning: Learning, packet: Packet): void {
@@ -182,7 +192,9 @@ function hearNotify(peer: Peer, learning: Learning, from: ServerId, notify: Noti
       return;
     }
   }
-  if (notify.state === "looking") answer(peer, from);
+  if (notify.state !== "looking") return;
+  answer(peer, from);
+  if (learning.isUnheard) learning.askers.add(from);
 }
 
 export function tickLearning(peer: Peer, learning: Learning): void {

@@ -74,6 +74,8 @@ export interface Learning {
   lastHeard: number;
   /** Has slept and not heard the leader since: vouches for nobody. */
   isUnheard: boolean;
+  /** Who asked meanwhile, and is told once the leader is heard again. */
+  readonly askers: Set<ServerId>;
   /** The leader is the one promised before memory was lost, or that lost its own: nobody has voted for it. */
   isHinted: boolean;
   /** While attaching: without a sign of the leader by then it is given up. */

@@ -187,6 +187,7 @@ function copyLearning(peer: Peer, role: Learning, how: Copying): Learning {
     pages: role.pages,
     lastHeard: 0,
     isUnheard: false,
+    askers: new Set(),
     isHinted: role.isHinted,
     attachBy: undefined,
     epochBy: never,
