@@ -144,8 +144,16 @@ export interface Child {
   readonly denied?: boolean | undefined;
 }
 
+/** A znode and all below it, children before their parents: paths, as children of the outcome's body. */
+export interface SubtreeRequest {
+  readonly type: "subtree";
+  readonly path: string;
+  /** 1 to 1,000. With more znodes than this the answer says `more`, and no paths. */
+  readonly limit: number;
+}
+
 export interface Call {
-  readonly request: WriteRequest | ReadRequest | ChildrenPageRequest;
+  readonly request: WriteRequest | ReadRequest | ChildrenPageRequest | SubtreeRequest;
   readonly identities: readonly AuthId[];
   /** Ignored for writes. */
   readonly consistency: Consistency;
@@ -171,7 +179,7 @@ export type Answer =
       readonly outcome: Outcome;
       /** Printed: a write's own zxid, a read's applied one. */
       readonly zxid: string;
-      /** Only for a children page: whether more follow. */
+      /** Only for a children page: whether more follow; for a subtree: whether it has more than the limit. */
       readonly more?: boolean | undefined;
       /** Only for a children page that was asked for parts; then the outcome has no body. */
       readonly children?: readonly Child[] | undefined;

@@ -1,5 +1,6 @@
 /**
- * Reads of HTTP, from what has applied; and a page of child names, which ZooKeeper has no op code for.
+ * Reads of HTTP, from what has applied; and pages of children and lists of subtrees, which ZooKeeper has no
+ * op codes for.
  *
  * @module
  */
@@ -14,7 +15,7 @@ import {
   ZkErrorCode,
 } from "../base/index.ts";
 import { statOf, type Tree } from "../tree/index.ts";
-import type { Answer, Child, ChildPart, ChildrenPageRequest } from "./api.ts";
+import type { Answer, Child, ChildPart, ChildrenPageRequest, SubtreeRequest } from "./api.ts";
 
 /** Values on one page of children: what a single znode can have. A page of one may have as much alone. */
 export const pageValueBytesMax = 1024 * 1024;
@@ -24,11 +25,12 @@ type Answered = Extract<Answer, { kind: "answered" }>;
 
 export function answerRead(
   tree: Tree,
-  request: ReadRequest | ChildrenPageRequest,
+  request: ReadRequest | ChildrenPageRequest | SubtreeRequest,
   identities: readonly AuthId[],
 ): Answered {
   const zxid = formatZxid(tree.applied);
   if (request.type === "childrenPage") return { ...childrenPage(tree, request, identities), zxid };
+  if (request.type === "subtree") return { ...subtree(tree, request, identities), zxid };
   const requester = { sessionId: NO_SESSION, identities };
   const { err, body } = tree.answer(request, { requester, watcher: undefined });
   return { kind: "answered", outcome: { err, body }, zxid };
@@ -88,4 +90,33 @@ function describeChild(
   if (!parts.includes("value")) return { name, ...stat };
   const isReadable = tree.canRead(znode.acl, identities);
   return { name, ...stat, ...(isReadable ? { data: znode.data } : { denied: true }) };
+}
+
+const tooMany: Omit<Answered, "zxid"> = {
+  kind: "answered",
+  outcome: { err: ZkErrorCode.Ok, body: { kind: "children", children: [] } },
+  more: true,
+};
+
+/** Looks no further once there are more znodes than asked for. Who may not list one of them gets nothing. */
+function subtree(
+  tree: Tree,
+  { path, limit }: SubtreeRequest,
+  identities: readonly AuthId[],
+): Omit<Answered, "zxid"> {
+  const paths: string[] = [];
+  const ahead = [path];
+  for (let at = ahead.pop(); at !== undefined; at = ahead.pop()) {
+    const znode = tree.get(at);
+    if (znode === undefined) return { kind: "answered", outcome: { err: ZkErrorCode.NoNode } };
+    paths.push(at);
+    if (znode.numChildren === 0) continue;
+    if (!tree.canRead(znode.acl, identities))
+      return { kind: "answered", outcome: { err: ZkErrorCode.NoAuth } };
+    for (const name of tree.children(at, undefined, limit + 1)) ahead.push(joinPath(at, name));
+    if (paths.length + ahead.length > limit) return tooMany;
+  }
+  // Every znode was pushed before what is below it.
+  const body = { kind: "children", children: paths.reverse() } as const;
+  return { kind: "answered", outcome: { err: ZkErrorCode.Ok, body }, more: false };
 }

@@ -21,7 +21,7 @@ export function znodeDataBytesMax(pathBytes: number): number {
 /** A lock request: its owner may have 1 KiB, each byte of it escaped. */
 export const lockBodyBytesMax = 16_384;
 
-/** The parts of one transaction. Each is decided, logged and applied in one go, while others wait. */
+/** The parts of one transaction, and so the znodes of one recursive delete. Each is decided, logged and applied in one go, while others wait. */
 export const transactionOperationsMax = 1_000;
 
 /** Its JSON: a frame's bytes in base64, and as much again for names of fields and for escapes. */
@@ -32,6 +32,9 @@ export const transactionBytesMax = frameBytesMax - frameOverheadBytes;
 
 /** Headers, lengths, flags, TTL, sequence suffix and version of one part's frame: 52 bytes at most. */
 export const operationOverheadBytes = 64;
+
+/** How often a recursive delete looks again when others changed what it was about to delete. */
+export const recursiveRoundsMax = 5;
 
 /** Different locks that one transaction may check: each is looked up before the transaction. */
 export const checkedLocksMax = 16;

@@ -3,7 +3,7 @@
  */
 
 import { describe, expect, test } from "vitest";
-import { type Acl, CreateMode, OPEN_ACL, OpCode } from "../../src/base/index.ts";
+import { type Acl, CreateMode, OPEN_ACL, OpCode, ZkErrorCode } from "../../src/base/index.ts";
 import { answerRead, pageValueBytesMax } from "../../src/objects/http-reads.ts";
 import { Leader } from "./support/leader.ts";
 
@@ -50,5 +50,25 @@ describe("objects: a page of children with values", () => {
     expect(read([])).toMatchObject({ name: "a", stat: { dataLength: 3 }, denied: true });
     expect(read([])?.data).toBeUndefined();
     expect(read([{ scheme: "ip", id: "10.0.0.1" }])).toMatchObject({ name: "a", data: new Uint8Array(3) });
+  });
+});
+
+describe("objects: a subtree", () => {
+  const subtreeOf = ({ tree }: Leader, limit: number) => {
+    const { outcome, more } = answerRead(tree, { type: "subtree", path: "/a", limit }, []);
+    return { err: outcome.err, children: outcome.body?.kind === "children" && outcome.body.children, more };
+  };
+
+  test("objects: subtree: children stand before their parents, and one more than the limit shows", () => {
+    const leader = leaderWith({ "/a": 0, "/a/b": 0, "/a/b/c": 0, "/a/d": 0, "/ab": 0 });
+    const children = ["/a/b/c", "/a/b", "/a/d", "/a"];
+    expect(subtreeOf(leader, 4)).toEqual({ err: 0, children, more: false });
+    expect(subtreeOf(leader, 3)).toMatchObject({ err: 0, more: true });
+  });
+
+  test("objects: subtree: is refused where one of its znodes must not be listed", () => {
+    const leader = leaderWith({ "/a": 0, "/a/b": 0 }, [{ perms: 4, scheme: "world", id: "anyone" }]);
+    expect(subtreeOf(leader, 4)).toMatchObject({ err: ZkErrorCode.NoAuth });
+    expect(subtreeOf(leaderWith({}), 4)).toMatchObject({ err: ZkErrorCode.NoNode });
   });
 });

@@ -177,6 +177,13 @@ export class FakeEnsemble {
         const outcome = { err: ZkErrorCode.Ok, body: { kind: "children", children } } as const;
         return { ...this.#read(outcome), more };
       }
+      case "subtree": {
+        if (!this.znodes.has(request.path)) return this.#read({ err: ZkErrorCode.NoNode });
+        const below = [...this.znodes.keys()].filter((one) => `${one}/`.startsWith(`${request.path}/`));
+        const children = below.toSorted((a, b) => (a < b ? 1 : -1));
+        const outcome = { err: ZkErrorCode.Ok, body: { kind: "children", children } } as const;
+        return { ...this.#read(outcome), more: children.length > request.limit };
+      }
       case OpCode.SetData:
       case OpCode.Create2:
       case OpCode.CreateContainer:
@@ -451,7 +458,7 @@ export class FakeMember implements MemberApi {
   perform(call: Call): Promise<Answer> {
     return this.#run("perform", call, (): Answer => {
       const isLocal = call.consistency === "local" && this.bootstrap === "active";
-      const isRead = call.request.type === OpCode.GetData || call.request.type === "childrenPage";
+      const isRead = ([OpCode.GetData, "childrenPage", "subtree"] as unknown[]).includes(call.request.type);
       if (!isLocal && !(isRead ? this.#serves() : this.#leads())) return this.#notServed();
       const { zxid } = this.#ensemble;
       const floor = call.floor === undefined ? undefined : parseZxid(call.floor);

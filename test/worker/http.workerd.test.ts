@@ -73,3 +73,16 @@ test("worker: children come with their stats and values, page by page", async ()
   const last = await send("GET znodes/kids?children&with=value&after=b&consistency=session");
   expect(last.body).toMatchObject({ children: [{ name: "c", codeName: "NoAuth" }], more: false });
 });
+
+test("worker: a recursive delete takes everything below, or nothing above its limit", async () => {
+  await transact(["/rec", "/rec/a", "/rec/a/b", "/rec/c"].map((path) => ({ op: "create", path })));
+  expect(await send("DELETE znodes/rec?recursive&limit=3")).toMatchObject({
+    status: 409,
+    body: { limit: 3 },
+  });
+  expect(await send("DELETE znodes/rec?recursive&limit=4")).toMatchObject({
+    status: 200,
+    body: { deleted: 4 },
+  });
+  expect((await send("DELETE znodes/rec?recursive")).status).toBe(404);
+});

@@ -446,8 +446,8 @@ describe("worker: DELETE", () => {
     problemIn(await send("DELETE /v1/main/znodes/a"), { status: 409, codeName: "NotEmpty", path: "/a" });
   });
 
-  test("worker: DELETE ?recursive and with If-None-Match answers 400", async () => {
-    problemIn(await send("DELETE /v1/main/znodes/a?recursive"), { status: 400 });
+  test("worker: DELETE with an unknown parameter or If-None-Match answers 400", async () => {
+    problemIn(await send("DELETE /v1/main/znodes/a?deep"), { status: 400 });
     problemIn(await send("DELETE /v1/main/znodes/a", { headers: { "If-None-Match": "*" } }), { status: 400 });
     expect(ensemble.calls).toEqual([]);
   });

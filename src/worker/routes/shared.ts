@@ -80,7 +80,7 @@ function behind({ action, path, floor }: Ask, zxid: string): Problem {
 
 /** Everything the routes ask that is not a write; what is not listed here is never repeated. */
 function isRead({ type }: Call["request"]): boolean {
-  return type === OpCode.GetData || type === "childrenPage";
+  return type === OpCode.GetData || type === "childrenPage" || type === "subtree";
 }
 
 /** The outcome's body, which is of `kind` unless a member broke the contract. */

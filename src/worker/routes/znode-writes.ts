@@ -29,9 +29,10 @@ import type { LeaderRouter } from "../leader.ts";
 import { upsertRoundsMax, znodeDataBytesMax } from "../limits.ts";
 import { readWriteCondition } from "../preconditions.ts";
 import { badRequest, problemOfCode } from "../problems.ts";
-import { readQuery } from "../queries.ts";
+import { readFlag, readQuery } from "../queries.ts";
 import { statHeaders, statJson } from "../representations.ts";
 import { encodePath } from "../znode-paths.ts";
+import { deleteSubtree } from "./recursive-delete.ts";
 import { type Answered, bodyOf, pathOf, perform, quoted, refusal } from "./shared.ts";
 
 /** A value on its way to a path. */
@@ -111,9 +112,14 @@ function readMode(mode = "persistent_sequential"): CreateKind {
 
 export async function deleteZnode(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
   const path = pathOf(c.req.raw);
-  readQuery(c.req.url, []);
+  const { recursive, limit } = readQuery(c.req.url, ["recursive", "limit"]);
   const condition = readWriteCondition(c.req.raw.headers);
   const action = `Cannot delete ${quoted(path)}`;
+  if (readFlag(recursive, "recursive")) {
+    if (condition.kind !== "none") throw badRequest(`${action}: recursive takes no preconditions`, path);
+    return deleteSubtree(c, router, path, limit);
+  }
+  if (limit !== undefined) throw badRequest('Cannot read the query: "limit" goes with "recursive"', path);
   if (condition.kind === "absent") throw badRequest(`${action}: If-None-Match goes with PUT`, path);
   const version = condition.kind === "version" ? condition.version : -1;
   const request: WriteRequest = { type: OpCode.Delete, path, version };
