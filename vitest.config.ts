@@ -23,6 +23,7 @@ const processes = [
   "test/gateway/words.test.ts",
   "test/gateway/tls.test.ts",
   "test/client/contract.test.ts",
+  "test/client/contenders.test.ts",
   "test/cli/ek.test.ts",
   "test/recipes/recipes.test.ts",
 ];

@@ -1,0 +1,137 @@
+/**
+ * Many contenders for one lock, each with a session of its own, while leaders are killed and members dropped
+ * from memory: every grant is exclusive, fair and fenced, and a release wakes no herd.
+ *
+ * A hundred of them; `EK_CONTENDERS=1000 npx vitest run --project process test/client/contenders.test.ts`
+ * takes as many as are wanted.
+ *
+ * @module
+ */
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, expect, test } from "vitest";
+import { connectThrough } from "../../src/client/connect.ts";
+import type { Client, Transport } from "../../src/client/index.ts";
+import { tcpTransport } from "../../src/client/node/tcp.ts";
+import { FrameDecoder } from "../../src/jute/index.ts";
+import { type LocalEnsemble, startLocal } from "../../src/local/index.ts";
+import { faultsOf, type LockRecord } from "./lock-history.ts";
+
+const contenders = Number(process.env["EK_CONTENDERS"] ?? "100");
+const mortalWorkerPath = join(import.meta.dirname, "..", "support", "mortal-worker.ts");
+const lockPath = "/contended";
+const eventXid = -1;
+/** Nothing here is asserted about time; a thousand take minutes. */
+const patienceMs = 120_000 + contenders * 1_000;
+
+const cleanups: (() => unknown)[] = [];
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+}, patienceMs);
+
+async function startMortal(): Promise<LocalEnsemble> {
+  const data = mkdtempSync(join(tmpdir(), "edgekeeper-"));
+  cleanups.push(() => rmSync(data, { recursive: true, force: true, maxRetries: 3 }));
+  const local = await startLocal({
+    host: "127.0.0.1",
+    port: 0,
+    zkPort: 0,
+    data,
+    vars: { EK_OPEN_ON_LOOPBACK: "on", EK_MAX_CONNECTIONS_PER_ADDRESS: "0" },
+    log: () => undefined,
+    workerEntryPath: mortalWorkerPath,
+  });
+  cleanups.push(() => local.close());
+  return local;
+}
+
+/** A transport, and how many watch events came through it. */
+class Counted implements Transport {
+  readonly #transport: Transport;
+  readonly target: string;
+  events = 0;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+    this.target = transport.target;
+  }
+
+  open: Transport["open"] = (events) => {
+    const frames = new FrameDecoder();
+    let isHello = true;
+    return this.#transport.open({
+      ...events,
+      received: (bytes) => {
+        frames.push(bytes.slice());
+        for (let next = frames.next(); next.kind === "frame"; next = frames.next()) {
+          const xid = new DataView(next.bytes.buffer, next.bytes.byteOffset, 4).getInt32(0);
+          // What answers the connect request has no xid.
+          if (!isHello && xid === eventXid) this.events += 1;
+          isHello = false;
+        }
+        events.received(bytes);
+      },
+    });
+  };
+}
+
+/** What befalls the ensemble, in turn. */
+async function strike(local: LocalEnsemble, turn: number): Promise<void> {
+  const response = await fetch(`${local.url}/v1/main/members`);
+  const { leader }: { leader: number | null } = JSON.parse(await response.text());
+  const victim = leader ?? 1;
+  const other = (victim % 3) + 1;
+  if (turn % 3 === 0) await fetch(`${local.url}/die/${victim}`, { method: "POST" });
+  else if (turn % 3 === 1) await local.evict(`main/${victim}`, "hibernate");
+  else await fetch(`${local.url}/die/${other}`, { method: "POST" });
+}
+
+test(
+  `${contenders} contenders for one lock, through lost leaders and members: exclusive, fair, fenced, no herd`,
+  async () => {
+    const local = await startMortal();
+    const records: LockRecord[] = [];
+    const strikes: Promise<void>[] = [];
+    const strikeEvery = Math.ceil(contenders / 7);
+    const lines = Array.from({ length: contenders }, () => {
+      const transport = new Counted(tcpTransport([{ host: "127.0.0.1", port: local.zkPort }]));
+      const client = connectThrough(transport, {
+        sessionTimeout: "40s",
+        operationTimeout: `${patienceMs}ms`,
+      });
+      cleanups.push(() => client.close());
+      return { transport, client };
+    });
+    let granted = 0;
+    await Promise.all(lines.map(({ client }) => client.exists("/")));
+
+    async function contend(client: Client, index: number): Promise<void> {
+      const lock = await client.lock(lockPath, { shared: index % 4 === 3 });
+      const record = { place: Number(lock.contender.slice(-10)), mode: lock.mode, token: lock.token };
+      records.push({ kind: "granted", ...record });
+      granted += 1;
+      if (granted % strikeEvery === 0) strikes.push(strike(local, granted / strikeEvery - 1));
+      // A round trip under the lock, which the strike may hit.
+      const held = await client.exists(lock.contender);
+      expect(held?.czxid).toBe(lock.token);
+      expect(lock.signal.aborted).toBe(false);
+      records.push({ kind: "ended", ...record });
+      await lock.release();
+    }
+
+    await Promise.all(lines.map(({ client }, index) => contend(client, index)));
+    await Promise.all(strikes);
+    expect(strikes.length).toBeGreaterThan(3);
+    expect(faultsOf(records, contenders)).toEqual([]);
+    expect(await lines[0]?.client.children(lockPath)).toEqual([]);
+    // A release is told to who releases, to the exclusive contender behind, and to shared ones that get the lock.
+    const shared = records.filter(({ kind, mode }) => kind === "granted" && mode === "shared").length;
+    const events = lines.reduce((sum, { transport }) => sum + transport.events, 0);
+    expect(events).toBeGreaterThan(0);
+    expect(events).toBeLessThanOrEqual(2 * contenders + shared);
+  },
+  patienceMs,
+);
