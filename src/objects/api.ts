@@ -268,7 +268,11 @@ export interface Introduction {
 export interface MemberApi {
   /** Members only: one carrier of packets there, one back. */
   exchange(carrier: Uint8Array): Promise<Uint8Array>;
-  inspect(): Promise<MemberStatus>;
+  /**
+   * Starts a member whose memory is gone; one that sleeps sleeps on, unless `rouse`: somebody doubts its leader,
+   * and a sleeping learner would not notice that it hangs.
+   */
+  inspect(options?: { readonly rouse?: boolean | undefined }): Promise<MemberStatus>;
   /** Figures, and the lists asked for. A member that is not active yet is `blank`. */
   report(request: ReportRequest): Promise<MemberReport | NotServed>;
   /** First half of bootstrap: remembers the configuration, does not vote. Answers the state afterwards. */

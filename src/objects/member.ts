@@ -125,10 +125,11 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
     return answer;
   }
 
-  async inspect(): Promise<MemberStatus> {
+  async inspect(options: { readonly rouse?: boolean | undefined } = {}): Promise<MemberStatus> {
     return this.#turn(() => {
       const identity = { id: this.#name.id, bootstrap: this.#bootstrap.state };
       const life = this.#awake();
+      if (options.rouse === true) life?.stir();
       if (life === undefined) {
         if (this.#bootstrap.state === "blank") return { ...blankStatus, ...identity };
         const { voters, observers } = this.#bootstrap.config;

@@ -60,16 +60,18 @@ export async function survey(
   return [...known, ...rest].sort((a, b) => a.id - b.id);
 }
 
-async function lookAtAll(
+/** The same of these members alone. `rouse`: those that sleep are to see whether their leader still answers. */
+export async function lookAtAll(
   ensemble: Ensemble,
   ids: readonly ServerId[],
   enough: (sightings: readonly Sighting[]) => boolean,
+  rouse = false,
 ): Promise<readonly Sighting[]> {
   const sightings: Sighting[] = [];
   await new Promise<void>((resolve) => {
     if (ids.length === 0) resolve();
     for (const id of ids) {
-      void look(ensemble, id).then((sighting) => {
+      void look(ensemble, id, rouse).then((sighting) => {
         sightings.push(sighting);
         if (sightings.length === ids.length) resolve();
         else if (enough(sightings)) setTimeout(resolve, surveyGraceMs);
@@ -101,9 +103,9 @@ export function firstToAnswer(
   });
 }
 
-async function look(ensemble: Ensemble, id: ServerId): Promise<Sighting> {
+async function look(ensemble: Ensemble, id: ServerId, rouse = false): Promise<Sighting> {
   try {
-    const status = await within(inspectMs, () => ensemble.member(id).inspect());
+    const status = await within(inspectMs, () => ensemble.member(id).inspect({ rouse }));
     ensemble.learn(status);
     return { kind: "seen", id, status };
   } catch (error) {

@@ -5,6 +5,8 @@
  * wakes them and makes them elect, until one serves or the time is up. The hint is all that an isolate
  * remembers, and a wrong one costs a call: correctness is the members' affair.
  *
+ * A leader that does not answer is asked no longer than until the others have another one (`succession.ts`).
+ *
  * An errand that any member can do may ask for the nearest: whoever answered first when all were looked at,
  * remembered for a minute; or for one by its id, and for no other.
  *
@@ -24,6 +26,7 @@ import type { Ensemble } from "./ensemble.ts";
 import type { MemberStub } from "./env.ts";
 import { findLeaderMs, nearestMs, overloadedAttemptsMax, pauseMsFirst, pauseMsLast } from "./limits.ts";
 import { type Problem, problemOfCode } from "./problems.ts";
+import { Succession } from "./succession.ts";
 
 /**
  * What doing the errand twice means. `none`: it changes nothing. `idempotent`: twice is as good as once.
@@ -75,6 +78,7 @@ export class LeaderRouter {
   readonly #hints = new Map<string, ServerId>();
   /** Likewise. */
   readonly #nearest = new Map<string, { readonly id: ServerId; readonly untilMs: number }>();
+  readonly #succession = new Succession();
 
   /** @throws {@link Problem} 429, 503 (both: nothing happened) or 504 (it may have). */
   async run<Reply extends { readonly kind: string }>(
@@ -100,7 +104,8 @@ export class LeaderRouter {
         if (++overloaded >= overloadedAttemptsMax)
           throw repeated ? givenUp(errand, repeated) : refuseOverloaded(errand);
       } else {
-        asked = undefined;
+        // Where it failed the hint is gone, unless there is a better one by now.
+        asked = whom === "leader" ? this.#hints.get(ensemble.name) : undefined;
       }
       const pauseMs = pauseAfter(round);
       if (Date.now() + pauseMs >= deadline) throw givenUp(errand, repeated);
@@ -153,9 +158,18 @@ export class LeaderRouter {
     let outcome: Attempted<Reply> | undefined;
     while (id !== undefined && !asked.has(id)) {
       asked.add(id);
-      outcome = await attemptAt(ensemble, id, errand);
+      const lookout = this.#succession.watch(ensemble, id);
+      const raced = await Promise.race([attemptAt(ensemble, id, errand), lookout.successor]);
+      lookout.stop();
+      if (typeof raced === "number") {
+        // What the old leader was asked may have happened while it led.
+        this.#hints.set(ensemble.name, raced);
+        return { kind: "unknown" };
+      }
+      outcome = raced;
       if (outcome.kind === "served") this.#hints.set(ensemble.name, id);
-      else if (outcome.kind !== "overloaded") this.#hints.delete(ensemble.name);
+      else if (outcome.kind !== "overloaded" && this.#hints.get(ensemble.name) === id)
+        this.#hints.delete(ensemble.name);
       id = outcome.kind === "notLeader" && outcome.leader !== 0 ? outcome.leader : undefined;
     }
     return outcome;

@@ -54,6 +54,12 @@ export const inspectMs = 1_500;
 /** How long a survey that knows enough still listens: members in health answer together. */
 export const surveyGraceMs = 50;
 
+/**
+ * After how long without an answer a leader's successor is looked for, and how often an isolate looks at most.
+ * Above a healthy call from another region, far below the 1.5 s after which followers give a silent leader up.
+ */
+export const suspectMs = 250;
+
 /** How long one of the bootstrap calls may take: an object's first ever use is checked world-wide. */
 export const bootstrapCallMs = 3_000;
 

@@ -183,6 +183,20 @@ describe("sleep", () => {
       await pause(50);
     }
   }, 60_000);
+
+  test("a leader gone for good is found out by sleeping followers that are roused, and another is elected", async () => {
+    const ensemble = await TestEnsemble.start(3);
+    const leaderId = await ensemble.leaderId();
+    await performAt(ensemble, leaderId, "/a");
+    await sleeping();
+    gone.add(`${ensemble.name}/${leaderId}`);
+    const others = ensemble.voters.filter((id) => id !== leaderId);
+    for (;;) {
+      const seen = await Promise.all(others.map((id) => ensemble.stub(id).inspect({ rouse: true })));
+      if (seen.some(({ role, serving }) => role === "leading" && serving)) break;
+      await pause(50);
+    }
+  }, 60_000);
 });
 
 describe("sessions of an ensemble that sleeps", () => {

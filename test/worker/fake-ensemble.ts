@@ -408,8 +408,8 @@ export class FakeMember implements MemberApi {
     return this.#run("exchange", carrier, () => carrier);
   }
 
-  inspect(): Promise<MemberStatus> {
-    return this.#run("inspect", undefined, () => {
+  inspect(options?: { readonly rouse?: boolean | undefined }): Promise<MemberStatus> {
+    return this.#run("inspect", options, () => {
       this.#ensemble.elect();
       return this.#status();
     });

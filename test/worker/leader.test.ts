@@ -6,7 +6,15 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { makeServerId } from "../../src/base/index.ts";
 import { pickLeader } from "../../src/worker/leader.ts";
-import { findLeaderMs, surveyGraceMs, writeMs } from "../../src/worker/limits.ts";
+import {
+  findLeaderMs,
+  pauseMsFirst,
+  readMs,
+  surveyGraceMs,
+  suspectMs,
+  writeMs,
+} from "../../src/worker/limits.ts";
+import { followedLeader } from "../../src/worker/succession.ts";
 import { clientOf, problemIn, type Send, type Sent } from "./client.ts";
 import { FakeEnsemble } from "./fake-ensemble.ts";
 
@@ -101,6 +109,77 @@ describe("worker: finding the leader", () => {
     expect(pickLeader([old, young])).toBe(2);
     expect(pickLeader([young, old])).toBe(2);
     expect(pickLeader([{ ...old, serving: false }])).toBeUndefined();
+  });
+});
+
+describe("worker: a leader that hangs", () => {
+  /** Takes calls and answers none; what the others do about it is up to the test. */
+  async function hang(): Promise<void> {
+    await send("GET /v1/main/znodes/a");
+    ensemble.calls.length = 0;
+    ensemble.elections = false;
+    ensemble.member(1).down = "hang";
+  }
+
+  test("worker: a read goes to the successor as soon as the others have one", async () => {
+    await hang();
+    const answer = send("GET /v1/main/znodes/a");
+    await vi.advanceTimersByTimeAsync(2 * suspectMs);
+    expect(performedBy()).toEqual([1]);
+    ensemble.leader = makeServerId(2);
+    await vi.advanceTimersByTimeAsync(suspectMs + pauseMsFirst);
+    expect(performedBy()).toEqual([1, 2]);
+    expect((await answer).text).toBe("x");
+    const looks = ensemble.callsOf("inspect");
+    expect(looks.every(({ member }) => member !== 1)).toBe(true);
+    // Asleep, they would not notice that their leader is silent.
+    for (const { argument } of looks) expect(argument).toEqual({ rouse: true });
+  });
+
+  test("worker: a write that was with it is not written again, and says so long before its timeout", async () => {
+    await hang();
+    ensemble.leader = makeServerId(2);
+    const answer = send("PUT /v1/main/znodes/a", { body: "y" });
+    await vi.advanceTimersByTimeAsync(suspectMs + surveyGraceMs);
+    problemIn(await answer, { status: 504, codeName: "OperationTimeout" });
+    expect((await send("PUT /v1/main/znodes/a", { body: "z" })).status).toBe(200);
+    expect(performedBy()).toEqual([1, 2]);
+  });
+
+  test("worker: many that wait look once between them, and less often the longer they wait", async () => {
+    await hang();
+    const answers = Array.from({ length: 50 }, () => send("PUT /v1/main/znodes/a", { body: "y" }));
+    await vi.advanceTimersByTimeAsync(suspectMs);
+    expect(ensemble.callsOf("inspect").length).toBe(2);
+    await vi.advanceTimersByTimeAsync(writeMs - suspectMs);
+    await Promise.all(answers);
+    expect(ensemble.callsOf("inspect").length).toBeLessThan(2 * 15);
+  });
+
+  test("worker: a leader that is slow is waited for", async () => {
+    await send("GET /v1/main/znodes/a");
+    ensemble.member(1).fail("perform", "hang");
+    const answer = send("GET /v1/main/znodes/a");
+    await vi.advanceTimersByTimeAsync(readMs - 1);
+    expect(performedBy()).toEqual([1, 1]);
+    await passTime(answer);
+  });
+
+  test("worker: an old leader that others still name is believed by no majority", async () => {
+    const status = await ensemble.member(1).inspect();
+    const voters = [1, 2, 3, 4, 5].map(makeServerId);
+    const seen = voters.map((id) => {
+      const leader = makeServerId(id <= 2 ? 1 : 3);
+      const role = id === leader ? ("leading" as const) : ("following" as const);
+      return { ...status, id, leader, role, epoch: leader, serving: true };
+    });
+    expect(followedLeader(seen.slice(1), voters)).toBe(3);
+    expect(followedLeader(seen.slice(0, 4), voters)).toBeUndefined();
+    expect(followedLeader(seen.slice(0, 2), voters)).toBeUndefined();
+    const young = seen.map((one) => (one.id === 5 ? { ...one, epoch: 4 } : one));
+    expect(followedLeader(young, voters)).toBeUndefined();
+    // Observers follow too, and elect nobody.
+    expect(followedLeader(seen.slice(2), [...voters, makeServerId(6)])).toBeUndefined();
   });
 });
 
