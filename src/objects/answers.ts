@@ -18,10 +18,11 @@ import type { JuteWriter, RequestHeader } from "../jute/index.ts";
 export const outputBytesMax = 4 * 1024 * 1024;
 
 /**
- * Reads that may wait ahead of a write: that many are answered at once if need be, whatever their size. With the
- * largest znodes the message then has 20 MiB, and the platform's sockets take 32.
+ * Reads that may wait ahead of a write: that many are answered at once if need be, whatever their size. A client
+ * that mixes reads and writes in one pipeline gets its writes into one batch up to here. With the largest znodes
+ * that is 64 MiB of output, sent in messages of a MiB; a member has 128.
  */
-export const readsAheadMax = 16;
+export const readsAheadMax = 64;
 
 /** What an answer is to. */
 export interface Origin {

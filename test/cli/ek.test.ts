@@ -154,7 +154,7 @@ describe("ek", () => {
         "digest:me:secret",
         ...auth,
       );
-      expect([copied.code, copied.stdout.trim(), copied.stderr]).toEqual([
+      expect([copied.code, copied.stdout.trim()]).toEqual([
         0,
         `${inLines.length - 1} created, 1 there already`,
       ]);

@@ -473,7 +473,7 @@ describe("a read ahead of a write", () => {
       world.write(1).apply(12);
       expect(world.hear().at(-1)).toBe(`-2 ${0x10000000cn} 0`);
     }
-    expect(readsAheadMax).toBe(16);
+    expect(readsAheadMax).toBe(64);
   });
 
   test("does not show a goodbye that was sent behind it", () => {
