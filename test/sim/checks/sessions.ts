@@ -41,10 +41,15 @@ export interface SessionFacts {
   /** When a member had begun to lead an epoch, or a little before. */
   ledSince(leader: ServerId, epoch: number): number | undefined;
   /**
-   * Whether something that `from` sent after `sinceMs` had reached `to` by `untilMs`. A member that does not
-   * lead passes on whom it has heard from; until that arrives the leader knows nothing of it.
+   * Whether something that a touched member sent at least `afterMs` later, in the same life, had reached
+   * `to` by `untilMs`. A member that does not lead passes on whom it has heard from; until that arrives the
+   * leader knows nothing of it.
    */
-  hasReached(from: ServerId, to: ServerId, sinceMs: number, untilMs: number): boolean;
+  hasReached(
+    touch: Touch,
+    to: ServerId,
+    when: { readonly afterMs: number; readonly untilMs: number },
+  ): boolean;
   readonly jumps: readonly Jump[];
   /** A gap in a leader's clock that is no evidence of anything. */
   readonly gapMs: number;
@@ -79,7 +84,7 @@ export function checkExpiry(story: Story, facts: SessionFacts): { readonly expir
     const heard = record.touches.filter(
       (touch) =>
         touch.atMs <= atMs &&
-        (touch.member === leader || facts.hasReached(touch.member, leader, touch.atMs + reportMs, atMs)),
+        (touch.member === leader || facts.hasReached(touch, leader, { afterMs: reportMs, untilMs: atMs })),
     );
     let since = Math.max(led, ...heard.map((touch) => touch.atMs));
     let skipped = 0;

@@ -79,7 +79,7 @@ async function live(world: ShellWorld): Promise<number> {
   const { expired } = checkExpiry(story, {
     sessions: world.sessions,
     decidedAt: (zxid, timeMs) => world.decidedAt(zxid, timeMs),
-    hasReached: (from, to, sinceMs, untilMs) => world.hasReached(from, to, sinceMs, untilMs),
+    hasReached: (touch, to, when) => world.hasReached(touch, to, when),
     ledSince: (leader, epoch) => world.reigns.get(`${leader} ${epoch}`),
     jumps: world.jumps,
     gapMs: 4_000,

@@ -21,7 +21,7 @@ import {
 import { unpackPayloads } from "../../../src/jute/index.ts";
 import type { MemberStatus } from "../../../src/objects/index.ts";
 import { type Grant, Resource } from "../checks/locks.ts";
-import type { Jump, SessionRecord } from "../checks/sessions.ts";
+import type { Jump, SessionRecord, Touch } from "../checks/sessions.ts";
 import type { Stream as ClientStream } from "../checks/streams.ts";
 import { around, type Chooser, mix, occurs, Stream } from "../choose.ts";
 import { Heap, type Timed } from "../heap.ts";
@@ -70,6 +70,7 @@ export class ShellWorld implements Fate, ClientWorld, UserWorld {
   readonly resource = new Resource();
   readonly sessions = new Map<SessionId, SessionRecord>();
   /** What members sent each other and when it arrived, by path. */
+  readonly #starts: { readonly member: ServerId; readonly atMs: number }[] = [];
   readonly #arrivals = new Map<number, { readonly leftMs: number; readonly atMs: number }[]>();
   readonly jumps: Jump[] = [];
   readonly counts = new Map<string, number>();
@@ -240,9 +241,19 @@ export class ShellWorld implements Fate, ClientWorld, UserWorld {
   }
 
   /** See `SessionFacts`. */
-  hasReached(from: ServerId, to: ServerId, sinceMs: number, untilMs: number): boolean {
-    const arrivals = this.#arrivals.get(from * 16 + to) ?? [];
-    return arrivals.some(({ leftMs, atMs }) => leftMs >= sinceMs && atMs <= untilMs);
+  hasReached(
+    touch: Touch,
+    to: ServerId,
+    { afterMs, untilMs }: { afterMs: number; untilMs: number },
+  ): boolean {
+    const { member, atMs: touchedAt } = touch;
+    // Whoever loses its memory forgets whom it has heard from.
+    const lostAt = this.#starts.find((start) => start.member === member && start.atMs > touchedAt)?.atMs;
+    const arrivals = this.#arrivals.get(member * 16 + to) ?? [];
+    return arrivals.some(
+      ({ leftMs, atMs }) =>
+        leftMs >= touchedAt + afterMs && atMs <= untilMs && (lostAt === undefined || leftMs < lostAt),
+    );
   }
 
   #reached(from: ServerId, to: ServerId, leftMs: number): void {
@@ -474,6 +485,7 @@ export class ShellWorld implements Fate, ClientWorld, UserWorld {
     const instance = host.wake();
     if (before === undefined) {
       this.count("start");
+      this.#starts.push({ member: host.id, atMs: this.now });
       this.log?.(`${this.now} ${host.id} starts`);
     }
     if (instance.isAlive) this.platform.run(instance, () => body(instance));
