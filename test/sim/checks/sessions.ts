@@ -83,7 +83,8 @@ export function checkExpiry(story: Story, facts: SessionFacts): { readonly expir
     const led = facts.ledSince(leader, closedAt.epoch) ?? 0;
     const heard = record.touches.filter(
       (touch) =>
-        touch.atMs <= atMs &&
+        // In the same millisecond, who was first cannot be told.
+        touch.atMs < atMs &&
         (touch.member === leader || facts.hasReached(touch, leader, { afterMs: reportMs, untilMs: atMs })),
     );
     let since = Math.max(led, ...heard.map((touch) => touch.atMs));
