@@ -835,5 +835,6 @@ export const mutants: readonly Mutant[] = [
     mistake: "a leader that wakes leaves its learners asleep",
     find: "    ping(peer, leading, slot);",
     replace: "",
+    benign: "the pings of its next ticks wake them, and they tell then who had asked",
   },
 ];
