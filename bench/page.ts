@@ -16,10 +16,10 @@ const docsPath = join(root, "docs");
 
 function newest(): string | undefined {
   if (!existsSync(resultsPath)) return undefined;
-  // Others keep their figures there too; only ours begin with a date.
+  // Others keep their figures there too; only those of a benchmark begin with a date and have measures.
   const names = readdirSync(resultsPath).filter((name) => /^\d{4}-\d\d-\d\d-.*\.json$/.test(name));
-  const last = names.toSorted().at(-1);
-  return last === undefined ? undefined : join(resultsPath, last);
+  const paths = names.toSorted().map((name) => join(resultsPath, name));
+  return paths.findLast((each) => "measures" in JSON.parse(readFileSync(each, "utf8")));
 }
 
 function read(path: string): Results {
