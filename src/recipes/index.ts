@@ -13,3 +13,6 @@ export { type OnceOptions, type OnceResult, once } from "./once.ts";
 export { type Item, type PutOptions, Queue, type TakeOptions } from "./queue.ts";
 export { Seat, type SemaphoreOptions, takeSeat } from "./semaphore.ts";
 export { type CacheListener, SubtreeCache, type SubtreeCacheOptions } from "./subtree-cache.ts";
+export { type AssignerOptions, assignTasks } from "./task-assigner.ts";
+export { type HeldTask, type WorkerOptions, workOnTasks } from "./task-worker.ts";
+export { addTask, assignmentsOf, removeTask, type TaskOptions } from "./tasks.ts";

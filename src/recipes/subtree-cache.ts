@@ -11,7 +11,8 @@
  */
 
 import { joinPath, parentOf, ZkErrorCode } from "../base/index.ts";
-import { type Client, isZkError, pause, type WatchStream, ZkError, type Znode } from "../client/index.ts";
+import { type Client, isZkError, type WatchStream, ZkError, type Znode } from "../client/index.ts";
+import { persistently } from "./persistence.ts";
 
 export interface SubtreeCacheOptions {
   /** Znodes at most; a larger subtree ends the cache. Default: 10,000. */
@@ -21,7 +22,6 @@ export interface SubtreeCacheOptions {
 export type CacheListener = (path: string, znode: Znode | undefined) => void;
 
 const limitDefault = 10_000;
-const retryMs = 1_000;
 
 export class SubtreeCache implements AsyncDisposable {
   readonly path: string;
@@ -92,27 +92,13 @@ export class SubtreeCache implements AsyncDisposable {
 
   async #follow(events: WatchStream, isReady: () => void, signal: AbortSignal): Promise<void> {
     await events.ready;
-    await this.#persistently(() => this.#readAll(signal), signal);
+    // What failed with the connection is tried again: the cache must not stay wrong.
+    await persistently(this.#zk, signal, () => this.#readAll(signal));
     isReady();
     for await (const event of events) {
-      await this.#persistently(
-        () => (event.kind === "missed" ? this.#readAll(signal) : this.#readOne(event.path, signal)),
-        signal,
+      await persistently(this.#zk, signal, () =>
+        event.kind === "missed" ? this.#readAll(signal) : this.#readOne(event.path, signal),
       );
-    }
-  }
-
-  /** What failed with the connection is tried again: the cache must not stay wrong. */
-  async #persistently(run: () => Promise<void>, signal: AbortSignal): Promise<void> {
-    for (;;) {
-      try {
-        return await run();
-      } catch (error) {
-        if (signal.aborted || this.#zk.state.kind === "closed") return;
-        const names = ["SessionExpired", "ConnectionLoss", "OperationTimeout", "ThrottledOp"] as const;
-        if (!names.some((name) => isZkError(error, name))) throw error;
-        await pause(this.#zk.clock, retryMs, signal).catch(() => undefined);
-      }
     }
   }
 

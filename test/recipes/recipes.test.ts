@@ -29,6 +29,7 @@ import {
   writeLock,
 } from "../../src/recipes/index.ts";
 import { type LocalProcess, startLocalProcess } from "../support/local-process.ts";
+import { tasksSuite } from "./tasks-suite.ts";
 
 let ensemble: LocalProcess;
 let zk: Client;
@@ -330,3 +331,5 @@ describe("subtree cache", () => {
     expect(cache.fault?.message).toContain("more than 2");
   });
 });
+
+tasksSuite(open);
