@@ -34,3 +34,8 @@ export function makeSessionId(value: bigint): SessionId {
 export function formatSessionId(id: SessionId): string {
   return `0x${BigInt.asUintN(64, id).toString(16)}`;
 }
+
+/** The inverse of {@link formatSessionId}; `undefined` for anything else. */
+export function parseSessionId(text: string): SessionId | undefined {
+  return /^0x(0|[1-9a-f][0-9a-f]{0,15})$/.test(text) ? makeSessionId(BigInt(text)) : undefined;
+}

@@ -152,9 +152,19 @@ export interface SubtreeRequest {
   readonly limit: number;
 }
 
+/** Proves that a session is the caller's. Never printed, logged or told to anybody but who opened it. */
+export interface SessionCredential {
+  /** As sessions are printed: `0x1000000100000001`. */
+  readonly id: string;
+  /** 32 hex digits. */
+  readonly password: string;
+}
+
 export interface Call {
   readonly request: WriteRequest | ReadRequest | ChildrenPageRequest | SubtreeRequest;
   readonly identities: readonly AuthId[];
+  /** Who asks, and shows a sign of life by it. Default: nobody's session. */
+  readonly session?: SessionCredential | undefined;
   /** Ignored for writes. */
   readonly consistency: Consistency;
   /** Printed: what the caller has seen. A read is never answered with older data. */
@@ -188,6 +198,37 @@ export type Answer =
     }
   /** Confirmed by a leader: nothing as late as the caller's floor is committed. `zxid`: what is, printed. */
   | { readonly kind: "behind"; readonly zxid: string }
+  | Foreign
+  | NotServed
+  | Unknown;
+
+/** Nothing happened: the password that was shown is not the session's. Whether there is one is not told. */
+export interface Foreign {
+  readonly kind: "foreign";
+}
+
+/** What is to become of a session without a connection. */
+export type SessionOrder =
+  /** `timeoutMs`: 1,000 to 600,000, how long it lives without a request. */
+  | { readonly kind: "open"; readonly timeoutMs: number }
+  | { readonly kind: "describe" | "keep" | "close"; readonly credential: SessionCredential };
+
+export type SessionAnswer =
+  | ({
+      readonly kind: "session";
+      readonly timeoutMs: number;
+      /** Ms since 1970, by the leader's clock: it ends no earlier, unless it is closed. */
+      readonly expiresAtMs: number;
+      /** Paths of the znodes that go with it. */
+      readonly ephemerals: readonly string[];
+      /** Printed: what had applied. */
+      readonly zxid: string;
+    } & SessionCredential)
+  /** `zxid`: of the txn that ended it, printed. */
+  | { readonly kind: "closed"; readonly zxid: string }
+  /** Confirmed by a leader: it has ended, or never was. */
+  | { readonly kind: "expired"; readonly zxid: string }
+  | Foreign
   | NotServed
   | Unknown;
 
@@ -286,6 +327,7 @@ export interface MemberApi {
   addMember(order: MemberOrder, identities: readonly AuthId[]): Promise<MembersAnswer>;
   removeMember(id: ServerId, identities: readonly AuthId[]): Promise<MembersAnswer>;
   perform(call: Call): Promise<Answer>;
+  attendSession(order: SessionOrder): Promise<SessionAnswer>;
   acquireLock(request: LockRequest): Promise<LockAnswer>;
   keepLock(reference: LockReference): Promise<LockAnswer>;
   releaseLock(reference: LockReference): Promise<LockAnswer>;

@@ -13,31 +13,17 @@
  * @module
  */
 
-import {
-  type AuthId,
-  assert,
-  compareZxid,
-  formatZxid,
-  NO_SESSION,
-  parseZxid,
-  type Requester,
-  type ServerId,
-  type Settings,
-  type Txn,
-  type WriteRequest,
-  ZERO_ZXID,
-  type Zxid,
-} from "../base/index.ts";
-import { type Applied, respond, Tree, type WatcherId } from "../tree/index.ts";
+import type { ServerId, Settings, Txn, Zxid } from "../base/index.ts";
+import { type Applied, Tree, type WatcherId } from "../tree/index.ts";
 import type { Serving } from "../zab/index.ts";
 import type { Plan } from "./alarms.ts";
-import type { Answer, Call, EnsembleConfig, MemberStatus, NotServed } from "./api.ts";
+import type { EnsembleConfig, MemberStatus, NotServed } from "./api.ts";
 import { Arrivals } from "./arrivals.ts";
 import { firstConfigText } from "./bootstrap-state.ts";
 import { Connections } from "./connections.ts";
 import { Following } from "./following.ts";
 import { History } from "./history.ts";
-import { answerRead } from "./http-reads.ts";
+import { HttpDoor } from "./http-door.ts";
 import { Leading } from "./leading.ts";
 import type { CallPeer } from "./links.ts";
 import { Locks } from "./locks.ts";
@@ -53,7 +39,6 @@ import { SqlTreeRows } from "./sql/znodes.ts";
 import { ServerStats } from "./stats.ts";
 import { describe } from "./status.ts";
 import { peerOptions } from "./timing.ts";
-import { isWrite, type Settlement } from "./writes.ts";
 
 /** Memory for znodes that SQLite has too. Objects of one class may share 128 MB. */
 const cacheBytesMax = 24 * 1024 * 1024;
@@ -81,6 +66,7 @@ export interface LifeParts {
 }
 
 export class Life {
+  readonly http: HttpDoor;
   readonly locks: Locks;
   readonly reconfiguring: Reconfiguring;
   readonly connections: Connections;
@@ -166,8 +152,15 @@ export class Life {
       later: (run) => setTimeout(() => parts.turn(run), 0),
       nextWatcher: () => this.#nextWatcher(),
     });
-    this.locks = this.#makeLocks();
     const leading = () => this.#leading;
+    this.http = new HttpDoor({
+      ...{ tree, secret: config.secret, leading, agreement: () => this.#agreement },
+      isHalted: () => this.#replica.halted !== undefined,
+      notServed: () => this.#notServed(),
+      ageMs: () => this.#ageMs,
+      turn: parts.turn,
+    });
+    this.locks = this.#makeLocks();
     const replica = this.#replica;
     this.#signs = new Signs({
       tree,
@@ -187,7 +180,7 @@ export class Life {
     });
     this.reconfiguring = new Reconfiguring({
       ...{ replica, tree, secret: config.secret, joinPeer: parts.joinPeer },
-      write: (request, requester) => this.#write(request, requester),
+      write: (request, requester) => this.http.write(request, requester),
       isLeading: () => this.#leading !== undefined,
     });
   }
@@ -294,28 +287,6 @@ export class Life {
     if (reset === "server") this.#stats.reset();
     if (reset === "connections") this.connections.resetStats();
     return report;
-  }
-
-  /**
-   * Answers one HTTP request. The returned promise settles in a later turn.
-   *
-   * @param fresh - Whether the platform event that brought it has just begun (`PeerEvent`).
-   */
-  async perform(call: Call, fresh: boolean): Promise<Answer> {
-    const { request, identities, consistency } = call;
-    if (isWrite(request)) return this.#performWrite(request, identities);
-    const floor = call.floor === undefined ? ZERO_ZXID : parseZxid(call.floor);
-    assert(floor !== undefined, "the Worker has checked the floor");
-    if (consistency === "linearizable" || compareZxid(this.#tree.applied, floor) < 0) {
-      // Also to catch up: what is committed by now has applied here when leadership is confirmed.
-      if (!(await this.#confirm(fresh))) return this.#notServed();
-      if (compareZxid(this.#tree.applied, floor) < 0) {
-        return { kind: "behind", zxid: formatZxid(this.#tree.applied) };
-      }
-    } else if (this.#replica.halted !== undefined || (consistency === "session" && !this.#agreement)) {
-      return this.#notServed();
-    }
-    return { ...answerRead(this.#tree, request, identities), ageMs: this.#ageMs };
   }
 
   get status(): Omit<MemberStatus, "id" | "bootstrap"> {
@@ -433,34 +404,6 @@ export class Life {
     return { kind: "notLeader", leader: this.#replica.status.leader };
   }
 
-  async #performWrite(request: WriteRequest, identities: readonly AuthId[]): Promise<Answer> {
-    if (this.#leading === undefined) return this.#notServed();
-    if (!this.#leading.hasRoom) return { kind: "overloaded" };
-    const settled = await this.#write(request, { sessionId: NO_SESSION, identities });
-    if (settled.kind === "lost") return { kind: "unknown" };
-    const outcome = respond(request, settled.applied.outcome);
-    return { kind: "answered", outcome, zxid: formatZxid(settled.zxid) };
-  }
-
-  /** Proposes in a turn of its own; resolves when the txn has applied here, or leadership is lost. */
-  #write(request: WriteRequest, requester: Requester): Promise<Settlement> {
-    return new Promise((resolve) => {
-      this.#parts.turn(() => {
-        if (this.#leading === undefined) resolve({ kind: "lost" });
-        else this.#leading.submit(request, { requester, cxid: 0, settle: resolve });
-      });
-    });
-  }
-
-  #confirm(fresh: boolean): Promise<boolean> {
-    return new Promise((resolve) => {
-      this.#parts.turn(() => {
-        if (this.#agreement === undefined) resolve(false);
-        else this.#agreement.confirm(fresh, resolve);
-      });
-    });
-  }
-
   #nextWatcher(): WatcherId {
     this.#lastWatcher += 1;
     return this.#lastWatcher;
@@ -474,7 +417,7 @@ export class Life {
       hasRoom: () => this.#leading?.hasRoom === true && this.#leading.sessions.hasRoom,
       isLeading: () => this.#leading !== undefined,
       newSessionId: () => this.#leading?.sessions.newId(),
-      write: (request, requester) => this.#write(request, requester),
+      write: (request, requester) => this.http.write(request, requester),
       touch: (session) => {
         const nowMs = Date.now();
         // One whose end was proposed is lost, whatever its deadline said.
@@ -482,7 +425,7 @@ export class Life {
           ? nowMs
           : undefined;
       },
-      confirm: (fresh) => this.#confirm(fresh),
+      confirm: (fresh) => this.http.confirm(fresh),
       watchZnode: (path, changed) => {
         const watcher = this.#nextWatcher();
         this.#ownWatchers.set(watcher, changed);

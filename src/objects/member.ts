@@ -47,6 +47,8 @@ import type {
   MemberStatus,
   MembersAnswer,
   NotServed,
+  SessionAnswer,
+  SessionOrder,
 } from "./api.ts";
 import { sessionOfSocket } from "./attachment.ts";
 import { readBootstrap, type StoredBootstrap, writeBootstrap } from "./bootstrap-state.ts";
@@ -205,7 +207,11 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
   }
 
   async perform(call: Call): Promise<Answer> {
-    return this.#visit((life, fresh) => life.perform(call, fresh));
+    return this.#visit((life, fresh) => life.http.perform(call, fresh));
+  }
+
+  async attendSession(order: SessionOrder): Promise<SessionAnswer> {
+    return this.#visit((life, fresh) => life.http.attendSession(order, fresh));
   }
 
   async acquireLock(request: LockRequest): Promise<LockAnswer> {

@@ -60,6 +60,11 @@ export class SessionDeadlines {
     return true;
   }
 
+  /** When a session is due; `undefined` for one that is not tracked. */
+  deadlineOf(id: SessionId): number | undefined {
+    return this.#deadlines.get(id)?.deadlineMs;
+  }
+
   /** Stops tracking a session that closed. */
   stop(id: SessionId): void {
     const current = this.#deadlines.get(id);

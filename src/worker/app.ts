@@ -19,6 +19,7 @@ import { getCommand, getWord, listCommands } from "./routes/admin.ts";
 import { connect } from "./routes/connect.ts";
 import { deleteLock, getLock, postLock, putLock } from "./routes/locks.ts";
 import { deleteMember, getMembers, postMember } from "./routes/members.ts";
+import { deleteSession, getSession, postSession, putSession } from "./routes/sessions.ts";
 import { allowOnly } from "./routes/shared.ts";
 import { postTransaction } from "./routes/transactions.ts";
 import { getZnode } from "./routes/znode-reads.ts";
@@ -30,7 +31,7 @@ export function buildApp(): Hono<AppEnv> {
   const app = new Hono<AppEnv>({ getPath: (request) => new URL(request.url).pathname });
   const router = new LeaderRouter();
 
-  app.use(addSecurityHeaders);
+  app.use(addHeaders);
   app.onError(answerError);
   app.notFound(() => problemResponse(notFound));
 
@@ -49,6 +50,13 @@ export function buildApp(): Hono<AppEnv> {
 
   app.post("/v1/:ensemble/transactions", (c) => postTransaction(c, router));
   app.all("/v1/:ensemble/transactions", allowOnly("POST"));
+
+  app.post("/v1/:ensemble/sessions", (c) => postSession(c, router));
+  app.all("/v1/:ensemble/sessions", allowOnly("POST"));
+  app.get("/v1/:ensemble/sessions/:id", (c) => getSession(c, router));
+  app.put("/v1/:ensemble/sessions/:id", (c) => putSession(c, router));
+  app.delete("/v1/:ensemble/sessions/:id", (c) => deleteSession(c, router));
+  app.all("/v1/:ensemble/sessions/:id", allowOnly("GET", "HEAD", "PUT", "DELETE"));
 
   app.get("/v1/:ensemble/locks/*", (c) => getLock(c, router));
   app.post("/v1/:ensemble/locks/*", (c) => postLock(c, router));
@@ -77,9 +85,11 @@ export function buildApp(): Hono<AppEnv> {
 }
 
 /** On every answer but a 101, which belongs to the member. */
-const addSecurityHeaders: MiddlewareHandler<AppEnv> = async (c, next) => {
+const addHeaders: MiddlewareHandler<AppEnv> = async (c, next) => {
   await next();
   if (c.res.status === 101) return;
+  const zxid = c.get("zxid");
+  if (zxid !== undefined) c.res.headers.set("Ek-Zxid", zxid);
   c.res.headers.set("X-Content-Type-Options", "nosniff");
   c.res.headers.set("Cache-Control", "no-store");
   c.res.headers.set("Cross-Origin-Resource-Policy", "same-origin");
@@ -96,7 +106,7 @@ const notFound = {
   title: "No such resource",
   status: 404,
   detail:
-    "Cannot find the resource: the API is below /v1/{ensemble}/, as znodes, transactions, locks, members, admin and connect",
+    "Cannot find the resource: the API is below /v1/{ensemble}/, as znodes, transactions, sessions, locks, members, admin and connect",
 };
 
 /** An isolate has one `env`, so its settings are read once. */

@@ -34,5 +34,7 @@ export interface AppEnv {
     caller: Caller;
     /** Only below `/v1/{ensemble}/`. */
     ensemble: Ensemble;
+    /** What a member had applied when it answered, printed; for `Ek-Zxid`, whatever the answer is. */
+    zxid: string | undefined;
   };
 }

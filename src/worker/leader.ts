@@ -255,7 +255,7 @@ function refuseOverloaded({ action, path }: Described): Problem {
 function unknownOutcome({ action, path, more, effect }: Described): Problem {
   const reason =
     effect === "idempotent"
-      ? "it may or may not have taken effect; it is safe to try again with the same id"
+      ? `it may or may not have taken effect; it is safe to try again${more?.["id"] === undefined ? "" : " with the same id"}`
       : "the write may or may not have been applied: read it back before trying again";
   return problemOfCode(ZkErrorCode.OperationTimeout, { action, path, more, reason });
 }

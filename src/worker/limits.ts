@@ -21,6 +21,14 @@ export function znodeDataBytesMax(pathBytes: number): number {
 /** A lock request: its owner may have 1 KiB, each byte of it escaped. */
 export const lockBodyBytesMax = 16_384;
 
+/** A session order: one short field. */
+export const sessionBodyBytesMax = 1_024;
+
+/** How long a session over HTTP may live without a request, ms. Shorter ones would end in a failover. */
+export const sessionTtlMsMin = 1_000;
+export const sessionTtlMsMax = 600_000;
+export const sessionTtlMsDefault = 30_000;
+
 /** The parts of one transaction, and so the znodes of one recursive delete. Each is decided, logged and applied in one go, while others wait. */
 export const transactionOperationsMax = 1_000;
 
@@ -38,6 +46,9 @@ export const recursiveRoundsMax = 5;
 
 /** Different locks that one transaction may check: each is looked up before the transaction. */
 export const checkedLocksMax = 16;
+
+/** An ACL as JSON: what the tree stores of one, each character of it escaped, and its punctuation. */
+export const aclBodyBytesMax = 512 * 1024;
 
 /** Entries of one ACL. A znode is checked against them one by one. */
 export const aclEntriesMax = 100;

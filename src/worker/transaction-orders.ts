@@ -11,7 +11,6 @@
 
 import {
   type Acl,
-  CreateMode,
   type CreateRequest,
   durationForms,
   formatZxid,
@@ -23,6 +22,7 @@ import {
   pathFault,
 } from "../base/index.ts";
 import { aclBytes, aclForm, parseAcl, utf8Bytes } from "./acls.ts";
+import { createKindOf, createModes, ephemeralNeeds } from "./create-modes.ts";
 import {
   checkedLocksMax,
   operationOverheadBytes,
@@ -59,9 +59,10 @@ const fieldsByOp: Readonly<Record<Op, readonly string[]>> = {
 /**
  * Reads the body of a transaction.
  *
+ * @param hasSession - Whether there is somebody an ephemeral could belong to.
  * @throws Problem 400 naming the operation's index and the field at fault; 413 past a bound.
  */
-export function readTransaction(body: Uint8Array): readonly Operation[] {
+export function readTransaction(body: Uint8Array, hasSession: boolean): readonly Operation[] {
   const list = parseList(body);
   if (list === undefined || list.length === 0) {
     throw badRequest(`${action}: the body is not a JSON list of operations, of at least one`);
@@ -69,7 +70,7 @@ export function readTransaction(body: Uint8Array): readonly Operation[] {
   if (list.length > transactionOperationsMax) {
     throw tooLarge(`${action}: it has ${list.length} operations, ${transactionOperationsMax} are allowed`);
   }
-  const operations = list.map(readOperation);
+  const operations = list.map((value, index) => readOperation(value, index, hasSession));
   checkBounds(operations);
   return operations;
 }
@@ -87,7 +88,7 @@ function parseList(body: Uint8Array): readonly unknown[] | undefined {
   }
 }
 
-function readOperation(value: unknown, index: number): Operation {
+function readOperation(value: unknown, index: number, hasSession: boolean): Operation {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw badOperation(index, undefined, "is not a JSON object");
   }
@@ -99,7 +100,7 @@ function readOperation(value: unknown, index: number): Operation {
     const field = unknown.slice(0, 100);
     throw badOperation(index, field, `is not a field of "${op}", ${fieldsByOp[op].join(", ")} are`);
   }
-  const reader = new FieldReader(fields, index);
+  const reader = new FieldReader(fields, index, hasSession);
   return op === "check-lock" ? readLockCheck(reader) : readPart(op, reader);
 }
 
@@ -125,39 +126,26 @@ function readPart(op: Exclude<Op, "check-lock">, reader: FieldReader): Operation
   }
 }
 
-/** `ttl`: the flags of the same mode with a time to live. */
-const createModes: Readonly<Record<string, { readonly flags: number; readonly ttl?: number }>> = {
-  persistent: { flags: CreateMode.Persistent, ttl: CreateMode.PersistentWithTtl },
-  persistent_sequential: {
-    flags: CreateMode.PersistentSequential,
-    ttl: CreateMode.PersistentSequentialWithTtl,
-  },
-  container: { flags: CreateMode.Container },
-};
-
 /** As long as ZooKeeper can store: nearly 35 years. */
 const ttlMsMax = 2 ** 40 - 1;
 
 function readCreate(reader: FieldReader): CreateRequest {
   const { mode = "persistent", ttl } = reader.fields;
-  const modes = Object.keys(createModes).join(", ");
-  const known = typeof mode === "string" && Object.hasOwn(createModes, mode) ? createModes[mode] : undefined;
-  if (known === undefined) {
-    throw reader.fault(
-      "mode",
-      `must be one of ${modes}; an ephemeral needs a session, which HTTP has none of`,
-    );
+  const known = typeof mode === "string" ? createKindOf(mode) : undefined;
+  if (known === undefined) throw reader.fault("mode", `must be one of ${createModes.join(", ")}`);
+  if (known.isEphemeral === true && !reader.hasSession) {
+    throw reader.fault("mode", `is "${mode}", and ${ephemeralNeeds}`);
   }
-  const path = reader.path(known.flags === CreateMode.PersistentSequential ? "0" : "");
+  const path = reader.path(known.isSequential === true ? "0" : "");
   if (path === "/") throw reader.fault("path", "must not be the root, which exists");
   const rest = { path, data: reader.data("optional"), acl: reader.acl() };
   if (ttl === undefined) return { type: OpCode.Create2, flags: known.flags, ttlMs: -1, ...rest };
-  if (known.ttl === undefined) throw reader.fault("ttl", `must not be given with mode "${mode}"`);
+  if (known.ttlFlags === undefined) throw reader.fault("ttl", `must not be given with mode "${mode}"`);
   const ttlMs = parseDuration(ttl);
   if (ttlMs === undefined || ttlMs < 1 || ttlMs > ttlMsMax) {
     throw reader.fault("ttl", `must be 1 to ${ttlMsMax} ms, as ${durationForms}`);
   }
-  return { type: OpCode.CreateTtl, flags: known.ttl, ttlMs, ...rest };
+  return { type: OpCode.CreateTtl, flags: known.ttlFlags, ttlMs, ...rest };
 }
 
 function readLockCheck(reader: FieldReader): Operation {
@@ -179,10 +167,12 @@ function readLockCheck(reader: FieldReader): Operation {
 /** The fields of one operation, each read to its type or refused by its name. */
 class FieldReader {
   readonly fields: Fields;
+  readonly hasSession: boolean;
   readonly #index: number;
 
-  constructor(fields: Fields, index: number) {
+  constructor(fields: Fields, index: number, hasSession: boolean) {
     this.fields = fields;
+    this.hasSession = hasSession;
     this.#index = index;
   }
 

@@ -8,6 +8,7 @@
  */
 
 import {
+  type Acl,
   CreateMode,
   type CreateRequest,
   compareZxid,
@@ -19,12 +20,14 @@ import {
   makeZxid,
   NO_SESSION,
   nameOf,
+  OPEN_ACL,
   OpCode,
   type Outcome,
   ownContenderName,
   parentOf,
   parseZxid,
   type ServerId,
+  type SetAclRequest,
   type Stat,
   sequenceSuffix,
   ZkErrorCode,
@@ -51,6 +54,9 @@ import type {
   MembersAnswer,
   NotServed,
   ReportRequest,
+  SessionAnswer,
+  SessionCredential,
+  SessionOrder,
 } from "../../src/objects/index.ts";
 import type { Env, MemberNamespace } from "../../src/worker/env.ts";
 
@@ -67,6 +73,8 @@ export interface LoggedCall {
 
 interface FakeZnode {
   data: Uint8Array | null;
+  acl: readonly Acl[];
+  aversion: number;
   czxid: Zxid;
   mzxid: Zxid;
   version: number;
@@ -86,6 +94,8 @@ export class FakeEnsemble {
   /** Paths whose values nobody may read, on pages of children. */
   readonly unreadable = new Set<string>();
   readonly locks: FakeLock[] = [];
+  /** Timeouts of open sessions, by printed id. */
+  readonly sessions = new Map<string, number>();
   readonly members: readonly FakeMember[];
   /** Every connection request as a member got it. */
   readonly connections: Request[] = [];
@@ -156,8 +166,23 @@ export class FakeEnsemble {
     return this.member(Number(id));
   }
 
-  perform({ request }: Call): { outcome: Outcome; zxid: string; more?: boolean; children?: Child[] } {
+  perform({ request, session }: Call): {
+    outcome: Outcome;
+    zxid: string;
+    more?: boolean;
+    children?: Child[];
+  } {
+    if (session !== undefined && !this.sessions.has(session.id))
+      return this.#read({ err: ZkErrorCode.SessionExpired });
     switch (request.type) {
+      case OpCode.GetAcl: {
+        const znode = this.znodes.get(request.path);
+        if (znode === undefined) return this.#read({ err: ZkErrorCode.NoNode });
+        const body = { kind: "acl", acl: znode.acl, stat: this.#stat(request.path, znode) } as const;
+        return this.#read({ err: ZkErrorCode.Ok, body });
+      }
+      case OpCode.SetAcl:
+        return this.#write(() => this.#setAcl(request));
       case OpCode.GetData: {
         const znode = this.znodes.get(request.path);
         if (znode === undefined) return this.#read({ err: ZkErrorCode.NoNode });
@@ -248,6 +273,39 @@ export class FakeEnsemble {
     return { err: ZkErrorCode.Ok, body: { kind: "multi", results } };
   }
 
+  #setAcl({ path, acl, version }: SetAclRequest): Outcome {
+    const znode = this.znodes.get(path);
+    if (znode === undefined) return { err: ZkErrorCode.NoNode };
+    if (version !== -1 && version !== znode.aversion) return { err: ZkErrorCode.BadVersion };
+    Object.assign(znode, { acl, aversion: znode.aversion + 1 });
+    return { err: ZkErrorCode.Ok, body: { kind: "stat", stat: this.#stat(path, znode) } };
+  }
+
+  /** Sessions never end by themselves here. */
+  attend(order: SessionOrder): SessionAnswer {
+    const zxid = formatZxid(this.zxid);
+    if (order.kind === "open") {
+      this.zxid = makeZxid(this.epoch, this.zxid.counter + 1);
+      const id = `0x10000010000000${this.zxid.counter}`;
+      this.sessions.set(id, order.timeoutMs);
+      return this.#session(id, order.timeoutMs);
+    }
+    const { id } = order.credential;
+    if (!isFakeSession(order.credential)) return { kind: "foreign" };
+    const timeoutMs = this.sessions.get(id);
+    if (timeoutMs === undefined) return { kind: "expired", zxid };
+    if (order.kind !== "close") return this.#session(id, timeoutMs);
+    this.sessions.delete(id);
+    return { kind: "closed", zxid };
+  }
+
+  #session(id: string, timeoutMs: number): SessionAnswer {
+    return {
+      ...{ kind: "session", id, password: fakePassword, timeoutMs, expiresAtMs: fakeTimeMs + timeoutMs },
+      ...{ ephemerals: [`/of-${id}`], zxid: formatZxid(this.zxid) },
+    };
+  }
+
   #check(path: string, version: number): Outcome {
     if (this.locks.some((lock) => joinPath(lock.path, lock.name) === path)) return { err: ZkErrorCode.Ok };
     const znode = this.znodes.get(path);
@@ -285,7 +343,8 @@ export class FakeEnsemble {
   }
 
   #newZnode(data: Uint8Array | null): FakeZnode {
-    return { data, czxid: this.zxid, mzxid: this.zxid, version: 0, creates: 0 };
+    const versions = { version: 0, aversion: 0, creates: 0 };
+    return { data, acl: OPEN_ACL, czxid: this.zxid, mzxid: this.zxid, ...versions };
   }
 
   #children(path: string): string[] {
@@ -302,7 +361,7 @@ export class FakeEnsemble {
       mtime: fakeTimeMs,
       version: znode.version,
       cversion: 0,
-      aversion: 0,
+      aversion: znode.aversion,
       ephemeralOwner: NO_SESSION,
       dataLength: znode.data?.byteLength ?? 0,
       numChildren: this.#children(path).length,
@@ -345,8 +404,21 @@ export class FakeEnsemble {
   }
 }
 
+const sequentialModes: readonly number[] = [
+  CreateMode.PersistentSequential,
+  CreateMode.PersistentSequentialWithTtl,
+  CreateMode.EphemeralSequential,
+];
+
 function isSequential({ flags }: CreateRequest): boolean {
-  return flags === CreateMode.PersistentSequential || flags === CreateMode.PersistentSequentialWithTtl;
+  return sequentialModes.includes(flags);
+}
+
+/** Of every session. */
+export const fakePassword = "0123456789abcdef".repeat(2);
+
+function isFakeSession({ password }: SessionCredential): boolean {
+  return password === fakePassword;
 }
 
 function refusedAt(culprit: number, code: ZkErrorCode, { length }: readonly MultiOp[]): MultiResult[] {
@@ -458,8 +530,10 @@ export class FakeMember implements MemberApi {
   perform(call: Call): Promise<Answer> {
     return this.#run("perform", call, (): Answer => {
       const isLocal = call.consistency === "local" && this.bootstrap === "active";
-      const isRead = ([OpCode.GetData, "childrenPage", "subtree"] as unknown[]).includes(call.request.type);
+      const reads: unknown[] = [OpCode.GetData, OpCode.GetAcl, "childrenPage", "subtree"];
+      const isRead = reads.includes(call.request.type);
       if (!isLocal && !(isRead ? this.#serves() : this.#leads())) return this.#notServed();
+      if (call.session !== undefined && !isFakeSession(call.session)) return { kind: "foreign" };
       const { zxid } = this.#ensemble;
       const floor = call.floor === undefined ? undefined : parseZxid(call.floor);
       if (floor !== undefined && compareZxid(floor, zxid) > 0)
@@ -467,6 +541,10 @@ export class FakeMember implements MemberApi {
       const ageMs = this.#leads() ? 0 : 40 + this.id;
       return { kind: "answered", ...this.#ensemble.perform(call), ...(isRead && { ageMs }) };
     });
+  }
+
+  attendSession(order: SessionOrder): Promise<SessionAnswer> {
+    return this.#serve("attendSession", order, () => this.#ensemble.attend(order));
   }
 
   acquireLock(request: LockRequest): Promise<LockAnswer> {

@@ -383,12 +383,12 @@ describe("worker: POST", () => {
     problemIn(await send("POST /v1/main/znodes/a?mode=persistent"), { status: 409, codeName: "NodeExists" });
   });
 
-  test.each(["ephemeral", "ephemeral_sequential"])("worker: POST ?mode=%s answers 501", async (mode) => {
+  test.each(["ephemeral", "ephemeral_sequential"])("worker: POST ?mode=%s wants a session", async (mode) => {
     const detail = problemIn(await send(`POST /v1/main/znodes/a?mode=${mode}`), {
-      status: 501,
-      codeName: "Unimplemented",
+      status: 400,
+      codeName: "BadArguments",
     });
-    expect(detail).toContain("session");
+    expect(detail).toContain("Ek-Session");
     expect(ensemble.calls).toEqual([]);
   });
 

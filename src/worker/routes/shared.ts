@@ -11,6 +11,7 @@ import type { AppEnv } from "../env.ts";
 import type { Effect, LeaderRouter, Whom } from "../leader.ts";
 import { readMs, writeMs } from "../limits.ts";
 import { badRequest, Problem, problemOfCode } from "../problems.ts";
+import { foreignSession, readSession } from "../session-header.ts";
 import { decodePath, pathTail } from "../znode-paths.ts";
 
 /** How many segments stand before the path: `/v1/{ensemble}/znodes`. */
@@ -41,7 +42,7 @@ export function quoted(text: string): string {
 export type Answered = Extract<Answer, { readonly kind: "answered" }>;
 
 /** A request to the tree, and how it is spoken of. */
-export interface Ask extends Omit<Call, "identities"> {
+export interface Ask extends Omit<Call, "identities" | "session"> {
   readonly action: string;
   /** Absent when it concerns many. */
   readonly path?: string | undefined;
@@ -53,6 +54,7 @@ export interface Ask extends Omit<Call, "identities"> {
 export async function perform(c: Context<AppEnv>, router: LeaderRouter, ask: Ask): Promise<Answered> {
   const { action, path, request, consistency, floor, whom } = ask;
   const { identities } = c.get("caller");
+  const session = readSession(c.req.raw.headers);
   const effect: Effect = isRead(request) ? "none" : "once";
   const { reply } = await router.run(c.get("ensemble"), {
     action,
@@ -61,8 +63,10 @@ export async function perform(c: Context<AppEnv>, router: LeaderRouter, ask: Ask
     whom,
     unled: effect === "none" && consistency === "local",
     attemptMs: () => (effect === "none" ? readMs : writeMs),
-    attempt: (member) => member.perform({ request, identities, consistency, floor }),
+    attempt: (member) => member.perform({ request, identities, session, consistency, floor }),
   });
+  if (reply.kind === "foreign") throw foreignSession(action);
+  c.set("zxid", reply.zxid);
   if (reply.kind === "behind") throw behind(ask, reply.zxid);
   return reply;
 }
@@ -80,7 +84,7 @@ function behind({ action, path, floor }: Ask, zxid: string): Problem {
 
 /** Everything the routes ask that is not a write; what is not listed here is never repeated. */
 function isRead({ type }: Call["request"]): boolean {
-  return type === OpCode.GetData || type === "childrenPage" || type === "subtree";
+  return type === OpCode.GetData || type === OpCode.GetAcl || type === "childrenPage" || type === "subtree";
 }
 
 /** The outcome's body, which is of `kind` unless a member broke the contract. */

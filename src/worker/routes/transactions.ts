@@ -32,6 +32,7 @@ import { readMs, transactionBodyBytesMax } from "../limits.ts";
 import { type Problem, problemOfCode } from "../problems.ts";
 import { readQuery } from "../queries.ts";
 import { statJson } from "../representations.ts";
+import { readSession } from "../session-header.ts";
 import { type LockCheck, type Operation, readTransaction } from "../transaction-orders.ts";
 import { bodyOf, perform, quoted, refusal } from "./shared.ts";
 
@@ -39,7 +40,9 @@ const action = "Cannot run the transaction";
 
 export async function postTransaction(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
   readQuery(c.req.url, []);
-  const operations = readTransaction(await readBody(c.req.raw, transactionBodyBytesMax, { action }));
+  const hasSession = readSession(c.req.raw.headers) !== undefined;
+  const body = await readBody(c.req.raw, transactionBodyBytesMax, { action });
+  const operations = readTransaction(body, hasSession);
   const queues = await readQueues(c, router, operations);
   const ops = operations.map((operation, index) => partOf(operation, index, queues));
   const { outcome, zxid } = await perform(c, router, {

@@ -20,21 +20,24 @@ import { badRequest, problemOfCode } from "../problems.ts";
 import { readConsistency, readFlag, readMember, readQuery } from "../queries.ts";
 import { jsonValue, prefersJson, statHeaders, statJson } from "../representations.ts";
 import { type Ask, bodyOf, pathOf, perform, quoted, refusal } from "./shared.ts";
+import { getAcl } from "./znode-acls.ts";
 
 /** What the client has seen: a read is never answered with older data. */
 const floorHeader = "Ek-Session-Zxid";
 
 export async function getZnode(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
   const path = pathOf(c.req.raw);
-  const query = readQuery(c.req.url, ["consistency", "member", "children", "after", "limit", "with"]);
+  const query = readQuery(c.req.url, ["consistency", "member", "acl", "children", "after", "limit", "with"]);
   const how = readingOf(c, query);
   const { after, limit, with: parts } = query;
   if (readFlag(query.children, "children")) {
+    if (query.acl !== undefined) throw badRequest('Cannot read the query: "acl" or "children", not both');
     return listChildren(c, router, { path, how, after, limit, parts });
   }
   if (after !== undefined || limit !== undefined || parts !== undefined) {
     throw badRequest('Cannot read the query: "after", "limit" and "with" go with "children"', path);
   }
+  if (readFlag(query.acl, "acl")) return getAcl(c, router, path, how);
   const action = `Cannot read ${quoted(path)}`;
   const request = { type: OpCode.GetData, path, watch: false } as const;
   const { outcome, zxid, ageMs } = await perform(c, router, { action, path, request, ...how });

@@ -14,7 +14,6 @@
 import type { Context } from "hono";
 import {
   CreateMode,
-  type CreateRequest,
   OPEN_ACL,
   OpCode,
   type Outcome,
@@ -24,16 +23,19 @@ import {
   ZkErrorCode,
 } from "../../base/index.ts";
 import { readBody } from "../bodies.ts";
+import { type CreateKind, createKindOf, createModes, ephemeralNeeds } from "../create-modes.ts";
 import type { AppEnv } from "../env.ts";
 import type { LeaderRouter } from "../leader.ts";
 import { upsertRoundsMax, znodeDataBytesMax } from "../limits.ts";
 import { readWriteCondition } from "../preconditions.ts";
-import { badRequest, problemOfCode } from "../problems.ts";
+import { badRequest } from "../problems.ts";
 import { readFlag, readQuery } from "../queries.ts";
 import { statHeaders, statJson } from "../representations.ts";
+import { readSession } from "../session-header.ts";
 import { encodePath } from "../znode-paths.ts";
 import { deleteSubtree } from "./recursive-delete.ts";
 import { type Answered, bodyOf, pathOf, perform, quoted, refusal } from "./shared.ts";
+import { putAcl } from "./znode-acls.ts";
 
 /** A value on its way to a path. */
 interface Writing {
@@ -45,7 +47,8 @@ interface Writing {
 
 export async function putZnode(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
   const path = pathOf(c.req.raw);
-  readQuery(c.req.url, []);
+  const { acl } = readQuery(c.req.url, ["acl"]);
+  if (readFlag(acl, "acl")) return putAcl(c, router, path);
   const condition = readWriteCondition(c.req.raw.headers);
   const writing: Writing = { c, router, path, data: await readData(c.req.raw, path, "set") };
   switch (condition.kind) {
@@ -79,7 +82,10 @@ async function upsert(writing: Writing): Promise<Response> {
 export async function postZnode(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
   const { mode } = readQuery(c.req.url, ["mode"]);
   const kind = readMode(mode);
-  const path = pathOf(c.req.raw, kind.flags === CreateMode.PersistentSequential ? "0" : "");
+  const path = pathOf(c.req.raw, kind.isSequential === true ? "0" : "");
+  if (kind.isEphemeral === true && readSession(c.req.raw.headers) === undefined) {
+    throw badRequest(`Cannot create ${quoted(path)}: ${ephemeralNeeds}`, path);
+  }
   if (readWriteCondition(c.req.raw.headers).kind !== "none") {
     throw badRequest(`Cannot create ${quoted(path)}: POST takes no preconditions, PUT does`, path);
   }
@@ -87,26 +93,10 @@ export async function postZnode(c: Context<AppEnv>, router: LeaderRouter): Promi
   return created(writing, await create(writing, kind));
 }
 
-/** How a create asks for its mode on the wire. */
-type CreateKind = Pick<CreateRequest, "type" | "flags">;
-
-const createKinds: Readonly<Record<string, CreateKind>> = {
-  persistent: { type: OpCode.Create2, flags: CreateMode.Persistent },
-  persistent_sequential: { type: OpCode.Create2, flags: CreateMode.PersistentSequential },
-  container: { type: OpCode.CreateContainer, flags: CreateMode.Container },
-};
-
 function readMode(mode = "persistent_sequential"): CreateKind {
-  if (mode === "ephemeral" || mode === "ephemeral_sequential") {
-    const reason = "an ephemeral needs a session, and HTTP has none yet: use a ZooKeeper client, or /locks";
-    throw problemOfCode(ZkErrorCode.Unimplemented, {
-      action: `Cannot create in mode ${quoted(mode)}`,
-      reason,
-    });
-  }
-  const kind = Object.hasOwn(createKinds, mode) ? createKinds[mode] : undefined;
+  const kind = createKindOf(mode);
   if (kind !== undefined) return kind;
-  const modes = Object.keys(createKinds).join(", ");
+  const modes = createModes.join(", ");
   throw badRequest(`Cannot read the query: "mode" is ${quoted(mode.slice(0, 100))}, not one of ${modes}`);
 }
 
@@ -144,8 +134,11 @@ function set({ c, router, path, data }: Writing, version: number): Promise<Answe
 
 const persistent: CreateKind = { type: OpCode.Create2, flags: CreateMode.Persistent };
 
-function create({ c, router, path, data }: Writing, kind: CreateKind = persistent): Promise<Answered> {
-  const request: WriteRequest = { ...kind, path, data, acl: OPEN_ACL, ttlMs: -1 };
+function create(
+  { c, router, path, data }: Writing,
+  { type, flags }: CreateKind = persistent,
+): Promise<Answered> {
+  const request: WriteRequest = { type, flags, path, data, acl: OPEN_ACL, ttlMs: -1 };
   const action = `Cannot create ${quoted(path)}`;
   return perform(c, router, { action, path, request, consistency: "linearizable" });
 }

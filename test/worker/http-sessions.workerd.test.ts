@@ -1,0 +1,85 @@
+/**
+ * Sessions over HTTP down to members that agree and store: an ephemeral lives and dies with the session of
+ * whoever created it, and what only members can refuse is refused.
+ */
+
+import { SELF } from "cloudflare:test";
+import { expect, test } from "vitest";
+
+const base = "http://127.0.0.1/v1/main";
+
+async function send(line: string, headers: Record<string, string> = {}, body?: string) {
+  const [method = "", path = ""] = line.split(" ");
+  const response = await SELF.fetch(`${base}/${path}`, {
+    method,
+    headers,
+    ...(body !== undefined && { body }),
+  });
+  const text = await response.text();
+  const json: Record<string, unknown> = text.startsWith("{") ? JSON.parse(text) : {};
+  return { status: response.status, json, headers: response.headers };
+}
+
+async function open(ttl: string) {
+  const { json } = await send("POST sessions", {}, JSON.stringify({ ttl }));
+  return { id: String(json["id"]), headers: { "Ek-Session": String(json["session"]) } };
+}
+
+test("worker: an ephemeral goes with its session, closed or lapsed; keeping one keeps it", async () => {
+  const closing = await open("10m");
+  const lapsing = await open("1s");
+  for (const [name, { id, headers }] of Object.entries({ closing, lapsing })) {
+    const created = await send(`POST znodes/of-${name}?mode=ephemeral`, headers);
+    expect(created.status).toBe(201);
+    expect(created.headers.get("Ek-Ephemeral-Owner")).toBe(id);
+  }
+  const shown = await send(`GET sessions/${closing.id}`, closing.headers);
+  expect(shown.json).toMatchObject({ id: closing.id, ttl_ms: 600_000, ephemerals: ["/of-closing"] });
+  expect((await send(`PUT sessions/${closing.id}`, closing.headers)).status).toBe(200);
+
+  expect((await send(`DELETE sessions/${closing.id}`, closing.headers)).status).toBe(204);
+  expect((await send("GET znodes/of-closing")).status).toBe(404);
+  for (const line of [`GET sessions/${closing.id}`, `DELETE sessions/${closing.id}`, "GET znodes/?acl"]) {
+    expect(await send(line, closing.headers)).toMatchObject({
+      status: 410,
+      json: { codeName: "SessionExpired" },
+    });
+  }
+
+  // Nobody says anything in its name.
+  while ((await send("GET znodes/of-lapsing?acl")).status !== 404) await scheduler.wait(100);
+  const late = await send("PUT znodes/too-late", lapsing.headers, "x");
+  expect(late).toMatchObject({ status: 410, json: { codeName: "SessionExpired" } });
+  expect((await send("GET znodes/too-late")).status).toBe(404);
+});
+
+test("worker: a session is nobody's who has not its password", async () => {
+  const { id, headers } = await open("10m");
+  const wrong = { "Ek-Session": `${id}:${"0".repeat(32)}` };
+  for (const line of [
+    `GET sessions/${id}`,
+    `DELETE sessions/${id}`,
+    "GET znodes/?acl",
+    "DELETE znodes/none",
+  ]) {
+    expect(await send(line, wrong)).toMatchObject({ status: 401, json: { codeName: "AuthFailed" } });
+  }
+  expect((await send(`GET sessions/${id}`, headers)).status).toBe(200);
+});
+
+test("worker: an ACL shuts out whoever it does not name", async () => {
+  await send("PUT znodes/shut", {}, "x");
+  const acl = JSON.stringify([{ perms: "r", scheme: "world", id: "anyone" }]);
+  expect((await send("PUT znodes/shut?acl", { "If-Match": '"0"' }, acl)).status).toBe(200);
+  const read = await send("GET znodes/shut?acl");
+  expect(read.json).toMatchObject({ acl: [{ perms: "r", scheme: "world", id: "anyone" }] });
+  for (const line of ["PUT znodes/shut", "PUT znodes/shut?acl"]) {
+    expect(await send(line, {}, acl)).toMatchObject({ status: 403, json: { codeName: "NoAuth" } });
+  }
+  const unknown = JSON.stringify([{ perms: "r", scheme: "nobody", id: "x" }]);
+  await send("PUT znodes/open", {}, "x");
+  expect(await send("PUT znodes/open?acl", {}, unknown)).toMatchObject({
+    status: 400,
+    json: { codeName: "InvalidACL" },
+  });
+});
