@@ -11,6 +11,16 @@ export { join, membersOf, observeMembers } from "./group.ts";
 export { type LockSet, lockAll, readLock, writeLock } from "./locks.ts";
 export { type OnceOptions, type OnceResult, once } from "./once.ts";
 export { type Item, type PutOptions, Queue, type TakeOptions } from "./queue.ts";
+export {
+  type Candidate,
+  type Participant,
+  Rollout,
+  type RolloutState,
+  type RolloutView,
+  rolloutView,
+  type Stage,
+  type StepOptions,
+} from "./rollout.ts";
 export { Seat, type SemaphoreOptions, takeSeat } from "./semaphore.ts";
 export { type CacheListener, SubtreeCache, type SubtreeCacheOptions } from "./subtree-cache.ts";
 export { type AssignerOptions, assignTasks } from "./task-assigner.ts";

@@ -29,6 +29,7 @@ import {
   writeLock,
 } from "../../src/recipes/index.ts";
 import { type LocalProcess, startLocalProcess } from "../support/local-process.ts";
+import { rolloutSuite } from "./rollout-suite.ts";
 import { tasksSuite } from "./tasks-suite.ts";
 
 let ensemble: LocalProcess;
@@ -333,3 +334,4 @@ describe("subtree cache", () => {
 });
 
 tasksSuite(open);
+rolloutSuite(open);
