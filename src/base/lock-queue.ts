@@ -24,6 +24,9 @@ export interface QueuedContender {
   readonly holds: boolean;
 }
 
+/** Lock checks of one multi: each looks at a whole queue while the next request waits. */
+export const lockChecksMax = 16;
+
 const contenderPattern = /^(.*)__(r?lock)__-?([0-9]{10})$/;
 
 /** What our own contenders' names begin with: nobody else's lock is ours to keep or release. */

@@ -11,6 +11,7 @@
 import type { ZkErrorCode } from "./errors.ts";
 import type { SessionId } from "./ids.ts";
 import type { Acl, AuthId, Stat } from "./records.ts";
+import type { Zxid } from "./zxid.ts";
 
 export const OpCode = {
   Create: 1,
@@ -46,6 +47,8 @@ export const OpCode = {
   CloseSession: -11,
   /** Our own, and on no wire: a client took its session up again. */
   RenewSession: -12,
+  /** Our own, in a multi: a lock is held by a certain grant. ZooKeeper answers it with `MarshallingError`. */
+  CheckLock: 1013,
   Error: -1,
 } as const;
 export type OpCode = (typeof OpCode)[keyof typeof OpCode];
@@ -93,8 +96,16 @@ export interface CheckRequest {
   readonly version: number;
 }
 
+/** Holds while the lock at `path` is held by the contender that the txn `token` created. */
+export interface CheckLockRequest {
+  readonly type: typeof OpCode.CheckLock;
+  /** The lock's znode. */
+  readonly path: string;
+  readonly token: Zxid;
+}
+
 /** A part of a multi. "Member" stays the word for a server. */
-export type MultiOp = CreateRequest | DeleteRequest | SetDataRequest | CheckRequest;
+export type MultiOp = CreateRequest | DeleteRequest | SetDataRequest | CheckRequest | CheckLockRequest;
 
 export interface MultiRequest {
   readonly type: typeof OpCode.Multi;

@@ -4,9 +4,10 @@
  * @module
  */
 
-import { type MultiOp, type MultiResult, OpCode, ZkErrorCode } from "../base/index.ts";
+import { type MultiOp, type MultiResult, OpCode, ZkErrorCode, zxidFromBigint } from "../base/index.ts";
 import type { Chroot } from "./chroot.ts";
 import { type CreateOptions, createRequest } from "./create-request.ts";
+import { badArguments, ZkError } from "./errors.ts";
 import { explain, malformed } from "./refusals.ts";
 import type { Session } from "./session.ts";
 import { type Data, dataBytes, type ZnodeStat, znodeStat } from "./znode.ts";
@@ -40,6 +41,27 @@ export class Transaction {
   check(path: string, version = -1): this {
     const serverPath = this.#host.chroot.toServer(path, "check");
     return this.#add(path, { type: OpCode.Check, path: serverPath, version });
+  }
+
+  /**
+   * The lock must still be held under this token: then everything else happens under the lock, however long
+   * its holder stood still. Only edgekeeper knows this; ZooKeeper refuses the transaction with
+   * `MarshallingError`, and there `check(lock.contender)` says nearly as much.
+   *
+   * @param lock - A `Lock`, or what somebody else's has: its path and its token. At most 16 a transaction.
+   * @throws {@link ZkError} `BadArguments` for a token that is no zxid. `commit` then throws `NoNode` when the
+   *   lock is not held under the token.
+   * @example
+   * await using lock = await zk.lock("/jobs/42");
+   * await zk.transaction().checkLock(lock).set("/results/42", "done").commit();
+   */
+  checkLock({ path, token }: { readonly path: string; readonly token: bigint }): this {
+    const serverPath = this.#host.chroot.toServer(path, "check the lock");
+    const zxid = zxidFromBigint(token);
+    if (zxid === undefined) {
+      throw badArguments(`Cannot check the lock "${path}": ${token} is no token of a lock`, path);
+    }
+    return this.#add(path, { type: OpCode.CheckLock, path: serverPath, token: zxid });
   }
 
   create(path: string, data: Data = null, options: CreateOptions = {}): this {
@@ -88,7 +110,12 @@ export class Transaction {
     const at = results.findIndex((result) => result.kind === "error" && !isBystander(result.code));
     const failed = results[at];
     if (failed?.kind !== "error") return;
-    throw explain(failed.code, `commit operation ${at} of the transaction, on`, this.#paths[at]);
+    const path = this.#paths[at];
+    if (this.#ops[at]?.type === OpCode.CheckLock && failed.code === ZkErrorCode.NoNode) {
+      const message = `Cannot commit operation ${at} of the transaction, on "${path}": the lock is not held under this token`;
+      throw new ZkError({ code: failed.code, message, path });
+    }
+    throw explain(failed.code, `commit operation ${at} of the transaction, on`, path);
   }
 
   #add(path: string, op: MultiOp): this {

@@ -9,6 +9,7 @@
  */
 
 import {
+  type CheckLockRequest,
   CreateMode,
   type CreateRequest,
   type MultiOp,
@@ -16,6 +17,8 @@ import {
   OpCode,
   unreachable,
   type WatchableReadRequest,
+  zxidFromBigint,
+  zxidToBigint,
 } from "../base/index.ts";
 import {
   readCheck,
@@ -57,6 +60,10 @@ function writeMultiOp(writer: JuteWriter, op: MultiOp): void {
     case OpCode.SetData:
       writeSetData(writer, op);
       break;
+    case OpCode.CheckLock:
+      writer.writeUstring(op.path);
+      writer.writeLong(zxidToBigint(op.token));
+      break;
     default:
       unreachable(op);
   }
@@ -80,9 +87,19 @@ function readMultiOp(reader: JuteReader, type: number): MultiOp {
       return readSetData(reader);
     case OpCode.Check:
       return readCheck(reader);
+    case OpCode.CheckLock:
+      return readCheckLock(reader);
     default:
       throw new JuteError(`op ${type} in a multi`);
   }
+}
+
+/** Our own part: a path and 64 bits of zxid. */
+function readCheckLock(reader: JuteReader): CheckLockRequest {
+  const path = reader.readUstringNotNull();
+  const token = zxidFromBigint(reader.readLong());
+  if (token === undefined) throw new JuteError("a token that is no zxid");
+  return { type: OpCode.CheckLock, path, token };
 }
 
 /**

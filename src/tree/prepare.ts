@@ -14,17 +14,22 @@
 
 import {
   assert,
+  type CheckLockRequest,
   type CheckRequest,
   type CreateRequest,
   type DeleteContainerRequest,
   type DeleteRequest,
+  equalZxid,
+  joinPath,
   type Lifetime,
+  lockChecksMax,
   type MultiOp,
   type MultiRequest,
   NO_SESSION,
   OpCode,
   Perms,
   pathFault,
+  queueOf,
   type ReconfigRequest,
   type Requester,
   type SetAclRequest,
@@ -151,6 +156,9 @@ function hasMoved({ view, requester: { sessionId, ownership } }: Desk): boolean 
 /** All or nothing. Each part is decided against what the parts before it leave behind. */
 function decideMulti(desk: Desk, request: MultiRequest): TxnOp {
   if (request.ops.some(isMalformedInMulti)) return refuse(ZkErrorCode.MarshallingError);
+  if (request.ops.filter(({ type }) => type === OpCode.CheckLock).length > lockChecksMax) {
+    return refuse(ZkErrorCode.BadArguments);
+  }
   const ops: TreeOp[] = [];
   let growth = 0;
   for (const part of request.ops) {
@@ -209,6 +217,8 @@ function decideTreeOp(desk: Desk, request: TreeRequest): Decision {
       return decideSetAcl(desk, request);
     case OpCode.Check:
       return decideCheck(desk, request);
+    case OpCode.CheckLock:
+      return decideCheckLock(desk, request);
     case OpCode.DeleteContainer:
       return decideDeleteContainer(desk, request);
     default:
@@ -311,6 +321,30 @@ function decideCheck(desk: Desk, request: CheckRequest): Decision {
 }
 
 /**
+ * Our own: whether the lock at `path` is held, once everything before has applied, by the contender that the
+ * txn `token` created. It tells what listing the lock and reading its holder tell, to those who may do both.
+ */
+function decideCheckLock(desk: Desk, request: CheckLockRequest): Decision {
+  const { view } = desk;
+  const { path, token } = request;
+  if (!view.isOpen(desk.requester.sessionId)) return refuse(ZkErrorCode.SessionExpired);
+  const lock = view.znode(path);
+  if (lock === undefined) return refuseMissing(path);
+  if (!may(desk, lock, Perms.Read)) return refuse(ZkErrorCode.NoAuth);
+  let isHidden = false;
+  for (const { name, holds } of queueOf(view.children(path))) {
+    const contender = joinPath(path, name);
+    const znode = holds ? view.znode(contender) : undefined;
+    if (znode === undefined) continue;
+    if (!may(desk, znode, Perms.Read)) isHidden = true;
+    else if (znode.czxid !== undefined && equalZxid(znode.czxid, token)) {
+      return { kind: "check", path: contender };
+    }
+  }
+  return refuse(isHidden ? ZkErrorCode.NoAuth : ZkErrorCode.NoNode);
+}
+
+/**
  * The sweep asks on nobody's behalf, so no ACL is in its way. Unlike ZooKeeper we look at the time to
  * live once more: a write that overtook the sweep has earned the znode another one.
  */
@@ -366,5 +400,13 @@ function looseParentOf(path: string): string | undefined {
 }
 
 function isCreate(part: MultiOp): part is CreateRequest {
-  return part.type !== OpCode.Delete && part.type !== OpCode.SetData && part.type !== OpCode.Check;
+  switch (part.type) {
+    case OpCode.Delete:
+    case OpCode.SetData:
+    case OpCode.Check:
+    case OpCode.CheckLock:
+      return false;
+    default:
+      return true;
+  }
 }

@@ -84,6 +84,7 @@ function partResult(part: MultiOp | undefined, { path, znode }: OpResult): Multi
     case OpCode.SetData:
       return { kind: "dataSet", stat: statOf(present(znode)) };
     case OpCode.Check:
+    case OpCode.CheckLock:
       return { kind: "checked" };
     default:
       if (normalizeInMulti(part).type === OpCode.Create) return { kind: "created", path };

@@ -5,7 +5,8 @@
  * flight take two numbers. So each prepared txn leaves its effects here, keyed by path and by session,
  * and takes them away when it applies: first prepared, first applied.
  *
- * Only what decisions look at is kept: no zxids (they are not known yet), data for its size only.
+ * Only what decisions look at is kept: data for its size only, and of zxids those that are known, which the
+ * ones of outstanding txns are not.
  *
  * Invariants:
  * - `#outstanding` holds one entry per prepared and not yet applied txn, refused ones included.
@@ -22,6 +23,7 @@
 import {
   assert,
   NO_SESSION,
+  nameOf,
   parentOf,
   type Session,
   type SessionId,
@@ -30,6 +32,7 @@ import {
   type TxnOp,
   unreachable,
   type Znode,
+  type Zxid,
 } from "../base/index.ts";
 import type { Usage } from "./quotas.ts";
 import { ownerOf, sizeOf } from "./znodes.ts";
@@ -38,11 +41,15 @@ import { ownerOf, sizeOf } from "./znodes.ts";
 export type ZnodeOutline = Pick<
   Znode,
   "acl" | "data" | "lifetime" | "mtime" | "version" | "aversion" | "creates" | "numChildren"
->;
+> & {
+  /** `undefined`: an outstanding txn creates it, and nobody can name that one yet. */
+  readonly czxid: Zxid | undefined;
+};
 
 /** The applied state below the speculation. */
 export interface AppliedState {
   znode(path: string): Znode | undefined;
+  children(path: string): readonly string[];
   session(id: SessionId): Session | undefined;
   ephemeralsOf(owner: SessionId): readonly string[];
   quotaRootOf(path: string): string | undefined;
@@ -119,6 +126,17 @@ export class SpeculativeView {
     return pending === undefined ? this.#applied.znode(path) : pending.znode;
   }
 
+  /** Names of the children there will be, in no order. Looks at everything outstanding. */
+  children(path: string): readonly string[] {
+    const names = new Set(this.#applied.children(path));
+    for (const [at, { znode }] of this.#znodes) {
+      if (at === "/" || parentOf(at) !== path) continue;
+      if (znode === undefined) names.delete(nameOf(at));
+      else names.add(nameOf(at));
+    }
+    return [...names];
+  }
+
   /** Whether a session may still ask for anything. Writing without a session is always allowed. */
   isOpen(id: SessionId): boolean {
     if (id === NO_SESSION) return true;
@@ -180,7 +198,7 @@ export class SpeculativeView {
         const { acl, data, lifetime } = op;
         const counters = { version: 0, aversion: 0, creates: 0, numChildren: 0 };
         this.#charge(op.path, 1, sizeOf(data));
-        this.#set(op.path, { acl, data, lifetime, mtime: timeMs, ...counters });
+        this.#set(op.path, { acl, data, lifetime, mtime: timeMs, czxid: undefined, ...counters });
         const parent = this.#expect(parentOf(op.path));
         const numChildren = parent.numChildren + 1;
         this.#set(parentOf(op.path), { ...parent, creates: op.parentCreates, numChildren });

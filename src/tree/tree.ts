@@ -97,6 +97,7 @@ export class Tree {
     this.#znodes = new ZnodeCache(rows, options.cacheBytesMax);
     this.#speculation = new SpeculativeView({
       znode: (path) => this.#znodes.get(path),
+      children: (path) => this.children(path, undefined, (this.get(path)?.numChildren ?? 0) + 1),
       session: (id) => this.#sessions.get(id),
       ephemeralsOf: (owner) => this.#znodes.ephemeralsOf(owner),
       quotaRootOf: (path) => this.#quotas.rootOf(path),

@@ -44,9 +44,6 @@ export const operationOverheadBytes = 64;
 /** How often a recursive delete looks again when others changed what it was about to delete. */
 export const recursiveRoundsMax = 5;
 
-/** Different locks that one transaction may check: each is looked up before the transaction. */
-export const checkedLocksMax = 16;
-
 /** An ACL as JSON: what the tree stores of one, each character of it escaped, and its punctuation. */
 export const aclBodyBytesMax = 512 * 1024;
 

@@ -13,7 +13,7 @@ import {
   type Acl,
   type CreateRequest,
   durationForms,
-  formatZxid,
+  lockChecksMax,
   type MultiOp,
   OPEN_ACL,
   OpCode,
@@ -23,29 +23,17 @@ import {
 } from "../base/index.ts";
 import { aclBytes, aclForm, parseAcl, utf8Bytes } from "./acls.ts";
 import { createKindOf, createModes, ephemeralNeeds } from "./create-modes.ts";
-import {
-  checkedLocksMax,
-  operationOverheadBytes,
-  transactionBytesMax,
-  transactionOperationsMax,
-} from "./limits.ts";
+import { operationOverheadBytes, transactionBytesMax, transactionOperationsMax } from "./limits.ts";
 import { isSettableVersion } from "./preconditions.ts";
 import { badRequest, Problem, tooLarge } from "./problems.ts";
 
-/** The contender of `lock` that has this id or token, or both, must still hold the lock. */
-export interface LockCheck {
+export interface Operation {
+  readonly op: Op;
   readonly path: string;
-  readonly id: string | undefined;
-  /** Printed as we print zxids. */
-  readonly token: string | undefined;
+  readonly part: MultiOp;
 }
 
-/** Of a lock check, the part to be sent is known only when its contender has been found. */
-export type Operation =
-  | { readonly op: "create" | "set" | "delete" | "check"; readonly path: string; readonly part: MultiOp }
-  | { readonly op: "check-lock"; readonly path: string; readonly check: LockCheck };
-
-type Op = Operation["op"];
+type Op = "create" | "set" | "delete" | "check" | "check-lock";
 type Fields = Readonly<Record<string, unknown>>;
 
 const fieldsByOp: Readonly<Record<Op, readonly string[]>> = {
@@ -53,7 +41,7 @@ const fieldsByOp: Readonly<Record<Op, readonly string[]>> = {
   set: ["path", "value", "encoding", "version"],
   delete: ["path", "version"],
   check: ["path", "version"],
-  "check-lock": ["path", "id", "token"],
+  "check-lock": ["path", "token"],
 };
 
 /**
@@ -100,20 +88,20 @@ function readOperation(value: unknown, index: number, hasSession: boolean): Oper
     const field = unknown.slice(0, 100);
     throw badOperation(index, field, `is not a field of "${op}", ${fieldsByOp[op].join(", ")} are`);
   }
-  const reader = new FieldReader(fields, index, hasSession);
-  return op === "check-lock" ? readLockCheck(reader) : readPart(op, reader);
+  return readPart(op, new FieldReader(fields, index, hasSession));
 }
 
 function isOp(value: unknown): value is Op {
   return typeof value === "string" && Object.hasOwn(fieldsByOp, value);
 }
 
-function readPart(op: Exclude<Op, "check-lock">, reader: FieldReader): Operation {
+function readPart(op: Op, reader: FieldReader): Operation {
   if (op === "create") {
     const part = readCreate(reader);
     return { op, path: part.path, part };
   }
   const path = reader.path();
+  if (op === "check-lock") return { op, path, part: readLockCheck(reader, path) };
   const version = reader.version();
   switch (op) {
     case "set":
@@ -148,20 +136,11 @@ function readCreate(reader: FieldReader): CreateRequest {
   return { type: OpCode.CreateTtl, flags: known.ttlFlags, ttlMs, ...rest };
 }
 
-function readLockCheck(reader: FieldReader): Operation {
-  const { id, token } = reader.fields;
-  const path = reader.path();
-  if (path === "/") throw reader.fault("path", "must not be the root, which is no lock");
-  if (id === undefined && token === undefined) throw reader.fault("id", 'or "token" must be given');
-  if (id !== undefined && (typeof id !== "string" || id === "")) {
-    throw reader.fault("id", "must be the id of the lock's grant");
-  }
-  const zxid = typeof token === "string" ? parseZxid(token) : undefined;
-  if (token !== undefined && zxid === undefined) {
-    throw reader.fault("token", "must be the token of the lock's grant, 0x and hex digits");
-  }
-  const check = { path, id, token: zxid === undefined ? undefined : formatZxid(zxid) };
-  return { op: "check-lock", path, check };
+function readLockCheck({ fields, fault }: FieldReader, path: string): MultiOp {
+  if (path === "/") throw fault("path", "must not be the root, which is no lock");
+  const token = typeof fields["token"] === "string" ? parseZxid(fields["token"]) : undefined;
+  if (token === undefined) throw fault("token", "must be the token of the lock's grant, 0x and hex digits");
+  return { type: OpCode.CheckLock, path, token };
 }
 
 /** The fields of one operation, each read to its type or refused by its name. */
@@ -176,9 +155,7 @@ class FieldReader {
     this.#index = index;
   }
 
-  fault(field: string, fault: string): Problem {
-    return badOperation(this.#index, field, fault);
-  }
+  readonly fault = (field: string, fault: string): Problem => badOperation(this.#index, field, fault);
 
   /** `suffix`: what the server will append. */
   path(suffix = ""): string {
@@ -244,20 +221,16 @@ function checkBounds(operations: readonly Operation[]): void {
       `${action}: paths, values and ACLs have ${bytes} bytes, with ${operationOverheadBytes} for each operation; ${transactionBytesMax} are allowed`,
     );
   }
-  const locks = new Set(operations.filter(({ op }) => op === "check-lock").map(({ path }) => path));
-  if (locks.size > checkedLocksMax) {
-    throw tooLarge(`${action}: it checks ${locks.size} locks, ${checkedLocksMax} are allowed`);
+  const checks = operations.filter(({ op }) => op === "check-lock").length;
+  if (checks > lockChecksMax) {
+    throw tooLarge(`${action}: it checks locks ${checks} times, ${lockChecksMax} are allowed`);
   }
 }
 
 function bytesOf(operation: Operation): number {
   const bytes = operationOverheadBytes + utf8Bytes(operation.path);
-  if (operation.op === "check-lock") return bytes + contenderNameBytesMax;
   const { part } = operation;
   const data = "data" in part ? (part.data?.byteLength ?? 0) : 0;
   const acl = "acl" in part ? aclBytes(part.acl ?? []) : 0;
   return bytes + data + acl;
 }
-
-/** What a contender's name adds to its lock's path: our own have 55, other clients' hardly more. */
-const contenderNameBytesMax = 255;

@@ -82,6 +82,11 @@ const setData = fc.record({
   version: int,
 });
 const check = fc.record({ type: fc.constant(OpCode.Check), path: text, version: int });
+const checkLock = fc.record({
+  type: fc.constant(OpCode.CheckLock),
+  path: text,
+  token: fc.record({ epoch: fc.nat({ max: 2 ** 31 - 1 }), counter: fc.nat({ max: 2 ** 32 - 1 }) }),
+});
 
 /** Parts that come back as they went: flags that a multi refuses or renames have tests of their own. */
 const multiOp: Arbitrary<MultiOp> = fc.oneof(
@@ -92,6 +97,7 @@ const multiOp: Arbitrary<MultiOp> = fc.oneof(
   deletion,
   setData,
   check,
+  checkLock,
 );
 
 function watchableReadOf(...types: WatchableReadRequest["type"][]): Arbitrary<WatchableReadRequest> {

@@ -74,6 +74,8 @@ describe("multi", () => {
     ["multi", part(OpCode.Multi, done)],
     ["a type nobody has", part(999, "")],
     ["a null path", part(OpCode.Delete, "ffffffff ffffffff")],
+    ["a lock check of a negative token", part(OpCode.CheckLock, "00000002 2f61 8000000000000000")],
+    ["a lock check of half a token", part(OpCode.CheckLock, "00000002 2f61 00000001")],
   ])("%s in it makes it unreadable, also behind a good part", (_, bad) => {
     const good = part(OpCode.Delete, "00000002 2f61 ffffffff");
     expect(decodeParts(OpCode.Multi, `${good} ${done}`).ok).toBe(true);

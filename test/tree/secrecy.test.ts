@@ -16,6 +16,7 @@ import { expect, test } from "vitest";
 import {
   type Acl,
   makeSessionId,
+  makeZxid,
   OpCode,
   Perms,
   type ReadRequest,
@@ -25,6 +26,7 @@ import {
   bob,
   bobOnly,
   check,
+  checkLock,
   create,
   eve,
   Member,
@@ -50,6 +52,7 @@ const version = fc.constantFrom(-1, 0, 1, 2, 3);
 const size = fc.integer({ min: 0, max: 3 });
 const anybody: readonly Acl[] = [{ scheme: "world", id: "anyone", perms: Perms.All }];
 const zxid = fc.integer({ min: 0, max: 30 }).map((counter) => (1n << 32n) + BigInt(counter));
+const token = fc.integer({ min: 1, max: 30 }).map((counter) => makeZxid(1, counter));
 const paths = fc.array(path, { maxLength: 3 });
 
 const writing = fc.oneof(
@@ -65,6 +68,7 @@ const write: fc.Arbitrary<WriteRequest> = fc.oneof(
       fc.oneof(
         writing,
         fc.tuple(path, version).map(([at, wanted]) => check(at, wanted)),
+        fc.tuple(path, token).map(([at, wanted]) => checkLock(at, wanted)),
       ),
       { maxLength: 3 },
     )

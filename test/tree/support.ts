@@ -166,6 +166,10 @@ export function check(path: string, version = -1): MultiOp {
   return { type: OpCode.Check, path, version };
 }
 
+export function checkLock(path: string, token: Zxid): MultiOp {
+  return { type: OpCode.CheckLock, path, token };
+}
+
 export function bytes(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }

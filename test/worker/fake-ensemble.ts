@@ -250,6 +250,12 @@ export class FakeEnsemble {
         return this.#delete(request.path, request.version);
       case OpCode.Check:
         return this.#check(request.path, request.version);
+      case OpCode.CheckLock: {
+        const { path, token } = request;
+        const isMeant = (lock: FakeLock) =>
+          lock.path === path && lock.holds && lock.token === formatZxid(token);
+        return { err: this.locks.some(isMeant) ? ZkErrorCode.Ok : ZkErrorCode.NoNode };
+      }
       default:
         return this.#create(request.path, request.data, isSequential(request));
     }
@@ -268,7 +274,7 @@ export class FakeEnsemble {
       }
       if (body?.kind === "create2") results.push({ ...body, kind: "createdWithStat" });
       else if (body?.kind === "stat") results.push({ ...body, kind: "dataSet" });
-      else results.push({ kind: op.type === OpCode.Check ? "checked" : "deleted" });
+      else results.push({ kind: op.type === OpCode.Delete ? "deleted" : "checked" });
     }
     return { err: ZkErrorCode.Ok, body: { kind: "multi", results } };
   }
@@ -307,7 +313,6 @@ export class FakeEnsemble {
   }
 
   #check(path: string, version: number): Outcome {
-    if (this.locks.some((lock) => joinPath(lock.path, lock.name) === path)) return { err: ZkErrorCode.Ok };
     const znode = this.znodes.get(path);
     if (znode === undefined) return { err: ZkErrorCode.NoNode };
     return { err: version === -1 || version === znode.version ? ZkErrorCode.Ok : ZkErrorCode.BadVersion };

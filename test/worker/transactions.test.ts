@@ -4,10 +4,9 @@
  */
 
 import { beforeEach, describe, expect, test } from "vitest";
-import { CreateMode, OpCode } from "../../src/base/index.ts";
+import { CreateMode, lockChecksMax, OpCode, parseZxid } from "../../src/base/index.ts";
 import type { Call } from "../../src/objects/index.ts";
 import {
-  checkedLocksMax,
   operationOverheadBytes,
   transactionBodyBytesMax,
   transactionBytesMax,
@@ -140,7 +139,7 @@ describe("worker: transactions: schema", () => {
     ["a path with dots", { op: "check", path: "/a/../b" }, "path"],
     ["a create of the root", { op: "create", path: "/" }, "path"],
     ["a delete of the root", { op: "delete", path: "/" }, "path"],
-    ["a lock on the root", { op: "check-lock", path: "/", id: "x" }, "path"],
+    ["a lock on the root", { op: "check-lock", path: "/", token: "0x7" }, "path"],
     ["a trailing slash", { op: "create", path: "/a/" }, "path"],
     ["a version in quotes", { op: "set", path: "/a", value: "", version: "0" }, "version"],
     ["a version of -1", { op: "delete", path: "/a", version: -1 }, "version"],
@@ -173,8 +172,7 @@ describe("worker: transactions: schema", () => {
       { op: "create", path: "/a", acl: [{ perms: "r", scheme: "a", id: "b", x: 1 }] },
       "acl",
     ],
-    ["a lock check without id and token", { op: "check-lock", path: "/l" }, "id"],
-    ["a lock's id of another type", { op: "check-lock", path: "/l", id: 1 }, "id"],
+    ["a lock check without a token", { op: "check-lock", path: "/l" }, "token"],
     ["a token that is no zxid", { op: "check-lock", path: "/l", token: "7" }, "token"],
   ])("worker: transactions: %s is refused with its index and field", async (_, operation, field) => {
     ensemble.plant("/a", "1");
@@ -222,78 +220,47 @@ describe("worker: transactions: bounds", () => {
     problemIn(await post(padded(transactionBodyBytesMax + 1)), { status: 413 });
   });
 
-  test("worker: transactions: as many locks as may be are looked up, one more is refused", async () => {
+  test("worker: transactions: as many lock checks as may be are made, one more is refused", async () => {
     const checks = (length: number) =>
-      Array.from({ length }, (_, n) => ({ op: "check-lock", path: `/l${n}`, id: "x" }));
-    problemIn(await post(checks(checkedLocksMax)), { status: 412, index: 0 });
-    expect(ensemble.callsOf("describeLock")).toHaveLength(checkedLocksMax);
-    problemIn(await post(checks(checkedLocksMax + 1)), { status: 413 });
-    expect(ensemble.callsOf("describeLock")).toHaveLength(checkedLocksMax);
+      Array.from({ length }, () => ({ op: "check-lock", path: "/l", token: "0x1" }));
+    problemIn(await post(checks(lockChecksMax)), { status: 412, index: 0 });
+    problemIn(await post(checks(lockChecksMax + 1)), { status: 413 });
+    expect(ensemble.callsOf("perform")).toHaveLength(1);
   });
 });
 
 describe("worker: transactions: check-lock", () => {
-  let id: string;
   let token: string;
 
   beforeEach(async () => {
     ensemble.plant("/a", "1");
     const granted = (await send("POST /v1/main/locks/l")).json();
-    ({ id, token } = granted as { id: string; token: string });
+    ({ token } = granted as { token: string });
   });
 
-  const setUnder = (check: Readonly<Record<string, string>>) =>
+  const setUnder = (token: string) =>
     post([
-      { op: "check-lock", path: "/l", ...check },
+      { op: "check-lock", path: "/l", token },
       { op: "set", path: "/a", value: "2" },
     ]);
 
-  test("worker: check-lock: the holder is known by its id, its token or both", async () => {
-    for (const check of [{ id }, { token }, { id, token }]) {
-      const sent = await setUnder(check);
-      expect(sent.json()).toMatchObject({ results: [{ op: "check-lock", path: "/l" }, { op: "set" }] });
-    }
-    const name = ensemble.locks[0]?.name;
-    expect(sentParts()[0]).toEqual({ type: OpCode.Check, path: `/l/${name}`, version: -1 });
+  test("worker: check-lock: goes to the leader with the rest, and nothing is looked up before", async () => {
+    const sent = await setUnder(token);
+    expect(sent.json()).toMatchObject({ results: [{ op: "check-lock", path: "/l" }, { op: "set" }] });
+    expect(sentParts()[0]).toEqual({ type: OpCode.CheckLock, path: "/l", token: parseZxid(token) });
+    expect(ensemble.callsOf("describeLock")).toEqual([]);
   });
 
-  test.each([
-    ["another id", () => ({ id: "0".repeat(32) })],
-    ["another token", () => ({ token: "0x1" })],
-    ["the id with another token", () => ({ id, token: "0x1" })],
-  ])("worker: check-lock: %s changes nothing", async (_, check) => {
-    problemIn(await setUnder(check()), {
+  test("worker: check-lock: another token changes nothing", async () => {
+    const sent = await setUnder("0x1");
+    const detail = problemIn(sent, {
       status: 412,
       codeName: "NoNode",
       path: "/l",
       index: 0,
       op: "check-lock",
     });
-    expect(ensemble.value("/a")).toBe("1");
-  });
-
-  test("worker: check-lock: whoever waits does not hold", async () => {
-    const [holder] = ensemble.locks;
-    if (holder === undefined) throw new Error("nobody holds the lock");
-    ensemble.locks.push({ ...holder, id: "w", name: "w__lock__0000000099", token: "0x1ff", holds: false });
-    problemIn(await setUnder({ id: "w" }), { status: 412, index: 0 });
-    expect(ensemble.value("/a")).toBe("1");
-  });
-
-  test("worker: check-lock: a lock lost after it was looked up changes nothing", async () => {
-    const contenders = [...ensemble.locks];
-    ensemble.locks.length = 0;
-    ensemble
-      .member(1)
-      .fail("describeLock", { answer: { kind: "described", contenders, zxid: "0x100000001" } });
-    problemIn(await setUnder({ id }), {
-      status: 412,
-      codeName: "NoNode",
-      path: "/l",
-      index: 0,
-      op: "check-lock",
-    });
-    expect(ensemble.callsOf("perform")).toHaveLength(1);
+    expect(detail).toContain("not held under this token");
     expect(ensemble.value("/a")).toBe("1");
   });
 });
