@@ -52,7 +52,12 @@ export default defineConfig({
           cloudflareTest({
             wrangler: { configPath: "./wrangler.toml" },
             // As `npm start` sets it: without it and without EK_TOKEN the Worker serves nobody.
-            miniflare: { bindings: { EK_OPEN_ON_LOOPBACK: "on" } },
+            miniflare: {
+              bindings: { EK_OPEN_ON_LOOPBACK: "on" },
+              // For the guard's tests: stores of the kind that its users have.
+              r2Buckets: ["GUARDED_BUCKET"],
+              d1Databases: ["GUARDED_DATABASE"],
+            },
           }),
         ],
         test: { name: "workerd", include: workerd, testTimeout: patienceMs, sequence: { groupOrder: 1 } },

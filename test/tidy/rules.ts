@@ -43,6 +43,7 @@ const rooms: Readonly<Record<string, Room>> = {
   recipes: { rooms: ["base", "client"], packages: [] },
   cli: { rooms: ["base", "jute", "client"], packages: ["node:"] },
   gateway: { rooms: ["base", "jute"], packages: ["node:"] },
+  guard: { rooms: [], packages: [] },
   local: { rooms: ["base", "gateway"], packages: ["node:", "miniflare", "esbuild"] },
 };
 
@@ -58,7 +59,7 @@ export const largeFiles: Readonly<Record<string, number>> = {};
 const linesMax = 500;
 
 /** Where SQL may stand: one file per table family. */
-const sqlFiles = /^src\/objects\/(?:sql\/[\w-]+|sql(?:-[\w-]+)?)\.ts$/;
+const sqlFiles = /^src\/(?:objects\/(?:sql\/[\w-]+|sql(?:-[\w-]+)?)|guard\/sql)\.ts$/;
 
 const sqlText =
   /\b(?:SELECT\b[\s\S]*\bFROM|INSERT\s+(?:OR\s+\w+\s+)?INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM|(?:CREATE|DROP|ALTER)\s+(?:TABLE|INDEX)|PRAGMA)\b/;

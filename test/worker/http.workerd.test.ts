@@ -19,7 +19,7 @@ test("worker: a transaction is all or nothing, and its fencing ends with the loc
   const granted = await send("POST locks/tx/lock");
   expect(granted.status).toBe(201);
   const { id, token } = granted.body as { id: string; token: string };
-  const checkLock = { op: "check-lock", path: "/tx/lock", id, token };
+  const checkLock = { op: "check-lock", path: "/tx/lock", token };
 
   const done = await transact([
     checkLock,
