@@ -2,8 +2,8 @@
  * `npm run bench:scale -- [--znodes 0,100000,1000000] [--bytes 100] [--members 3] [--width 256]
  * [--save NAME]`
  *
- * What size costs: memory, start and wake-up with so many znodes stored, and how long a write waits while
- * they are being created and checkpointed. Linux only: memory is read from /proc.
+ * What size costs: memory, storage, start and wake-up with so many znodes stored, and how long a write waits
+ * while they are being created and checkpointed. Linux only: memory is read from /proc.
  *
  * Wake-up is from the moment after the leader's memory was dropped to the answer to a linearizable read over
  * HTTP, so it holds whatever the protocol does about the loss; what size adds is the difference to none.
@@ -13,6 +13,7 @@
 
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { parseArgs } from "node:util";
 import { type Address, LoadConnection } from "./load/connection.ts";
 import { Failure, pause } from "./load/drive.ts";
@@ -49,6 +50,8 @@ interface Given {
 interface Size extends Given {
   /** Of the whole runtime, all members in it, in MiB. */
   readonly memoryMiB: { readonly empty: number; readonly loaded: number; readonly restarted: number };
+  /** Of the member with the largest file, the load behind it and quiet: pages in use, and free ones too. */
+  readonly storageMiB: { readonly used: number; readonly file: number };
   readonly loadSeconds: number;
   /** From the command to the first session, with everything stored. */
   readonly startMs: number;
@@ -90,6 +93,23 @@ function memoryMiB(parent: number): number {
     if (pid !== parent) largest = Math.max(largest, Number(rss ?? 0) / 1024);
   }
   return Math.round(largest);
+}
+
+/** Of the largest database below a directory, its members being stopped. */
+function storageMiB(directory: string): Size["storageMiB"] {
+  let largest = { used: 0, file: 0 };
+  for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
+    if (!entry.name.endsWith(".sqlite")) continue;
+    const database = new DatabaseSync(join(entry.parentPath, entry.name), { readOnly: true });
+    const [pages, free, bytes] = ["page_count", "freelist_count", "page_size"].map((name) =>
+      Number(Object.values(database.prepare(`PRAGMA ${name}`).get() ?? {})[0]),
+    );
+    database.close();
+    const inMiB = (count = 0) => Math.round((count * (bytes ?? 0)) / 2 ** 20);
+    const found = { used: inMiB((pages ?? 0) - (free ?? 0)), file: inMiB(pages) };
+    if (found.file > largest.file) largest = found;
+  }
+  return largest;
 }
 
 async function withConnection<Value>(
@@ -183,6 +203,7 @@ async function measure(given: Given, members: number): Promise<Size> {
     // The checkpoint that comes with quiet.
     await pause(8_000);
     await server.process.stop();
+    const stored = storageMiB(directory.path);
     server = await start(directory.path, members);
     const startMs = server.readyMs;
     const path = znodes === 0 ? "/probe" : `/scale/0/${Math.min(znodes - 1, 7)}`;
@@ -198,6 +219,7 @@ async function measure(given: Given, members: number): Promise<Size> {
       bytes,
       width,
       memoryMiB: { empty, loaded, restarted },
+      storageMiB: stored,
       loadSeconds,
       startMs: Math.round(startMs),
       wakeMs,

@@ -3,7 +3,8 @@
  * the log that they make unnecessary, and sweeping rows that nobody reads.
  *
  * Parts are small against the 50 ms that a write may be held up, and as many as it takes: a turn that
- * changes much does more of them.
+ * changes much does more of them. Under a load that never pauses one checkpoint would follow the other, so
+ * what one makes unnecessary is dropped before the next begins: otherwise the log would grow with the load.
  *
  * @module
  */
@@ -53,6 +54,8 @@ export class Chores {
   readonly #checkpoints: Checkpoints;
   #compactedThrough: Zxid = ZERO_ZXID;
   #isCompacting = false;
+  /** Since the last checkpoint, garbage has had its turn. */
+  #hasSwept = true;
   #seenApplied: Zxid = ZERO_ZXID;
   #ticksQuiet = 0;
 
@@ -78,10 +81,13 @@ export class Chores {
   /** Does the next part, if there is any. */
   work(): void {
     const { rows } = this.#parts;
-    if (!this.#checkpoints.isUnderWay && this.#isDue()) this.#begin();
-    if (this.#checkpoints.isUnderWay) this.#takeSlices();
-    else if (this.#isCompacting) this.#compact();
-    else if (rows.mayHaveGarbage) rows.sweep(dropBounds);
+    if (this.#checkpoints.isUnderWay) return this.#takeSlices();
+    if (this.#isCompacting) return this.#compact();
+    const isDue = this.#isDue();
+    if (rows.mayHaveGarbage && !(isDue && this.#hasSwept)) return this.#sweep();
+    if (!isDue) return;
+    this.#begin();
+    this.#takeSlices();
   }
 
   /** A whole checkpoint in this turn. What is left of others is done in later ones. */
@@ -130,6 +136,12 @@ export class Chores {
   #checkpointed(): void {
     this.#parts.checkpointed(this.#parts.rows.applied);
     this.#isCompacting = true;
+    this.#hasSwept = false;
+  }
+
+  #sweep(): void {
+    this.#parts.rows.sweep(dropBounds);
+    this.#hasSwept = true;
   }
 
   #compact(): void {

@@ -93,6 +93,11 @@ class World {
     return row?.n ?? 0;
   }
 
+  logBytes(): number {
+    const query = "SELECT SUM(LENGTH(batch)) AS bytes FROM log";
+    return this.opened.storage.sql.exec<{ bytes: number }>(query).toArray()[0]?.bytes ?? 0;
+  }
+
   /** Turns until there is nothing left to do. */
   settle(): number[] {
     const rows: number[] = [];
@@ -137,6 +142,35 @@ describe("chores", () => {
     expect(world.countOf("log")).toBe(2_000);
     expect(world.base).toEqual({ epoch: 1, counter: 1_000 });
   });
+
+  test("keep log and file within bounds under a load that never pauses", () => {
+    const world = new World();
+    let logBytesMost = 0;
+    const turns = 600;
+    for (let turn = 0; turn < turns; turn++) {
+      world.turn(5, 100_000);
+      if (turn % 10 === 0) logBytesMost = Math.max(logBytesMost, world.logBytes());
+    }
+    // 16 MiB are kept, 8 MiB make the next checkpoint due, and what comes while it is written.
+    expect(logBytesMost).toBeLessThan(64 * 1024 * 1024);
+    world.chores.checkpoint();
+    world.settle();
+    const valueBytes = turns * 5 * 100_000;
+    expect(world.opened.fileSize()).toBeLessThan(1.05 * valueBytes + 80 * 1024 * 1024);
+    expect(world.opened.storage.sql.databaseSize).toBeLessThan(1.05 * valueBytes + 20 * 1024 * 1024);
+  }, 60_000);
+
+  test("sweep what nobody reads between checkpoints, when they never pause", () => {
+    const world = new World();
+    const { id } = world.history.openSnapshot();
+    while (world.heard.length < 2) world.turn(5, 100_000);
+    const aside = world.opened.dump("aside").length;
+    expect(aside).toBeGreaterThan(100);
+    world.history.closeSnapshot(id);
+    const heard = world.heard.length;
+    while (world.heard.length < heard + 4) world.turn(5, 100_000);
+    expect(world.opened.dump("aside")).toEqual([]);
+  }, 60_000);
 
   test("write a checkpoint after a quiet second, so that waking is short", () => {
     const world = new World();

@@ -25,6 +25,8 @@ export interface TestStorage {
   rowsWrittenBy(run: () => void): number;
   /** All rows of a table in key order, as text: for comparing two storages. */
   dump(table: string): string[];
+  /** Bytes of the file, free pages included: what `databaseSize` was at its most. */
+  fileSize(): number;
   /** Lets statements that begin so fail from now on; `undefined`: none. */
   failOn(statement: string | undefined): void;
   /** Runs what the platform refuses its objects: savepoints, for a world in which writes get lost. */
@@ -39,7 +41,15 @@ export function openStorage(): TestStorage {
   let failing: string | undefined;
   const test: TestStorage = {
     // Only what members use of it; anything else would be missed at once.
-    storage: { sql: { exec }, transactionSync } as unknown as DurableObjectStorage,
+    storage: {
+      sql: {
+        exec,
+        get databaseSize() {
+          return (pragma("page_count") - pragma("freelist_count")) * pragma("page_size");
+        },
+      },
+      transactionSync,
+    } as unknown as DurableObjectStorage,
     rowsWrittenBy(run) {
       const before = totalChanges();
       run();
@@ -48,6 +58,9 @@ export function openStorage(): TestStorage {
     dump(table) {
       const rows = database.prepare(`SELECT * FROM ${table}`).all();
       return rows.map((row) => JSON.stringify(Object.values(row).map(printed)));
+    },
+    fileSize() {
+      return pragma("page_count") * pragma("page_size");
     },
     failOn(statement) {
       failing = statement;
@@ -88,6 +101,10 @@ export function openStorage(): TestStorage {
     } finally {
       depth -= 1;
     }
+  }
+
+  function pragma(name: string): number {
+    return Number(Object.values(database.prepare(`PRAGMA ${name}`).get() ?? {})[0]);
   }
 
   function totalChanges(): number {
