@@ -34,7 +34,7 @@ const hints: Partial<Record<ZkErrorName, string>> = {
   NoAuth: "Authenticate with `addAuth`, or ask the owner of the znode for the permission",
   AuthFailed: "Check the token or the credentials",
   ThrottledOp: "The server is overloaded: wait a little and try again",
-  QuotaExceeded: "The quota of an ancestor is used up",
+  QuotaExceeded: "The quota of an ancestor, or the ensemble's storage, is used up",
 };
 
 /**

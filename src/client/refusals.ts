@@ -18,7 +18,7 @@ const reasons: Partial<Record<ZkErrorName, string>> = {
   BadArguments: "the server does not take the arguments",
   Unimplemented: "the server does not know this operation",
   ThrottledOp: "the server is overloaded and has refused it",
-  QuotaExceeded: "a quota would be exceeded",
+  QuotaExceeded: "a quota, or the ensemble's storage, would be exceeded",
   SessionMoved: "the session has been taken up by another connection",
   NoWatcher: "there is no such watch",
   ReconfigDisabled: "the ensemble does not allow reconfiguration",

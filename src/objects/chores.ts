@@ -115,7 +115,9 @@ export class Chores {
     if (this.#pressure >= 1) return true;
     const { history, tree } = this.#parts;
     const isQuiet = this.#ticksQuiet >= quietTicks && equalZxid(tree.applied, this.#seenApplied);
-    return isQuiet && history.loggedBytes >= checkpointQuietBytes;
+    if (!isQuiet) return false;
+    // What was deleted to make room makes room once it is written.
+    return history.loggedBytes >= checkpointQuietBytes || (tree.dirtyCount > 0 && history.room.isFull);
   }
 
   #begin(): void {

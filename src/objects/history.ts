@@ -25,6 +25,7 @@ import type { EnsembleConfig } from "./api.ts";
 import { firstConfig } from "./bootstrap-state.ts";
 import { readConfigs, writeConfigs } from "./configs.ts";
 import { packBatch } from "./packed-batches.ts";
+import { Room } from "./room.ts";
 import { decodePart } from "./row-codec.ts";
 import { SnapshotSource } from "./snapshots.ts";
 import {
@@ -52,6 +53,7 @@ const noPromises: Promises = { acceptedEpoch: 0, acceptedLeader: 0, currentEpoch
 
 export class History implements HistoryReader {
   readonly snapshots: SnapshotSource;
+  readonly room: Room;
   readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
   readonly #rows: SqlTreeRows;
@@ -63,7 +65,12 @@ export class History implements HistoryReader {
   /** Pages of an arriving snapshot that are staged. */
   #stagedPages = 0;
 
-  constructor(storage: DurableObjectStorage, rows: SqlTreeRows) {
+  constructor(
+    storage: DurableObjectStorage,
+    rows: SqlTreeRows,
+    room = new Room(storage.sql, () => Date.now()),
+  ) {
+    this.room = room;
     this.#storage = storage;
     this.#sql = storage.sql;
     this.#rows = rows;

@@ -29,7 +29,7 @@ import type { Forwarded } from "../zab/index.ts";
 import type { Agreement, ClientWrite, Renewal } from "./agreement.ts";
 import { decodeEntries, type Entry, encodeReplies, type Reply } from "./forwarding-codec.ts";
 import { Sessions, type SessionsParts } from "./sessions.ts";
-import { type Origin, type Settle, type Writer, Writes } from "./writes.ts";
+import { type Origin, type Settle, type Writer, Writes, type WritesParts } from "./writes.ts";
 
 /** How often the leader looks for containers and TTL znodes whose time is over. */
 const sweepMs = 60_000;
@@ -52,6 +52,7 @@ export interface LeadingParts {
   readonly tree: Tree;
   /** For requests to change the members. Default: those are not there. */
   readonly ensemble?: EnsembleView | undefined;
+  readonly room?: WritesParts["room"];
   /** ZooKeeper's `tickTime`. */
   readonly tickMs: number;
   readonly vigil: SessionsParts["vigil"];
@@ -90,6 +91,7 @@ export class Leading implements Agreement {
       },
       later: parts.later,
       ensemble: parts.ensemble,
+      room: parts.room,
     });
     this.#writes.open();
     this.sessions = new Sessions({

@@ -341,6 +341,7 @@ export class Life {
       epoch,
       tree: this.#tree,
       ensemble: this.#replica.ensemble,
+      room: this.#replica.room,
       tickMs: settings.tickMs,
       vigil: vigil?.epoch === epoch ? vigil.watched : undefined,
       takeIdBlock: () => takeSessionIdBlock(storage.sql, epoch),

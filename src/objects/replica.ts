@@ -34,6 +34,7 @@ import type { EnsembleConfig } from "./api.ts";
 import { Chores } from "./chores.ts";
 import type { History } from "./history.ts";
 import { type CallPeer, Links } from "./links.ts";
+import type { Room } from "./room.ts";
 import type { SqlTreeRows } from "./sql/znodes.ts";
 import type { Origin } from "./writes.ts";
 
@@ -120,6 +121,10 @@ export class Replica {
       storageIdOf: (id) => attachedStorageOf(peer, id),
       hasQuorum: (next) => refuseReconfig(peer, next) === undefined,
     };
+  }
+
+  get room(): Room {
+    return this.#parts.history.room;
   }
 
   /** Whether a member is attached and has what this leader has committed. */

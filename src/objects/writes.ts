@@ -93,6 +93,8 @@ export interface WritesParts {
   ): void;
   /** For requests to change the members. Default: those are not there. */
   readonly ensemble?: EnsembleView | undefined;
+  /** Whether this member's storage is full. Default: never. */
+  readonly room?: { readonly isFull: boolean } | undefined;
   now(): number;
   /** Runs something in a turn of its own after so many ms; answers how to call it off. */
   later(ms: number, run: () => void): () => void;
@@ -165,6 +167,7 @@ export class Writes {
       cxid,
       nowMs: this.#parts.now(),
       ensemble: this.#parts.ensemble,
+      isFull: this.#parts.room?.isFull,
     });
     const payload = encodeTxn(txn);
     this.#outstanding.push({ bytes: payload.length, settle });

@@ -60,6 +60,8 @@ export interface PrepareContext {
   readonly nowMs: number;
   /** For reconfig alone. Default: none, and reconfig is not there. */
   readonly ensemble?: EnsembleView | undefined;
+  /** The leader's storage has no room for more: what would add to it is refused. Default: it has. */
+  readonly isFull?: boolean | undefined;
 }
 
 export interface PrepareRules {
@@ -249,7 +251,7 @@ function decideCreate(desk: Desk, request: CreateRequest): Decision {
     const units = view.ephemeralUnits(requester.sessionId) + ephemeralUnitsOf(path);
     if (units > ephemeralUnitsMax) return refuse(ZkErrorCode.QuotaExceeded);
   }
-  if (isOverQuota(desk, path, { count: 1, bytes: sizeOf(request.data) })) {
+  if (desk.isFull === true || isOverQuota(desk, path, { count: 1, bytes: sizeOf(request.data) })) {
     return refuse(ZkErrorCode.QuotaExceeded);
   }
 
@@ -290,7 +292,8 @@ function decideSetData(desk: Desk, request: SetDataRequest): Decision {
   const znode = view.znode(request.path);
   if (znode === undefined) return refuseMissing(request.path);
   if (!may(desk, znode, Perms.Write)) return refuse(ZkErrorCode.NoAuth);
-  if (isOverQuota(desk, request.path, { count: 0, bytes: sizeOf(request.data) - sizeOf(znode.data) })) {
+  const bytes = sizeOf(request.data) - sizeOf(znode.data);
+  if ((desk.isFull === true && bytes > 0) || isOverQuota(desk, request.path, { count: 0, bytes })) {
     return refuse(ZkErrorCode.QuotaExceeded);
   }
   if (!agrees(request.version, znode.version)) return refuse(ZkErrorCode.BadVersion);
@@ -306,6 +309,7 @@ function decideSetAcl(desk: Desk, request: SetAclRequest): Decision {
   const znode = view.znode(request.path);
   if (znode === undefined) return refuse(ZkErrorCode.NoNode);
   if (!may(desk, znode, Perms.Admin)) return refuse(ZkErrorCode.NoAuth);
+  if (desk.isFull === true && aclUnits(acl) > aclUnits(znode.acl)) return refuse(ZkErrorCode.QuotaExceeded);
   if (!agrees(request.version, znode.aversion)) return refuse(ZkErrorCode.BadVersion);
   return { kind: "setAcl", path: request.path, acl, aversion: (znode.aversion + 1) | 0 };
 }

@@ -93,7 +93,11 @@ const infoByCode: { readonly [Name in ZkErrorName]?: CodeInfo } = {
     reason: "its version is not the expected one",
   },
   ThrottledOp: { status: 429, title: "Too many requests", reason: "the ensemble is overloaded" },
-  QuotaExceeded: { status: 507, title: "Quota exceeded", reason: "a quota above it is used up" },
+  QuotaExceeded: {
+    status: 507,
+    title: "Quota exceeded",
+    reason: "a quota above it, or the ensemble's storage, is used up",
+  },
   Unimplemented: { status: 501, title: "Not implemented", reason: "it is not implemented" },
   ConnectionLoss: { status: 503, title: "Ensemble is not available", reason: "no leader was reached" },
   NotReadOnly: { status: 503, title: "Member is read-only", reason: "the member is read-only" },

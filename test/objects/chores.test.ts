@@ -20,6 +20,7 @@ import { encodeTxn } from "../../src/jute/index.ts";
 import { sliceBounds } from "../../src/objects/checkpoints.ts";
 import { Chores } from "../../src/objects/chores.ts";
 import { History } from "../../src/objects/history.ts";
+import { databaseBytesMax, Room } from "../../src/objects/room.ts";
 import { migrate } from "../../src/objects/sql/meta.ts";
 import { SqlTreeRows } from "../../src/objects/sql/znodes.ts";
 import { Tree } from "../../src/tree/index.ts";
@@ -32,13 +33,16 @@ class World {
   readonly tree: Tree;
   readonly chores: Chores;
   readonly heard: string[] = [];
+  readonly room: Room;
   base: Zxid | undefined;
+  nowMs = 0;
   #creates = 0;
 
-  constructor() {
+  constructor(bytesMax = databaseBytesMax) {
     migrate(this.opened.storage);
     this.rows = new SqlTreeRows(this.opened.storage);
-    this.history = new History(this.opened.storage, this.rows);
+    this.room = new Room(this.opened.storage.sql, () => this.nowMs, bytesMax);
+    this.history = new History(this.opened.storage, this.rows, this.room);
     this.tree = new Tree(this.rows, { cacheBytesMax: 1_000_000 });
     this.chores = new Chores({
       history: this.history,
@@ -56,7 +60,6 @@ class World {
 
   /** Creates so many znodes as one batch, and says how many rows the chores of the turn wrote. */
   turn(count: number, bytes = 100): number {
-    const first = this.tree.applied.counter + 1;
     const txns = Array.from({ length: count }, (): Txn => {
       this.#creates += 1;
       const path = `/n${this.#creates}`;
@@ -72,6 +75,11 @@ class World {
       } as const;
       return { sessionId: NO_SESSION, cxid: 0, timeMs: 1, op };
     });
+    return this.commit(txns);
+  }
+
+  commit(txns: readonly Txn[]): number {
+    const first = this.tree.applied.counter + 1;
     const batch = { epoch: 1, first, payloads: txns.map(encodeTxn) };
     this.history.write([{ kind: "append", prev: this.tree.applied, batch }]);
     for (const [i, txn] of txns.entries()) this.tree.apply({ epoch: 1, counter: first + i }, txn);
@@ -84,6 +92,7 @@ class World {
   }
 
   tick(): number {
+    this.nowMs += 100;
     this.chores.tick();
     return this.idle();
   }
@@ -181,6 +190,25 @@ describe("chores", () => {
     while (world.heard.length === 0) world.idle();
     expect([world.tree.dirtyCount, world.history.loggedBytes]).toEqual([0, 0]);
     expect(world.settle().at(-1)).toBe(0);
+  });
+
+  test("write what makes room after a quiet second, however little it is", () => {
+    const world = new World(2_000_000);
+    for (let turn = 0; turn < 40; turn++) world.turn(1, 100_000);
+    world.chores.checkpoint();
+    world.settle();
+    for (let tick = 0; tick < 50; tick++) expect(world.tick()).toBe(0);
+    expect(world.room.isFull).toBe(true);
+    const paths = Array.from({ length: 40 }, (_, i) => `/n${i + 1}`);
+    world.commit(
+      paths.map((path) => ({ sessionId: NO_SESSION, cxid: 0, timeMs: 1, op: { kind: "delete", path } })),
+    );
+    const { heard } = world;
+    const before = heard.length;
+    for (let tick = 0; tick < 20; tick++) world.tick();
+    expect([heard.length, world.tree.dirtyCount]).toEqual([before + 1, 0]);
+    // The log of the creates is still kept for learners a little behind.
+    expect(world.opened.storage.sql.databaseSize).toBeLessThan(40 * 100_000 + 300_000);
   });
 
   test("wait for the quiet to come back when it is broken", () => {

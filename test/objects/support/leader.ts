@@ -7,12 +7,13 @@
  */
 
 import { makeZxid, NO_SESSION, type Txn, type WriteRequest, type Zxid } from "../../../src/base/index.ts";
-import { type Settlement, type Writer, Writes } from "../../../src/objects/writes.ts";
+import { type Settlement, type Writer, Writes, type WritesParts } from "../../../src/objects/writes.ts";
 import { type Applied, MemoryRows, Tree } from "../../../src/tree/index.ts";
 
 export interface LeaderOptions {
   /** Default: false. */
   readonly isLone?: boolean;
+  readonly room?: WritesParts["room"];
   /** Between a txn's being applied and its writer's being told. */
   readonly applied?: (zxid: Zxid, txn: Txn, applied: Applied) => void;
 }
@@ -32,6 +33,7 @@ export class Leader {
     this.#options = options;
     this.writes = new Writes({
       tree: this.tree,
+      room: options.room,
       now: () => this.nowMs,
       propose: (txns, payloads) => this.#propose(txns, payloads),
       later: (ms, run) => {
