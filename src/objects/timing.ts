@@ -61,7 +61,7 @@ function optionsOf(id: ServerId, incarnation: number): PeerOptions {
     id,
     incarnation,
     initLimitTicks: 50,
-    syncLimitTicks: 15,
+    syncLimitTicks: 13,
     pingEveryTicks: 4,
     finalizeWaitTicks: 2,
     notifyEveryTicksMin: 2,

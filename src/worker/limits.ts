@@ -63,10 +63,17 @@ export const inspectMs = 1_500;
 export const surveyGraceMs = 50;
 
 /**
- * After how long without an answer a leader's successor is looked for, and how often an isolate looks at most.
- * Above a healthy call from another region, far below the 1.5 s after which followers give a silent leader up.
+ * After how long without an answer a leader's successor is looked for. Above a healthy call from another region,
+ * far below the 1.3 s after which followers give a silent leader up.
  */
 export const suspectMs = 250;
+
+/** When followers that noticed the silence at once may have elected: it is looked for them more often then. */
+export const electionFromMs = 1_100;
+export const electionToMs = 2_500;
+
+/** How often that is, and how often an isolate looks at most. */
+export const electionLookMs = 100;
 
 /** How long one of the bootstrap calls may take: an object's first ever use is checked world-wide. */
 export const bootstrapCallMs = 3_000;
