@@ -9,13 +9,8 @@
 import { parseArgs } from "node:util";
 import { parseSettings } from "../base/index.ts";
 import type { GatewayOptions, SecurePort } from "./gateway.ts";
+import { type Parsed, readPort } from "./program.ts";
 import { discreetWords } from "./words.ts";
-
-export type ParsedGatewayFlags =
-  | { readonly kind: "start"; readonly options: GatewayOptions }
-  | { readonly kind: "help"; readonly text: string }
-  /** Full sentences. */
-  | { readonly kind: "faults"; readonly faults: readonly string[] };
 
 interface FlagSpec {
   readonly default?: string | undefined;
@@ -50,7 +45,7 @@ export function parseGatewayFlags(
   args: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
   readFile: (path: string) => string,
-): ParsedGatewayFlags {
+): Parsed<GatewayOptions> {
   const given = readArguments(args);
   if (typeof given === "string") return { kind: "faults", faults: [given] };
   if (given["help"] === true) return { kind: "help", text: helpText() };
@@ -112,14 +107,6 @@ function readUrl(text: string | undefined, faults: string[]): string | undefined
   const what = text === undefined ? "--connect is missing" : `--connect is ${quoted(text)}`;
   faults.push(`${what}: it must be https://<host>, or http:// for this machine.`);
   return undefined;
-}
-
-function readPort(flag: Flag, text: string | undefined, faults: string[]): number {
-  const port = text !== undefined && /^[0-9]{1,5}$/.test(text) ? Number(text) : -1;
-  if (port < 0 || port > 65_535) {
-    faults.push(`--${flag} is ${quoted(text)}: it must be an integer from 0 to 65535.`);
-  }
-  return port;
 }
 
 function readSecurePort(

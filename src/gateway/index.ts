@@ -5,4 +5,5 @@
  */
 
 export { type Gateway, type GatewayOptions, type SecurePort, startGateway } from "./gateway.ts";
+export { inUrl, obey, type Parsed, readPort, stopSignals } from "./program.ts";
 export { discreetWords } from "./words.ts";

@@ -10,23 +10,7 @@
 import { readFileSync } from "node:fs";
 import { parseGatewayFlags } from "./flags.ts";
 import { type Gateway, type GatewayOptions, startGateway } from "./gateway.ts";
-
-async function main(): Promise<void> {
-  const readFile = (path: string) => readFileSync(path, "utf8");
-  const parsed = parseGatewayFlags(process.argv.slice(2), process.env, readFile);
-  switch (parsed.kind) {
-    case "help":
-      process.stdout.write(parsed.text);
-      return;
-    case "faults":
-      for (const fault of parsed.faults) console.error(fault);
-      process.exitCode = 2;
-      return;
-    case "start":
-      await run(parsed.options);
-      return;
-  }
-}
+import { inUrl, obey, stopSignals } from "./program.ts";
 
 async function run(options: GatewayOptions): Promise<void> {
   if (options.token === undefined) {
@@ -42,12 +26,12 @@ async function run(options: GatewayOptions): Promise<void> {
     process.exitCode = 1;
     return;
   }
-  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
+  for (const signal of stopSignals) {
     process.once(signal, () => {
       void gateway.close().then(() => process.exit(0));
     });
   }
-  const host = options.listenHost.includes(":") ? `[${options.listenHost}]` : options.listenHost;
+  const host = inUrl(options.listenHost);
   const doors = [
     ...(gateway.port === -1 ? [] : [`zookeeper://${host}:${gateway.port}`]),
     ...(gateway.securePort === -1 ? [] : [`zookeepers://${host}:${gateway.securePort}`]),
@@ -55,4 +39,5 @@ async function run(options: GatewayOptions): Promise<void> {
   process.stdout.write(`ready ${doors.join(" ")}\n`);
 }
 
-await main();
+const readFile = (path: string) => readFileSync(path, "utf8");
+await obey(parseGatewayFlags(process.argv.slice(2), process.env, readFile), run);

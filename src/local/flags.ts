@@ -9,6 +9,7 @@
 
 import { parseArgs } from "node:util";
 import { parseSettings, type Settings, settingSpecs } from "../base/index.ts";
+import { type Parsed, readPort } from "../gateway/index.ts";
 
 export interface StartOptions {
   /** Where HTTP and the ZooKeeper port listen. */
@@ -28,12 +29,6 @@ export interface StartOptions {
   /** The same, read. */
   readonly settings: Settings;
 }
-
-export type ParsedFlags =
-  | { readonly kind: "start"; readonly options: StartOptions }
-  | { readonly kind: "help"; readonly text: string }
-  /** Full sentences. */
-  | { readonly kind: "faults"; readonly faults: readonly string[] };
 
 const ownFlags = {
   host: { default: "127.0.0.1", help: "address to listen on; other than loopback needs a token" },
@@ -56,25 +51,18 @@ const loopbackHosts: ReadonlySet<string> = new Set(["127.0.0.1", "localhost", ":
 export function parseFlags(
   args: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
-): ParsedFlags {
+): Parsed<StartOptions> {
   const given = readArguments(args);
   if (typeof given === "string") return { kind: "faults", faults: [given] };
   if (given[helpFlag] === true) return { kind: "help", text: helpText() };
 
   const faults: string[] = [];
   const text = (flag: keyof typeof ownFlags) => textOf(given[flag]) ?? ownFlags[flag].default;
-  const port = (flag: "port" | "zk-port") => {
-    const value = text(flag);
-    if (!/^[0-9]{1,5}$/.test(value) || Number(value) > 65_535) {
-      faults.push(`--${flag} is ${JSON.stringify(value)}: it must be an integer from 0 to 65535.`);
-    }
-    return Number(value);
-  };
   const host = text("host");
   const listen = {
     host,
-    port: port("port"),
-    zkPort: port("zk-port"),
+    port: readPort("port", text("port"), faults),
+    zkPort: readPort("zk-port", text("zk-port"), faults),
     zkMember: text("zk-member"),
     zkClientsShowToken: text("zk-auth") === "token",
     data: text("data"),

@@ -10,10 +10,10 @@
 
 import { setTimeout as delay } from "node:timers/promises";
 import { parseSettings, type Settings } from "../base/index.ts";
-import { discreetWords, type Gateway, startGateway } from "../gateway/index.ts";
+import { discreetWords, type Gateway, inUrl, startGateway } from "../gateway/index.ts";
 import { bundleWorker, workerEntryPath } from "./bundle.ts";
 import { claimDataDirectory, type DataDirectory, StartRefusal } from "./data-directory.ts";
-import { findPort, inUrl } from "./ports.ts";
+import { findPort } from "./ports.ts";
 import { type Runtime, startRuntime } from "./runtime.ts";
 
 /** How long a leader may take to serve. A first election takes a tenth of a second. */

@@ -1,5 +1,5 @@
 /**
- * Hosts and ports. A port is tried before anybody else is asked to listen on it: whoever finds one taken
+ * Ports. One is tried before anybody else is asked to listen on it: whoever finds one taken
  * later says so less clearly, or not at all.
  *
  * @module
@@ -28,11 +28,6 @@ export async function findPort(flag: string, host: string, port: number): Promis
   await once(server, "close");
   if (address === null || typeof address === "string") throw new Error("a TCP listener has a port");
   return address.port;
-}
-
-/** A host as it stands in a URL. */
-export function inUrl(host: string): string {
-  return host.includes(":") ? `[${host}]` : host;
 }
 
 function reasonOf(error: unknown): string {

@@ -7,31 +7,13 @@
  * @module
  */
 
+import { inUrl, obey, stopSignals } from "../gateway/index.ts";
 import { StartRefusal } from "./data-directory.ts";
 import { parseFlags, type StartOptions } from "./flags.ts";
 import type { LocalEnsemble } from "./local.ts";
-import { inUrl } from "./ports.ts";
 
 /** How soon it is noticed that npm is gone. */
 const parentPollMs = 100;
-
-const stopSignals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
-
-async function main(): Promise<void> {
-  const parsed = parseFlags(process.argv.slice(2), process.env);
-  switch (parsed.kind) {
-    case "help":
-      process.stdout.write(parsed.text);
-      return;
-    case "faults":
-      for (const fault of parsed.faults) console.error(fault);
-      process.exitCode = 2;
-      return;
-    case "start":
-      await run(parsed.options);
-      return;
-  }
-}
 
 async function run(options: StartOptions): Promise<void> {
   if (options.settings.token === undefined) {
@@ -103,4 +85,4 @@ function stopOnSignal(ensemble: LocalEnsemble): void {
 // Whoever read our output may go; the ensemble stays.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
 
-await main();
+await obey(parseFlags(process.argv.slice(2), process.env), run);

@@ -265,25 +265,22 @@ export class Life {
     const { role, leader, epoch, learners } = this.#replica.status;
     if (traceMask !== undefined) this.#stats.traceMask = traceMask;
     const timeouts = sessionTimeoutsMs(settings.tickMs);
-    const report = makeReport(
-      {
-        ...{ id, role, leader, epoch, learners },
-        isServing: this.#agreement !== undefined,
-        voters: config.voters,
-        observers: config.observers,
-        nowMs: now(),
-        startedMs: this.#startedMs,
-        tickMs: settings.tickMs,
-        sessionTimeoutMsMin: timeouts.min,
-        sessionTimeoutMsMax: timeouts.max,
-        storageBytes: storage.sql.databaseSize,
-        tree: this.#tree,
-        stats: this.#stats,
-        connections: this.connections,
-        deadlines: this.#leading?.sessions.deadlines,
-      },
-      lists,
-    );
+    const facts = {
+      ...{ id, leader, epoch, learners },
+      isServing: this.#agreement !== undefined,
+      voters: config.voters,
+      observers: config.observers,
+      nowMs: now(),
+      startedMs: this.#startedMs,
+      tickMs: settings.tickMs,
+      sessionTimeoutMsMin: timeouts.min,
+      sessionTimeoutMsMax: timeouts.max,
+      storageBytes: storage.sql.databaseSize,
+    };
+    const { connections } = this;
+    const deadlines = this.#leading?.sessions.deadlines;
+    const parts = { facts, role, tree: this.#tree, stats: this.#stats, connections, deadlines };
+    const report = makeReport(parts, lists);
     if (reset === "server") this.#stats.reset();
     if (reset === "connections") this.connections.resetStats();
     return report;

@@ -29,10 +29,9 @@ export interface ReportRequest {
 
 export type ReportMode = "leader" | "follower" | "observer" | "standalone" | "looking";
 
-export interface MemberReport {
-  readonly kind: "report";
+/** What a report tells as it was found. */
+export interface ReportFacts {
   readonly id: ServerId;
-  readonly mode: ReportMode;
   /** Whether it takes clients. */
   readonly isServing: boolean;
   readonly leader: ServerId | 0;
@@ -41,8 +40,6 @@ export interface MemberReport {
   /** Learners with a session, at a leader. */
   readonly learners: readonly ServerId[];
   readonly epoch: number;
-  /** Printed: applied here. */
-  readonly zxid: string;
   /** Ms since 1970. */
   readonly nowMs: number;
   /** When this life began. */
@@ -52,6 +49,13 @@ export interface MemberReport {
   readonly sessionTimeoutMsMax: number;
   /** The member's whole SQLite database. */
   readonly storageBytes: number;
+}
+
+export interface MemberReport extends ReportFacts {
+  readonly kind: "report";
+  readonly mode: ReportMode;
+  /** Printed: applied here. */
+  readonly zxid: string;
   readonly census: Census;
   readonly sessionCount: number;
   readonly connectionCount: number;
@@ -117,20 +121,8 @@ export interface WatchSummary {
 
 /** What a report is made of. */
 export interface ReportParts {
-  readonly id: ServerId;
+  readonly facts: ReportFacts;
   readonly role: "looking" | "following" | "leading" | "observing";
-  readonly isServing: boolean;
-  readonly leader: ServerId | 0;
-  readonly voters: readonly ServerId[];
-  readonly observers: readonly ServerId[];
-  readonly learners: readonly ServerId[];
-  readonly epoch: number;
-  readonly nowMs: number;
-  readonly startedMs: number;
-  readonly tickMs: number;
-  readonly sessionTimeoutMsMin: number;
-  readonly sessionTimeoutMsMax: number;
-  readonly storageBytes: number;
   readonly tree: Tree;
   readonly stats: ServerStats;
   readonly connections: ReportedConnections;
@@ -147,32 +139,12 @@ export interface ReportedConnections {
 }
 
 export function makeReport(parts: ReportParts, lists: readonly ReportList[]): MemberReport {
-  const {
-    tree,
-    stats,
-    connections,
-    role,
-    tree: { watches },
-  } = parts;
-  const { id, isServing, leader, voters, observers, learners, epoch, nowMs, startedMs, storageBytes } = parts;
-  const { tickMs, sessionTimeoutMsMin, sessionTimeoutMsMax } = parts;
+  const { facts, role, tree, stats, connections } = parts;
   return {
+    ...facts,
     kind: "report",
-    id,
-    mode: modeOf(role, voters.length + observers.length),
-    isServing,
-    leader,
-    voters,
-    observers,
-    learners,
-    epoch,
+    mode: modeOf(role, facts.voters.length + facts.observers.length),
     zxid: formatZxid(tree.applied),
-    nowMs,
-    startedMs,
-    tickMs,
-    sessionTimeoutMsMin,
-    sessionTimeoutMsMax,
-    storageBytes,
     census: tree.census(),
     sessionCount: tree.sessionCount,
     connectionCount: connections.size,
@@ -184,7 +156,7 @@ export function makeReport(parts: ReportParts, lists: readonly ReportList[]): Me
     latency: stats.latencies.figures,
     responses: stats.responses.figures,
     proposals: stats.proposals.figures,
-    watchCount: watches.total,
+    watchCount: tree.watches.total,
     traceMask: stats.traceMask,
     configText: new TextDecoder().decode(tree.get("/zookeeper/config")?.data ?? new Uint8Array(0)),
     ...(lists.includes("watchSummary") && { watchSummary: summaryOf(watchReports(parts)) }),
