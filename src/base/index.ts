@@ -8,6 +8,7 @@ export * from "./assert.ts";
 export * from "./durations.ts";
 export * from "./errors.ts";
 export * from "./ids.ts";
+export * from "./json.ts";
 export * from "./locations.ts";
 export * from "./lock-queue.ts";
 export * from "./paths.ts";

@@ -1,11 +1,13 @@
 /**
- * How a znode looks over HTTP: its stat as headers and as JSON, its data as bytes or text.
+ * How a znode looks over HTTP: its stat as headers, and who wants JSON (`base/json.ts`).
  *
  * @module
  */
 
 import { formatSessionId, formatZxid, type Stat } from "../base/index.ts";
 import { entityTag } from "./preconditions.ts";
+
+export { jsonValue, statJson } from "../base/index.ts";
 
 /** `zxid`: printed, of the write that was done or the state that was read. */
 export function statHeaders(stat: Stat, zxid: string): Record<string, string> {
@@ -17,55 +19,6 @@ export function statHeaders(stat: Stat, zxid: string): Record<string, string> {
     "Ek-Ephemeral-Owner": formatSessionId(stat.ephemeralOwner),
     "Ek-Num-Children": String(stat.numChildren),
   };
-}
-
-/** ZooKeeper's names; what has 64 bits is printed in hex, because JSON's numbers have 53. */
-export function statJson(stat: Stat): Readonly<Record<keyof Stat, string | number>> {
-  return {
-    czxid: formatZxid(stat.czxid),
-    mzxid: formatZxid(stat.mzxid),
-    ctime: stat.ctime,
-    mtime: stat.mtime,
-    version: stat.version,
-    cversion: stat.cversion,
-    aversion: stat.aversion,
-    ephemeralOwner: formatSessionId(stat.ephemeralOwner),
-    dataLength: stat.dataLength,
-    numChildren: stat.numChildren,
-    pzxid: formatZxid(stat.pzxid),
-  };
-}
-
-export interface JsonValue {
-  readonly value: string | null;
-  readonly encoding: "utf8" | "base64" | "null";
-}
-
-/** Text where the data is UTF-8, byte for byte (a byte order mark stays), base64 otherwise. */
-export function jsonValue(data: Uint8Array | null): JsonValue {
-  if (data === null) return { value: null, encoding: "null" };
-  const text = decodeUtf8(data);
-  return text === undefined
-    ? { value: encodeBase64(data), encoding: "base64" }
-    : { value: text, encoding: "utf8" };
-}
-
-function decodeUtf8(data: Uint8Array): string | undefined {
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(data);
-  } catch {
-    return undefined;
-  }
-}
-
-function encodeBase64(data: Uint8Array): string {
-  // In slices, because a call takes only so many arguments; of a length that 3 divides, to be joinable.
-  const sliceBytes = 3 * 4_096;
-  const parts: string[] = [];
-  for (let start = 0; start < data.length; start += sliceBytes) {
-    parts.push(btoa(String.fromCharCode(...data.subarray(start, start + sliceBytes))));
-  }
-  return parts.join("");
 }
 
 /** Whether the client asks for JSON by name; anything else gets the bytes. */
