@@ -19,6 +19,7 @@ import {
   type Zxid,
 } from "../base/index.ts";
 import { internAcl } from "./acl.ts";
+import type { Change } from "./change-history.ts";
 import { formatConfig } from "./config-text.ts";
 import {
   decodeUsage,
@@ -50,6 +51,8 @@ export interface Application {
   readonly timeMs: number;
   /** In the order they happen; grows. */
   readonly triggers: Trigger[];
+  /** What streams and their history are told: likewise. */
+  readonly changes: Change[];
 }
 
 export function applyOp(application: Application, op: TreeOp): OpResult {
@@ -70,7 +73,7 @@ export function applyOp(application: Application, op: TreeOp): OpResult {
 }
 
 function applyCreate(application: Application, op: Extract<TreeOp, { kind: "create" }>): OpResult {
-  const { znodes, quotas, zxid, timeMs, triggers } = application;
+  const { znodes, quotas, zxid, timeMs, triggers, changes } = application;
   const { path } = op;
   const parentPath = parentOf(path);
   const parent = expect(znodes, parentPath);
@@ -99,21 +102,24 @@ function applyCreate(application: Application, op: Extract<TreeOp, { kind: "crea
   charge(application, path, { count: 1, bytes: sizeOf(op.data) });
   triggers.push({ type: EventType.NodeCreated, path, acl: znode.acl });
   triggers.push({ type: EventType.NodeChildrenChanged, path: parentPath, acl: parent.acl });
+  changes.push({ kind: "created", path, znode, parentAcl: parent.acl });
   return { path, znode };
 }
 
 /** The version of the text is the zxid of the txn; the znode's own stays -1, as in ZooKeeper. */
-export function applyReconfig({ znodes, zxid, timeMs, triggers }: Application, servers: string): OpResult {
+export function applyReconfig(application: Application, servers: string): OpResult {
+  const { znodes, zxid, timeMs, triggers, changes } = application;
   const path = configPath;
   const data = textEncoder.encode(formatConfig(servers, zxid));
   const znode: Znode = { ...expect(znodes, path), data, version: -1, mzxid: zxid, mtime: timeMs };
   znodes.replace(path, znode);
   triggers.push({ type: EventType.NodeDataChanged, path, acl: znode.acl });
+  changes.push({ kind: "changed", path, znode });
   return { path, znode };
 }
 
 export function applyDelete(application: Application, path: string): OpResult {
-  const { znodes, quotas, zxid, triggers } = application;
+  const { znodes, quotas, zxid, triggers, changes } = application;
   const znode = expect(znodes, path);
   assert(znode.numChildren === 0, "a deleted znode has no children");
   const parentPath = parentOf(path);
@@ -126,24 +132,28 @@ export function applyDelete(application: Application, path: string): OpResult {
   charge(application, path, { count: -1, bytes: -sizeOf(znode.data) });
   triggers.push({ type: EventType.NodeDeleted, path, acl: znode.acl });
   triggers.push({ type: EventType.NodeChildrenChanged, path: parentPath, acl: parent.acl });
+  changes.push({ kind: "deleted", path, znode, parentAcl: parent.acl });
   return { path, znode: undefined };
 }
 
 function applySetData(application: Application, op: Extract<TreeOp, { kind: "setData" }>): OpResult {
-  const { znodes, zxid, timeMs, triggers } = application;
+  const { znodes, zxid, timeMs, triggers, changes } = application;
   const { path, version } = op;
   const before = expect(znodes, path);
   const znode: Znode = { ...before, data: ownBytes(op.data), version, mzxid: zxid, mtime: timeMs };
   znodes.replace(path, znode);
   charge(application, path, { count: 0, bytes: sizeOf(op.data) - sizeOf(before.data) });
   triggers.push({ type: EventType.NodeDataChanged, path, acl: znode.acl });
+  changes.push({ kind: "changed", path, znode });
   return { path, znode };
 }
 
-function applySetAcl({ znodes }: Application, op: Extract<TreeOp, { kind: "setAcl" }>): OpResult {
+/** Watches hear nothing of it, as in ZooKeeper. */
+function applySetAcl({ znodes, changes }: Application, op: Extract<TreeOp, { kind: "setAcl" }>): OpResult {
   const { path, aversion } = op;
   const znode: Znode = { ...expect(znodes, path), acl: internAcl(op.acl), aversion };
   znodes.replace(path, znode);
+  changes.push({ kind: "acl", path, znode });
   return { path, znode };
 }
 

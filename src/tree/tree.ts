@@ -35,6 +35,7 @@ import {
 } from "../base/index.ts";
 import { isAllowed } from "./acl.ts";
 import { type Application, applyDelete, applyOp, applyReconfig } from "./apply.ts";
+import { type Change, ChangeHistory } from "./change-history.ts";
 import { type PrepareContext, type PrepareRules, prepareTxn } from "./prepare.ts";
 import { Quotas } from "./quotas.ts";
 import { type Answer, answerRead, type Reader } from "./reads.ts";
@@ -86,6 +87,7 @@ export class Tree {
   /** Sessions opened or closed since the last checkpoint; true when the rows have them. */
   readonly #dirtySessions = new Map<SessionId, boolean>();
   #applied: Zxid = ZERO_ZXID;
+  readonly #history = new ChangeHistory(ZERO_ZXID);
 
   /** Reads the sessions and which quotas there are; other znodes come when they are asked for. */
   constructor(rows: TreeRows, options: TreeOptions) {
@@ -108,6 +110,11 @@ export class Tree {
   /** The zxid of the last txn applied. */
   get applied(): Zxid {
     return this.#applied;
+  }
+
+  /** What the last txns changed, since this tree was built from its rows at the earliest. */
+  get history(): ChangeHistory {
+    return this.#history;
   }
 
   /** Changes that a checkpoint would write. */
@@ -150,10 +157,12 @@ export class Tree {
   apply(zxid: Zxid, txn: Txn): Applied {
     assert(compareZxid(zxid, this.#applied) > 0, "txns apply in zxid order");
     const triggers: Trigger[] = [];
+    const changes: Change[] = [];
     const outcome = this.#perform(
-      { znodes: this.#znodes, quotas: this.#quotas, zxid, timeMs: txn.timeMs, triggers },
+      { znodes: this.#znodes, quotas: this.#quotas, zxid, timeMs: txn.timeMs, triggers, changes },
       txn,
     );
+    this.#history.add({ zxid, changes });
     this.#applied = zxid;
     this.#speculation.retire(txn);
     switch (txn.op.kind) {
@@ -282,6 +291,7 @@ export class Tree {
     this.#dirtySessions.clear();
     this.#sessions.clear();
     this.#applied = this.#rows.applied;
+    this.#history.restart(this.#applied);
     for (const session of this.#rows.listSessions()) this.#sessions.set(session.id, session);
     if (this.#znodes.get("/") === undefined) {
       assert(equalZxid(this.#applied, ZERO_ZXID), "rows with txns applied have a root");
