@@ -343,6 +343,9 @@ export interface MemberApi {
    * `Ek-Must-Show-Token: yes` lets the client ask nothing before it has shown the token.
    * With `Ek-Wants-Credit: yes` the 101 says `Ek-Credit: yes`, and text messages tell how many bytes have been
    * taken up: `credit <bytes>` since the last one, or `credit anew`: all that had come by then.
+   *
+   * With `Ek-Stream-Identities` (percent-encoded JSON of the caller's identities) it opens a watch stream
+   * instead: JSON messages, described in `docs/http.md`.
    */
   fetch(request: Request): Promise<Response>;
 }

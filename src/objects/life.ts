@@ -20,6 +20,7 @@ import type { Plan } from "./alarms.ts";
 import type { EnsembleConfig, MemberStatus, NotServed } from "./api.ts";
 import { Arrivals } from "./arrivals.ts";
 import { firstConfigText } from "./bootstrap-state.ts";
+import { Clients } from "./clients.ts";
 import { Connections } from "./connections.ts";
 import { Following } from "./following.ts";
 import { History } from "./history.ts";
@@ -38,6 +39,7 @@ import { deleteVigil, readVigil } from "./sql/vigil.ts";
 import { SqlTreeRows } from "./sql/znodes.ts";
 import { ServerStats } from "./stats.ts";
 import { describe } from "./status.ts";
+import { Streams } from "./streams.ts";
 import { peerOptions } from "./timing.ts";
 
 /** Memory for znodes that SQLite has too. Objects of one class may share 128 MB. */
@@ -70,6 +72,7 @@ export class Life {
   readonly locks: Locks;
   readonly reconfiguring: Reconfiguring;
   readonly connections: Connections;
+  readonly clients: Clients;
   readonly #parts: LifeParts;
   readonly #tree: Tree;
   readonly #replica: Replica;
@@ -152,6 +155,11 @@ export class Life {
       later: (run) => setTimeout(() => parts.turn(run), 0),
       nextWatcher: () => this.#nextWatcher(),
     });
+    const streams = new Streams({
+      tree,
+      confirm: (done) => (this.#agreement === undefined ? done(false) : this.#agreement.confirm(false, done)),
+    });
+    this.clients = new Clients(this.connections, streams);
     const leading = () => this.#leading;
     this.http = new HttpDoor({
       ...{ tree, secret: config.secret, leading, agreement: () => this.#agreement },
@@ -187,7 +195,7 @@ export class Life {
 
   /** Begins to take part; `sockets` outlived the memory of the life before. */
   boot(sockets: readonly WebSocket[]): void {
-    this.connections.adopt(sockets);
+    this.clients.adopt(sockets);
     this.#replica.boot();
   }
 
@@ -226,7 +234,7 @@ export class Life {
     this.#replica.tick();
     this.#rest.tick();
     if (this.#agreement === undefined) {
-      if (this.#ticks === sleepersWaitTicks) this.connections.closeSleepers("no leader was found");
+      if (this.#ticks === sleepersWaitTicks) this.clients.closeSleepers("no leader was found");
       return;
     }
     this.connections.tick();
@@ -238,7 +246,7 @@ export class Life {
   /** End of a turn: what has gathered leaves. */
   flush(): void {
     this.#agreement?.flush();
-    this.connections.flush();
+    this.clients.flush();
     this.#replica.flush();
     this.#arrivals.settle(this.#isArriving, this.#ticks);
     this.#turnToRest();
@@ -301,7 +309,7 @@ export class Life {
   // Sleep.
 
   get #isBusy(): boolean {
-    return this.#agreement?.isBusy === true || this.locks.isBusy || this.connections.isBusy;
+    return this.#agreement?.isBusy === true || this.locks.isBusy || this.clients.isBusy;
   }
 
   get #isArriving(): boolean {
@@ -319,7 +327,7 @@ export class Life {
     this.#signs.beginAnew();
     // Somebody else watches over the sessions.
     if (serving.kind !== "leading") deleteVigil(this.#parts.storage.sql);
-    this.connections.wake();
+    this.clients.wake();
   }
 
   #makeFollowing(): Following {
@@ -363,7 +371,7 @@ export class Life {
     this.#leading = undefined;
     this.#following = undefined;
     agreement?.end();
-    this.connections.closeAll(reason);
+    this.clients.closeAll(reason);
     for (const changed of [...this.#ownWatchers.values()]) changed();
   }
 
@@ -382,6 +390,7 @@ export class Life {
         else this.connections.notify(watcher, event, zxid);
       }
     }
+    this.clients.streams.applied(zxid);
     if (applied.session !== undefined) this.connections.endEarlier(applied.session);
     this.#leading?.applied(zxid, txn, applied);
     this.#following?.applied(zxid, applied);

@@ -249,16 +249,16 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
     this.#turn(() => {
       const life = this.#awake();
       life?.stir();
-      life?.connections.receive(socket, message);
+      life?.clients.receive(socket, message);
     });
   }
 
   override async webSocketClose(socket: WebSocket, code: number): Promise<void> {
-    this.#turn(() => this.#awake()?.connections.closed(socket, code));
+    this.#turn(() => this.#awake()?.clients.closed(socket, code));
   }
 
   override async webSocketError(socket: WebSocket): Promise<void> {
-    this.#turn(() => this.#awake()?.connections.closed(socket, 1006));
+    this.#turn(() => this.#awake()?.clients.closed(socket, 1006));
   }
 
   /** Never throws: after six failures an alarm is gone for good. */
@@ -400,9 +400,14 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
   }
 
   #connect(life: Life, headers: Headers): Response {
-    if (!life.connections.hasRoom) return refuseConnection({ kind: "overloaded" });
+    if (!life.clients.hasRoom) return refuseConnection({ kind: "overloaded" });
     const { 0: client, 1: server } = new WebSocketPair();
     this.ctx.acceptWebSocket(server);
+    const listener = listenerIn(headers);
+    if (listener !== undefined) {
+      life.clients.streams.open(server, listener);
+      return new Response(null, { status: 101, webSocket: client });
+    }
     const introduction = introductionIn(headers);
     life.connections.open(server, introduction);
     return new Response(null, {
@@ -452,6 +457,14 @@ function introductionIn(headers: Headers): Introduction {
     address: headers.get("Ek-Remote-Address") ?? "",
     port: Number(headers.get("Ek-Remote-Port") ?? "0"),
   };
+}
+
+/** Who opens a watch stream, as the Worker knows them; `undefined` for a connection of ZooKeeper's protocol. */
+function listenerIn(headers: Headers): readonly AuthId[] | undefined {
+  const identities = headers.get("Ek-Stream-Identities");
+  if (identities === null) return undefined;
+  // Only the Worker makes these requests.
+  return JSON.parse(decodeURIComponent(identities)) as AuthId[];
 }
 
 /** 421: ask another member. Nothing has happened. */

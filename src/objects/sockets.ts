@@ -14,6 +14,8 @@ export const CloseCode = {
   Dropped: 4000,
   /** This member does not serve, or not any more: its client may come back, here or elsewhere. */
   NotLeading: 4001,
+  /** A watch stream's client did not keep up: it may come back, and resume from where it was. */
+  TooSlow: 4002,
 } as const;
 
 /** A message's aim; receivers have limits, and one message holds up the others. */
