@@ -22,6 +22,7 @@ import { deleteMember, getMembers, postMember } from "./routes/members.ts";
 import { deleteSession, getSession, postSession, putSession } from "./routes/sessions.ts";
 import { allowOnly } from "./routes/shared.ts";
 import { postTransaction } from "./routes/transactions.ts";
+import { watchEvents, watchSocket } from "./routes/watch.ts";
 import { getZnode } from "./routes/znode-reads.ts";
 import { deleteZnode, postZnode, putZnode } from "./routes/znode-writes.ts";
 import { version } from "./version.ts";
@@ -78,6 +79,11 @@ export function buildApp(): Hono<AppEnv> {
   app.get("/v1/:ensemble/admin/words/:word", (c) => getWord(c, router));
   app.all("/v1/:ensemble/admin/words/:word", allowOnly("GET", "HEAD"));
 
+  app.get("/v1/:ensemble/watch", (c) => watchSocket(c, router));
+  app.all("/v1/:ensemble/watch", allowOnly("GET"));
+  app.get("/v1/:ensemble/watch/*", (c) => watchEvents(c, router));
+  app.all("/v1/:ensemble/watch/*", allowOnly("GET"));
+
   app.get("/v1/:ensemble/connect", (c) => connect(c, router));
   app.all("/v1/:ensemble/connect", allowOnly("GET"));
 
@@ -106,7 +112,7 @@ const notFound = {
   title: "No such resource",
   status: 404,
   detail:
-    "Cannot find the resource: the API is below /v1/{ensemble}/, as znodes, transactions, sessions, locks, members, admin and connect",
+    "Cannot find the resource: the API is below /v1/{ensemble}/, as znodes, transactions, sessions, locks, watch, members, admin and connect",
 };
 
 /** An isolate has one `env`, so its settings are read once. */

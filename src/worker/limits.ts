@@ -90,6 +90,12 @@ export const adminMs = 3_000;
 /** How long opening a client connection may take, per member. */
 export const connectMs = 4_000;
 
+/** How often a silent stream of events sends a comment, and asks the platform whether its member is there. */
+export const heartbeatMs = 15_000;
+
+/** How long a browser waits before it opens a stream again that has ended. */
+export const reconnectMs = 1_000;
+
 /** What a waiting lock call gets on top of its wait. */
 export const lockMarginMs = 5_000;
 
