@@ -23,7 +23,7 @@ import { type Ask, bodyOf, pathOf, perform, quoted, refusal } from "./shared.ts"
 import { getAcl } from "./znode-acls.ts";
 
 /** What the client has seen: a read is never answered with older data. */
-const floorHeader = "Ek-Session-Zxid";
+export const floorHeader = "Ek-Session-Zxid";
 
 export async function getZnode(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
   const path = pathOf(c.req.raw);
