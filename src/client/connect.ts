@@ -33,8 +33,6 @@ export interface ConnectOptions {
   readonly auth?: readonly { readonly scheme: string; readonly auth: string | Uint8Array }[] | undefined;
   /** Where the platform has none, or another is wanted. Default: the global `WebSocket`. */
   readonly webSocket?: WebSocketClass | undefined;
-  /** Another way to a server than those that an address can name. */
-  readonly transport?: Transport | undefined;
   /** For tests. */
   readonly clock?: Clock | undefined;
 }
@@ -49,8 +47,8 @@ export interface BindingTarget {
 /**
  * Connects to an ensemble. Returns at once: what is asked meanwhile waits for the connection.
  *
- * @param target - `https://host/v1/main` (or `http:`, `wss:`, `ws:`), or a service binding. For
- *   `zookeeper://host:2181` see `connectZooKeeper` of `edgekeeper/client/node`.
+ * @param target - `https://host/v1/main` (or `http:`, `wss:`, `ws:`), or a service binding. On Node
+ *   also `zookeeper://host:2181,other:2181/chroot`.
  * @throws {@link ZkError} `BadArguments` for a target or an option that makes no sense.
  * @example
  * await using zk = connect("http://127.0.0.1:8787/v1/main");
@@ -58,10 +56,14 @@ export interface BindingTarget {
  * console.log((await zk.get("/test")).text);
  */
 export function connect(target: string | URL | BindingTarget, options: ConnectOptions = {}): Client {
-  return connectThrough(options.transport ?? transportTo(target, options), options);
+  return connectThrough(transportTo(target, options), options);
 }
 
-/** As {@link connect}, through a transport of one's own. */
+/**
+ * As {@link connect}, through a transport of one's own: another way to a server than an address can name.
+ *
+ * @throws {@link ZkError} `BadArguments` for an option that makes no sense.
+ */
 export function connectThrough(transport: Transport, options: ConnectOptions): Client {
   return new Client({
     transport,
@@ -73,24 +75,33 @@ export function connectThrough(transport: Transport, options: ConnectOptions): C
   });
 }
 
-function transportTo(target: string | URL | BindingTarget, options: ConnectOptions): Transport {
+/** @param toUrl - The way to a URL, unless the options have a WebSocket. Default: the global one. */
+export function transportTo(
+  target: string | URL | BindingTarget,
+  options: ConnectOptions,
+  toUrl: (url: URL, token: string | undefined) => Transport = throughGlobal,
+): Transport {
   if (typeof target === "object" && "binding" in target) {
     return bindingTransport(target.binding, target.ensemble ?? "main", options.token);
   }
   const url = typeof target === "string" ? parseUrl(target) : target;
   if (!/^(?:https?|wss?):$/.test(url.protocol)) {
     throw badArguments(
-      `Cannot connect to "${url.protocol}": use https:, http:, wss:, ws:, or the Node entry`,
+      `Cannot connect to "${url.protocol}": use https:, http:, wss: or ws:, and zookeeper: on Node`,
     );
   }
   if (url.username !== "" || url.password !== "" || url.search !== "") {
     throw badArguments("Cannot connect: a credential or a query in the URL, pass `token` instead");
   }
-  const make = options.webSocket ?? globalThis.WebSocket;
-  if (make === undefined) {
-    throw badArguments("Cannot connect: this platform has no WebSocket, use Node 22 or pass `webSocket`");
+  const { webSocket, token } = options;
+  return webSocket === undefined ? toUrl(url, token) : webSocketTransport(url, token, webSocket);
+}
+
+function throughGlobal(url: URL, token: string | undefined): Transport {
+  if (globalThis.WebSocket === undefined) {
+    throw badArguments("Cannot connect: this platform has no WebSocket, pass `webSocket`");
   }
-  return webSocketTransport(url, options.token, make);
+  return webSocketTransport(url, token, globalThis.WebSocket);
 }
 
 function parseUrl(target: string): URL {

@@ -17,7 +17,7 @@ export {
 } from "../base/index.ts";
 export { orAbort, pause } from "./abort.ts";
 export { type CallOptions, Client, type Watched } from "./client.ts";
-export { type BindingTarget, type ConnectOptions, connect } from "./connect.ts";
+export { type BindingTarget, type ConnectOptions, connect, connectThrough } from "./connect.ts";
 export type { CreateOptions } from "./create-request.ts";
 export { isZkError, type WriteOutcome, ZkError } from "./errors.ts";
 export { type ConfigOptions, LiveConfig } from "./live-config.ts";

@@ -249,6 +249,8 @@ export class Session {
     this.#sessionId = undefined;
     this.#password = new Uint8Array(passwordBytes);
     this.#touchedAtMs = 0;
+    // A server is there: the next session need not wait for as long as it took to find it.
+    this.#reconnectMs = reconnectMsMin;
     const waiting = this.#queue;
     this.#queue = [];
     for (const operation of waiting) operation.fail(expiredError(operation.path));

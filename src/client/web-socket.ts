@@ -23,6 +23,7 @@ export interface WebSocketLike {
 
 /** `data` of a message, `code` and `reason` of a close. */
 export interface WebSocketEvent {
+  readonly type: string;
   readonly data?: unknown;
   readonly code?: number;
   readonly reason?: string;
@@ -42,7 +43,7 @@ export interface ServiceBinding {
 export function webSocketTransport(url: URL, token: string | undefined, make: WebSocketClass): Transport {
   const target = connectUrl(url);
   target.protocol = target.protocol.replace(/^http/, "ws");
-  const protocols = [subprotocol, ...(token === undefined ? [] : [`bearer.${base64url(token)}`])];
+  const protocols = protocolsOf(token);
   return {
     target: url.href,
     open(events) {
@@ -50,6 +51,11 @@ export function webSocketTransport(url: URL, token: string | undefined, make: We
       return attach(socket, events, false);
     },
   };
+}
+
+/** What an upgrade asks for: the protocol, and what shows the token. */
+export function protocolsOf(token: string | undefined): [string, ...string[]] {
+  return token === undefined ? [subprotocol] : [subprotocol, `bearer.${base64url(token)}`];
 }
 
 export function bindingTransport(
@@ -119,7 +125,7 @@ function attach(socket: WebSocketLike, events: WireEvents, isOpen: boolean): () 
   return giveUp;
 }
 
-function connectUrl(url: URL): URL {
+export function connectUrl(url: URL): URL {
   const target = new URL(url);
   target.pathname = `${target.pathname.replace(/\/$/, "")}/connect`;
   return target;

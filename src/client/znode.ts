@@ -119,4 +119,4 @@ export function znodeStat(stat: Stat): ZnodeStat {
 }
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true, fatal: false });

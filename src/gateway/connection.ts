@@ -22,10 +22,10 @@
 
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
+import { type OutgoingWebSocket, openWebSocket, type WebSocketTarget } from "../websocket/index.ts";
 import { Credit } from "./credit.ts";
 import { judgeOpening } from "./opening.ts";
 import { Pings, platformPing, platformPong } from "./pings.ts";
-import { type OutgoingWebSocket, openWebSocket, type WebSocketTarget } from "./websocket.ts";
 
 /** How long a client may take over its connect request (ZooKeeper drops it after about as long). */
 const openingTimeoutMs = 10_000;

@@ -10,9 +10,9 @@
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, TLSSocket } from "node:tls";
+import type { WebSocketTarget } from "../websocket/index.ts";
 import { Connection, reset } from "./connection.ts";
 import { distinguishedName } from "./distinguished-name.ts";
-import type { WebSocketTarget } from "./websocket.ts";
 import { WordDesk, type WordDeskOptions } from "./words.ts";
 
 /** How long clients and members may take to say goodbye when the gateway stops. */

@@ -4,8 +4,9 @@
  * @module
  */
 
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
 import { type Client, json, type Schema } from "../../src/client/index.ts";
+import { type ContractServer, describeOn } from "./contract-server.ts";
 
 const withTtl: Schema<{ ttl: number }> = {
   "~standard": {
@@ -18,47 +19,34 @@ const withTtl: Schema<{ ttl: number }> = {
   },
 };
 
-export function holdingContract(
-  name: string,
-  start: () => Promise<{ connect(): Client; stop(): Promise<void> }>,
-): void {
-  describe(`holding contract: ${name}`, () => {
-    let server: Awaited<ReturnType<typeof start>>;
-    let zk: Client;
+export function holdingContract(name: string, start: () => Promise<ContractServer>): void {
+  describeOn(`holding contract: ${name}`, start, (on) => {
     let path = "";
 
-    beforeAll(async () => {
-      server = await start();
-      zk = server.connect();
-    });
-    afterAll(async () => {
-      await zk?.close();
-      await server?.stop();
-    });
     beforeEach(() => {
       path = `/held/${Math.random().toString(36).slice(2)}`;
     });
 
     test("a registration is there with its client, comes back when deleted, and goes with it", async () => {
-      const holder = server.connect();
+      const holder = on.connect();
       const me = holder.register(path, "one");
       await me.ready;
-      expect((await zk.get(path)).text).toBe("one");
-      const gone = await zk.exists(path, { watch: true });
-      await zk.delete(path);
+      expect((await on.zk.get(path)).text).toBe("one");
+      const gone = await on.zk.exists(path, { watch: true });
+      await on.zk.delete(path);
       await gone.changed;
-      await until(async () => (await zk.exists(path)) !== undefined, zk, path);
+      await until(async () => (await on.zk.exists(path)) !== undefined, on.zk, path);
       await me.update("two");
-      await until(async () => (await zk.get(path)).text === "two", zk, path);
+      await until(async () => (await on.zk.get(path)).text === "two", on.zk, path);
       await me.close();
-      expect(await zk.exists(path)).toBeUndefined();
+      expect(await on.zk.exists(path)).toBeUndefined();
       await me.close();
       await holder.close();
     });
 
     test("a registration waits for the session of another holder to end", async () => {
-      const first = server.connect();
-      const second = server.connect();
+      const first = on.connect();
+      const second = on.connect();
       const held = first.register(path, "first");
       await held.ready;
       const waiting = second.register(path, "second");
@@ -66,18 +54,18 @@ export function holdingContract(
       expect(waiting.isHeld).toBe(false);
       await first.close();
       await waiting.ready;
-      expect((await zk.get(path)).text).toBe("second");
+      expect((await on.zk.get(path)).text).toBe("second");
       await second.close();
     });
 
     test("a registration that can never be says why", async () => {
-      const me = zk.register("/zookeeper/config/x");
+      const me = on.zk.register("/zookeeper/config/x");
       await expect(me.ready).rejects.toMatchObject({ name: "ZkError" });
       await me.close();
     });
 
     test("configuration follows its znode, keeps the last good value, and says what is wrong", async () => {
-      using config = zk.config(path, { schema: withTtl, initial: { ttl: 1 } });
+      using config = on.zk.config(path, { schema: withTtl, initial: { ttl: 1 } });
       await config.ready;
       expect([config.get(), config.fault?.codeName]).toEqual([{ ttl: 1 }, "NoNode"]);
       const seen: number[] = [];
@@ -87,20 +75,20 @@ export function holdingContract(
           if (ttl === 30) resolve();
         });
       });
-      await zk.createPath(path);
-      await zk.set(path, json({ ttl: 2 }));
-      await until(async () => config.get().ttl === 2, zk, path);
-      await zk.set(path, json({ ttl: "x" }));
-      await until(async () => config.fault?.codeName === "MarshallingError", zk, path);
+      await on.zk.createPath(path);
+      await on.zk.set(path, json({ ttl: 2 }));
+      await until(async () => config.get().ttl === 2, on.zk, path);
+      await on.zk.set(path, json({ ttl: "x" }));
+      await until(async () => config.fault?.codeName === "MarshallingError", on.zk, path);
       expect(config.get()).toEqual({ ttl: 2 });
-      await zk.set(path, json({ ttl: 30 }));
+      await on.zk.set(path, json({ ttl: 30 }));
       await told;
       expect([seen.at(-1), config.fault]).toEqual([30, undefined]);
-      expect(config.version).toBe((await zk.get(path)).stat.mzxid);
+      expect(config.version).toBe((await on.zk.get(path)).stat.mzxid);
     });
 
     test("configuration without an initial value throws until there is one", async () => {
-      using config = zk.config(path);
+      using config = on.zk.config(path);
       expect(() => config.get()).toThrow("not been read");
       await config.ready;
       expect(() => config.get()).toThrow("does not exist");

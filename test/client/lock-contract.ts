@@ -4,32 +4,19 @@
  * @module
  */
 
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { type Client, CreateMode, type Lock, Lost } from "../../src/client/index.ts";
+import { type ContractServer, describeOn } from "./contract-server.ts";
 
-export function lockContract(
-  name: string,
-  start: () => Promise<{
-    connect(options?: { readonly sessionTimeout?: "4s" }): Client;
-    stop(): Promise<void>;
-  }>,
-): void {
-  describe(`lock contract: ${name}`, () => {
-    let server: Awaited<ReturnType<typeof start>>;
-    let zk: Client;
+export function lockContract(name: string, start: () => Promise<ContractServer>): void {
+  describeOn(`lock contract: ${name}`, start, (on) => {
     let other: Client;
     let path = "";
 
-    beforeAll(async () => {
-      server = await start();
-      zk = server.connect();
-      other = server.connect();
+    beforeAll(() => {
+      other = on.connect();
     });
-    afterAll(async () => {
-      await zk?.close();
-      await other?.close();
-      await server?.stop();
-    });
+    afterAll(() => other?.close());
     beforeEach(() => {
       path = `/locks/${Math.random().toString(36).slice(2)}`;
     });
@@ -37,7 +24,7 @@ export function lockContract(
     test("are granted in order, one at a time, with growing tokens, and leave nothing behind", async () => {
       let holders = 0;
       const tokens: bigint[] = [];
-      const clients = [zk, other, zk, other, zk];
+      const clients = [on.zk, other, on.zk, other, on.zk];
       await Promise.all(
         clients.map((client) =>
           client.lock(path).then((lock) =>
@@ -45,7 +32,7 @@ export function lockContract(
               holders += 1;
               expect(holders).toBe(1);
               tokens.push(lock.token);
-              await zk.sync();
+              await on.zk.sync();
               holders -= 1;
             }),
           ),
@@ -53,7 +40,7 @@ export function lockContract(
       );
       expect(tokens.length).toBe(5);
       expect(tokens.every((token, i) => i === 0 || token > (tokens[i - 1] ?? 0n))).toBe(true);
-      expect(await zk.children(path)).toEqual([]);
+      expect(await on.zk.children(path)).toEqual([]);
     });
 
     test("checked in a transaction: under the lock it happens, without the lock nothing does", async () => {
@@ -77,10 +64,10 @@ export function lockContract(
     });
 
     test("shared: held together, and exclude exclusive ones in the order of the queue", async () => {
-      const first = await zk.lock(path, { shared: true });
+      const first = await on.zk.lock(path, { shared: true });
       const second = await other.lock(path, { shared: true, wait: 0 });
       const order: string[] = [];
-      const exclusive = zk.lock(path).then((lock) => {
+      const exclusive = on.zk.lock(path).then((lock) => {
         order.push("exclusive");
         return lock;
       });
@@ -98,7 +85,7 @@ export function lockContract(
     });
 
     test("not to be had: a wait that is over, an abort; nobody stays in the queue", async () => {
-      const lock = await zk.lock(path, { owner: "billing" });
+      const lock = await on.zk.lock(path, { owner: "billing" });
       await expect(other.lock(path, { wait: 0 })).rejects.toMatchObject({
         codeName: "OperationTimeout",
         outcome: "notApplied",
@@ -106,19 +93,19 @@ export function lockContract(
       await expect(other.lock(path, { wait: "50ms" })).rejects.toThrow("within 50 ms");
       const controller = new AbortController();
       const waiting = other.lock(path, { signal: controller.signal });
-      await waitForChildren(zk, path, 2);
+      await waitForChildren(on.zk, path, 2);
       controller.abort(new Error("enough"));
       await expect(waiting).rejects.toThrow("enough");
-      await waitForChildren(zk, path, 1);
-      const [name] = await zk.children(path);
-      expect((await zk.get(`${path}/${name}`)).text).toBe("billing");
+      await waitForChildren(on.zk, path, 1);
+      const [name] = await on.zk.children(path);
+      expect((await on.zk.get(`${path}/${name}`)).text).toBe("billing");
       await lock.release();
       await lock.release();
       expect(reasonOf(lock)).toBe("released");
     });
 
     test("lost when somebody deletes the holder's znode: the signal says so", async () => {
-      const lock = await zk.lock(path);
+      const lock = await on.zk.lock(path);
       const [name] = await other.children(path);
       await other.delete(`${path}/${name}`);
       await aborted(lock.signal);
@@ -127,10 +114,10 @@ export function lockContract(
     });
 
     test("lost with the client, and free for the next at once", async () => {
-      const holder = server.connect();
+      const holder = on.connect();
       const lock = await holder.lock(path);
-      const next = zk.lock(path);
-      await waitForChildren(zk, path, 2);
+      const next = on.zk.lock(path);
+      await waitForChildren(on.zk, path, 2);
       await holder.close();
       expect(reasonOf(lock)).toBe("clientClosed");
       const granted = await next;
@@ -139,33 +126,35 @@ export function lockContract(
     });
 
     test("kept over a lost connection", async () => {
-      const lock = await zk.lock(path);
-      zk.reconnect();
-      await zk.sync();
+      const lock = await on.zk.lock(path);
+      on.zk.reconnect();
+      await on.zk.sync();
       await expect(other.lock(path, { wait: 0 })).rejects.toMatchObject({ codeName: "OperationTimeout" });
       expect(lock.signal.aborted).toBe(false);
       await lock.release();
     });
 
     test("with a delay: nobody gets it for a while when the holder was lost, at once when it released", async () => {
-      const holder = server.connect();
+      const holder = on.connect();
       await (await holder.lock(path, { lockDelay: "1h" })).release();
-      expect(await zk.children(path)).toEqual([]);
+      expect(await on.zk.children(path)).toEqual([]);
       await holder.lock(path, { lockDelay: "300ms" });
       await holder.close();
-      await expect(zk.lock(path, { wait: "20ms" })).rejects.toMatchObject({ codeName: "OperationTimeout" });
-      const lock = await zk.lock(path);
-      expect((await zk.children(path)).length).toBe(1);
+      await expect(on.zk.lock(path, { wait: "20ms" })).rejects.toMatchObject({
+        codeName: "OperationTimeout",
+      });
+      const lock = await on.zk.lock(path);
+      expect((await on.zk.children(path)).length).toBe(1);
       await lock.release();
     });
 
     test("queue up with other clients' contenders of kazoo's layout", async () => {
-      await zk.createPath(path);
+      await on.zk.createPath(path);
       const theirs = await other.create(`${path}/abc__lock__`, "them", {
         mode: CreateMode.EphemeralSequential,
       });
-      await expect(zk.lock(path, { wait: 0 })).rejects.toMatchObject({ codeName: "OperationTimeout" });
-      const waiting = zk.lock(path);
+      await expect(on.zk.lock(path, { wait: 0 })).rejects.toMatchObject({ codeName: "OperationTimeout" });
+      const waiting = on.zk.lock(path);
       await waitForChildren(other, path, 2);
       await other.delete(theirs);
       await (await waiting).release();
@@ -175,9 +164,9 @@ export function lockContract(
       ["wait", { wait: "soon" as never }],
       ["lockDelay", { lockDelay: -1 }],
     ])("refused before anything is sent: %s", async (option, options) => {
-      await expect(zk.lock(path, options)).rejects.toMatchObject({ codeName: "BadArguments" });
-      await expect(zk.lock(path, options)).rejects.toThrow(option);
-      expect(await zk.exists(path)).toBeUndefined();
+      await expect(on.zk.lock(path, options)).rejects.toMatchObject({ codeName: "BadArguments" });
+      await expect(on.zk.lock(path, options)).rejects.toThrow(option);
+      expect(await on.zk.exists(path)).toBeUndefined();
     });
   });
 }

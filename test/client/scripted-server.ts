@@ -1,8 +1,6 @@
 /**
  * The other end of a client's wire, in the hands of a test: it sees every request and says every word.
  *
- * With it comes a clock that only the test moves.
- *
  * @module
  */
 
@@ -13,7 +11,7 @@ import {
   OpCode,
   type ResponseBody,
 } from "../../src/base/index.ts";
-import type { Clock, Transport, Wire, WireEvents } from "../../src/client/transport.ts";
+import type { Transport, Wire, WireEvents } from "../../src/client/transport.ts";
 import {
   decodeConnectRequest,
   decodeRequest,
@@ -24,6 +22,7 @@ import {
   FrameDecoder,
   JuteWriter,
 } from "../../src/jute/index.ts";
+import { settled } from "../../src/testing/held-clock.ts";
 
 export interface SeenRequest {
   readonly xid: number;
@@ -146,50 +145,4 @@ export class ScriptedServer implements Transport {
     assert(wire !== undefined, "the client has tried to connect");
     return wire;
   }
-}
-
-export class HeldClock implements Clock {
-  #nowMs = 1_000_000;
-  #timers: { atMs: number; run: () => void }[] = [];
-
-  now(): number {
-    return this.#nowMs;
-  }
-
-  setTimer(run: () => void, ms: number): unknown {
-    const timer = { atMs: this.#nowMs + ms, run };
-    this.#timers.push(timer);
-    return timer;
-  }
-
-  clearTimer(timer: unknown): void {
-    this.#timers = this.#timers.filter((other) => other !== timer);
-  }
-
-  random(): number {
-    return 0.5;
-  }
-
-  get timers(): number {
-    return this.#timers.length;
-  }
-
-  /** Runs what falls due, in order, and lets promises settle in between. */
-  async advance(ms: number): Promise<void> {
-    const untilMs = this.#nowMs + ms;
-    for (;;) {
-      const due = this.#timers.filter(({ atMs }) => atMs <= untilMs).sort((a, b) => a.atMs - b.atMs)[0];
-      if (due === undefined) break;
-      this.clearTimer(due);
-      this.#nowMs = Math.max(this.#nowMs, due.atMs);
-      due.run();
-      await settled();
-    }
-    this.#nowMs = untilMs;
-  }
-}
-
-/** Lets everything run that waits for nothing but its turn. */
-export async function settled(): Promise<void> {
-  for (let i = 0; i < 20; i++) await Promise.resolve();
 }

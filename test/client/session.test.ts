@@ -11,7 +11,8 @@ import { OpCode } from "../../src/base/index.ts";
 import { Chroot } from "../../src/client/chroot.ts";
 import { Client } from "../../src/client/client.ts";
 import type { SessionState } from "../../src/client/session.ts";
-import { HeldClock, ScriptedServer, settled } from "./scripted-server.ts";
+import { HeldClock, settled } from "../../src/testing/held-clock.ts";
+import { ScriptedServer } from "./scripted-server.ts";
 
 const stat = {
   czxid: { epoch: 1, counter: 2 },

@@ -39,12 +39,14 @@ const rooms: Readonly<Record<string, Room>> = {
   jute: { rooms: ["base"], packages: [] },
   objects: { rooms: ["base", "zab", "tree", "jute"], packages: ["cloudflare:", "node:crypto"] },
   worker: { rooms: ["base", "objects"], packages: ["cloudflare:", "hono", "hono/"] },
-  client: { rooms: ["base", "jute"], packages: ["node:"] },
+  client: { rooms: ["base", "jute", "websocket"], packages: ["node:"] },
   recipes: { rooms: ["base", "client"], packages: [] },
   cli: { rooms: ["base", "jute", "client"], packages: ["node:"] },
-  gateway: { rooms: ["base", "jute"], packages: ["node:"] },
+  websocket: { rooms: [], packages: ["node:"] },
+  gateway: { rooms: ["base", "jute", "websocket"], packages: ["node:"] },
   guard: { rooms: [], packages: [] },
   local: { rooms: ["base", "gateway"], packages: ["node:", "miniflare", "esbuild"] },
+  testing: { rooms: ["base", "jute", "client", "tree", "objects", "worker", "local"], packages: ["node:"] },
 };
 
 /** Rooms that know no clock, randomness, I/O, waiting, logging or platform. */
@@ -207,15 +209,19 @@ function fileImportFault(path: string, name: string, room: Room, specifier: stri
   if (!/\.(?:ts|json)$/.test(target)) return `imports "${specifier}", write the file's full name with .ts`;
   const other = roomOf(target);
   if (other === name) {
-    return target === `src/${name}/index.ts` ? "imports its own door, import the file itself" : undefined;
+    // The door for those on Node gives what the first one gives, and more.
+    const isDoor = path === `src/${name}/node/index.ts`;
+    return target === `src/${name}/index.ts` && !isDoor
+      ? "imports its own door, import the file itself"
+      : undefined;
   }
   if (other === undefined) return target.endsWith(".json") ? undefined : `imports ${target}, stay inside src`;
   if (!room.rooms.includes(other)) {
     const allowed = room.rooms.length === 0 ? "no other room" : room.rooms.join(", ");
     return `${name} imports ${other}, it may use ${allowed}: pass what is needed as an argument`;
   }
-  // A room may have one more door, for those on Node.
-  const doors = [`src/${other}/index.ts`, `src/${other}/node/index.ts`];
+  // A room may have one more door: for those on Node, or for those without the platform.
+  const doors = ["", "node/", "portable/"].map((folder) => `src/${other}/${folder}index.ts`);
   return doors.includes(target) ? undefined : `imports ${target}, use the door ${other}/index.ts`;
 }
 

@@ -1,34 +1,51 @@
 /**
- * The client's second door, for Node: ZooKeeper's own port, so any ZooKeeper, over TCP.
+ * The SDK on Node: everything of `edgekeeper/client`, and ZooKeeper's own port, so any ZooKeeper, over TCP.
  *
  * @module
  */
 
 import type { Client } from "../client.ts";
-import type { BindingTarget } from "../connect.ts";
-import { type ConnectOptions, connectThrough, connect as connectWeb } from "../connect.ts";
+import { type BindingTarget, type ConnectOptions, connectThrough, transportTo } from "../connect.ts";
 import { badArguments } from "../errors.ts";
+import type { Transport } from "../transport.ts";
 import { type HostAndPort, tcpTransport } from "./tcp.ts";
+import { nodeWebSocketTransport } from "./web-socket.ts";
+
+export * from "../index.ts";
 
 const scheme = "zookeeper://";
 const portDefault = 2181;
 
 /**
- * As `connect` of `edgekeeper/client`, and takes ZooKeeper connection strings as well.
+ * Connects to an ensemble, or to ZooKeeper. Returns at once: what is asked meanwhile waits for the connection.
  *
- * @param target - `zookeeper://host:2181,other:2181/chroot`, or whatever `connect` takes.
+ * @param target - `zookeeper://host:2181,other:2181/chroot`; `https://host/v1/main` (or `http:`, `wss:`,
+ *   `ws:`); or a service binding.
  * @throws {@link ZkError} `BadArguments` for a target or an option that makes no sense.
  * @example
  * await using zk = connect("zookeeper://127.0.0.1:2181");
  * await zk.create("/test", "data");
  */
 export function connect(target: string | URL | BindingTarget, options: ConnectOptions = {}): Client {
-  if (typeof target !== "string" || !target.startsWith(scheme)) return connectWeb(target, options);
-  const { servers, chroot } = parseConnectString(target.slice(scheme.length));
+  if (!isUrl(target) || !String(target).startsWith(scheme)) {
+    return connectThrough(nodeTransportTo(target, options), options);
+  }
+  const { servers, chroot } = parseConnectString(String(target).slice(scheme.length));
   if (chroot !== "/" && options.chroot !== undefined) {
     throw badArguments("Cannot connect: two chroots, one in the target and one in the options");
   }
   return connectThrough(tcpTransport(servers), { ...options, chroot: options.chroot ?? chroot });
+}
+
+function isUrl(target: string | URL | BindingTarget): target is string | URL {
+  return typeof target === "string" || target instanceof URL;
+}
+
+/** By our own WebSocket, but where the platform only looks like Node, or another one is wanted. */
+function nodeTransportTo(target: string | URL | BindingTarget, options: ConnectOptions): Transport {
+  const isNode = process.versions["bun"] === undefined && process.versions["deno"] === undefined;
+  const webSocket = options.webSocket ?? (isNode ? undefined : globalThis.WebSocket);
+  return transportTo(target, { ...options, webSocket }, nodeWebSocketTransport);
 }
 
 /** `host:port,host:port/chroot`, as ZooKeeper's clients take it (Java `ConnectStringParser`). */

@@ -12,7 +12,7 @@ import {
   type FramePart,
   FrameReader,
   WebSocketOpcode,
-} from "../../src/gateway/websocket-frames.ts";
+} from "../../src/websocket/websocket-frames.ts";
 
 const { Binary, Close, Continuation, Ping, Pong, Text } = WebSocketOpcode;
 

@@ -1,0 +1,7 @@
+/**
+ * A WebSocket client for Node, for a byte stream: the gateway's, and the SDK's.
+ *
+ * @module
+ */
+
+export { type OutgoingWebSocket, openWebSocket, type WebSocketTarget } from "./websocket.ts";
