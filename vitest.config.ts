@@ -19,10 +19,10 @@ const workerd = ["test/**/*.workerd.test.ts"];
 const sim = ["test/sim/**/*.test.ts"];
 const processes = [
   "test/local/**/*.test.ts",
+  "test/testing/local-*.test.ts",
   "test/gateway/gateway.test.ts",
   "test/gateway/words.test.ts",
   "test/gateway/tls.test.ts",
-  "test/client/contract.test.ts",
   "test/client/contenders.test.ts",
   "test/cli/ek.test.ts",
   "test/recipes/recipes.test.ts",

@@ -104,6 +104,15 @@ export class Client implements AsyncDisposable {
     return sessionId === undefined ? undefined : formatSessionId(sessionId);
   }
 
+  /**
+   * 16 bytes; `undefined` while there is no session. A secret: whoever has it and the id may take the session over.
+   *
+   * @see ZooKeeper `ZooKeeper#getSessionPasswd`
+   */
+  get sessionPassword(): Uint8Array | undefined {
+    return this.#session.password;
+  }
+
   /** As negotiated with the server, ms. */
   get sessionTimeoutMs(): number {
     return this.#session.timeoutMs;

@@ -117,6 +117,11 @@ export class Session {
     return this.#sessionId;
   }
 
+  /** A copy; `undefined` without a session. */
+  get password(): Uint8Array | undefined {
+    return this.#sessionId === undefined ? undefined : this.#password.slice();
+  }
+
   /** As negotiated, ms. */
   get timeoutMs(): number {
     return this.#timeoutMs;

@@ -1,12 +1,12 @@
 /**
  * The Worker as one module, built from source at every start: it takes a tenth of a second, and what runs
- * is what the files say.
+ * is what the files say. In the package it is built already, and esbuild is not asked for.
  *
  * @module
  */
 
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { build } from "esbuild";
 
 export const workerEntryPath = join(import.meta.dirname, "..", "worker", "index.ts");
 
@@ -16,6 +16,8 @@ export const workerEntryPath = join(import.meta.dirname, "..", "worker", "index.
  * @throws esbuild's error, whose message names file and line.
  */
 export async function bundleWorker(entryPath: string): Promise<string> {
+  if (entryPath.endsWith(".js")) return await readFile(entryPath, "utf8");
+  const { build } = await import("esbuild");
   const result = await build({
     entryPoints: [entryPath],
     bundle: true,

@@ -6,25 +6,25 @@
 
 import { afterAll, beforeAll } from "vitest";
 import { connect } from "../../src/client/node/index.ts";
-import { type LocalProcess, startLocalProcess } from "../support/local-process.ts";
-import { clientContract } from "./contract.ts";
-import { holdingContract } from "./holding-contract.ts";
-import { lockContract } from "./lock-contract.ts";
+import { type LocalEnsemble, startEnsemble } from "../../src/testing/index.ts";
+import { clientContract } from "../client/contract.ts";
+import { holdingContract } from "../client/holding-contract.ts";
+import { lockContract } from "../client/lock-contract.ts";
 
-let ensemble: LocalProcess;
+let ensemble: LocalEnsemble;
 
 beforeAll(async () => {
-  ensemble = await startLocalProcess();
+  ensemble = await startEnsemble();
 });
-afterAll(() => ensemble.dispose());
+afterAll(() => ensemble?.close());
 
 const webSocket = async () => ({
-  connect: (options = {}) => connect(`${ensemble.url}/v1/main`, options),
+  connect: (options = {}) => ensemble.connect(options),
   stop: async () => undefined,
 });
 
 const port = async () => ({
-  connect: (options = {}) => connect(`zookeeper://127.0.0.1:${ensemble.zkPort}`, options),
+  connect: (options = {}) => connect(ensemble.zookeeperUrl, options),
   stop: async () => undefined,
 });
 
