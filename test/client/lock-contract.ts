@@ -44,23 +44,25 @@ export function lockContract(name: string, start: () => Promise<ContractServer>)
     });
 
     test("checked in a transaction: under the lock it happens, without the lock nothing does", async () => {
-      const lock = await zk.lock(path, { shared: true });
+      const lock = await on.zk.lock(path, { shared: true });
       const { path: lockPath, token } = lock;
       await other.transaction().checkLock({ path: lockPath, token }).create(`${path}-done`).commit();
       const waiting = other.lock(path);
-      await waitForChildren(zk, path, 2);
-      const [, place] = (await zk.children(path)).toSorted((a, b) => (a.slice(-10) < b.slice(-10) ? -1 : 1));
-      const early = await zk.exists(`${path}/${place}`);
+      await waitForChildren(on.zk, path, 2);
+      const [, place] = (await on.zk.children(path)).toSorted((a, b) =>
+        a.slice(-10) < b.slice(-10) ? -1 : 1,
+      );
+      const early = await on.zk.exists(`${path}/${place}`);
       const notHeld = { codeName: "NoNode", outcome: "notApplied" };
       const writeUnder = (token: bigint) =>
-        zk.transaction().checkLock({ path, token }).set(`${path}-done`, "late").commit();
+        on.zk.transaction().checkLock({ path, token }).set(`${path}-done`, "late").commit();
       await expect(writeUnder(early?.czxid ?? 0n)).rejects.toMatchObject(notHeld);
       await lock.release();
       await expect(writeUnder(token)).rejects.toThrow("not held under this token");
-      expect((await zk.get(`${path}-done`)).stat.version).toBe(0);
+      expect((await on.zk.get(`${path}-done`)).stat.version).toBe(0);
       await writeUnder((await waiting).token);
       await (await waiting).release();
-      expect(() => zk.transaction().checkLock({ path, token: -1n })).toThrow("no token");
+      expect(() => on.zk.transaction().checkLock({ path, token: -1n })).toThrow("no token");
     });
 
     test("shared: held together, and exclude exclusive ones in the order of the queue", async () => {
