@@ -22,6 +22,20 @@ export {
   type StepOptions,
 } from "./rollout.ts";
 export { Seat, type SemaphoreOptions, takeSeat } from "./semaphore.ts";
+export { type CheckerOptions, checkServices } from "./service-checker.ts";
+export type { HealthState } from "./service-health.ts";
+export {
+  deregisterService,
+  type LookupOptions,
+  observeServices,
+  registerService,
+  Service,
+  type ServiceCheck,
+  type ServiceInstance,
+  type ServiceOptions,
+  serviceNames,
+  servicesOf,
+} from "./services.ts";
 export { type CacheListener, SubtreeCache, type SubtreeCacheOptions } from "./subtree-cache.ts";
 export { type AssignerOptions, assignTasks } from "./task-assigner.ts";
 export { type HeldTask, type WorkerOptions, workOnTasks } from "./task-worker.ts";

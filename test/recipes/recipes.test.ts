@@ -6,7 +6,7 @@
  */
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { type Client, json } from "../../src/client/index.ts";
+import { type Client, type ConnectOptions, json } from "../../src/client/index.ts";
 import { connect } from "../../src/client/node/index.ts";
 import {
   Barrier,
@@ -30,6 +30,7 @@ import {
 } from "../../src/recipes/index.ts";
 import { type LocalProcess, startLocalProcess } from "../support/local-process.ts";
 import { rolloutSuite } from "./rollout-suite.ts";
+import { servicesSuite } from "./services-suite.ts";
 import { tasksSuite } from "./tasks-suite.ts";
 
 let ensemble: LocalProcess;
@@ -37,8 +38,8 @@ let zk: Client;
 let other: Client;
 let path = "";
 
-function open(): Client {
-  return connect(`zookeeper://127.0.0.1:${ensemble.zkPort}`);
+function open(options: ConnectOptions = {}): Client {
+  return connect(`zookeeper://127.0.0.1:${ensemble.zkPort}`, options);
 }
 
 beforeAll(async () => {
@@ -335,3 +336,4 @@ describe("subtree cache", () => {
 
 tasksSuite(open);
 rolloutSuite(open);
+servicesSuite(open);
