@@ -44,16 +44,18 @@ export type OpKind =
   | "multi"
   | "open"
   | "close"
+  /** Other members. */
+  | "reconfig"
   | "read"
   | "look";
 
 export interface Wish {
   readonly kind: OpKind;
-  /** Number of the znode. */
+  /** Number of the znode. For `reconfig`: the voters, bit by id. */
   readonly path: number;
   /** Compare with the version last seen, instead of writing in any case. */
   readonly compares: boolean;
-  /** For `close`: whose session. */
+  /** For `close`: whose session. For `reconfig`: the observers, bit by id. */
   readonly victim: number;
 }
 
@@ -148,7 +150,8 @@ export class Clients {
       path,
       wanted,
       sessionId,
-      request: requestOf(wish.kind, path, wanted, this.#data(id)),
+      request:
+        wish.kind === "reconfig" ? this.#reconfig(wish) : requestOf(wish.kind, path, wanted, this.#data(id)),
       member,
       invokedAt: now,
       before: this.#completed,
@@ -282,6 +285,23 @@ export class Clients {
     if (op.committedAt !== undefined) violate("13.2", `operation ${op.id} took effect twice`);
     if (op.state === "nothing") violate("13.2", `operation ${op.id} was refused and takes effect`);
     op.committedAt = zxid;
+    if (
+      txn.op.kind === "reconfig" &&
+      (op.request.type !== OpCode.Reconfig || txn.op.servers !== op.request.newMembers)
+    )
+      violate("13.2", `operation ${op.id} makes others members than it asked for`);
+  }
+
+  /** The members by number; `compares`: with the configuration that governs now. */
+  #reconfig({ path, victim, compares }: Wish): WriteRequest {
+    const { version } = this.#checks.memberships.governing;
+    return {
+      type: OpCode.Reconfig,
+      joiningServers: null,
+      leavingServers: null,
+      newMembers: serversOf(path, victim),
+      curConfigId: compares ? (BigInt(version.epoch) << 32n) | BigInt(version.counter) : -1n,
+    };
   }
 
   #data(id: number): Uint8Array {
@@ -296,7 +316,19 @@ function valueIn(data: Uint8Array | null): number {
   return new DataView(data.buffer, data.byteOffset, data.length).getUint32(0);
 }
 
+/** Members as the text of `/zookeeper/config` has them: bit by id. */
+function serversOf(voters: number, observers: number): string {
+  let text = "";
+  for (let id = 1; 1 << id <= (voters | observers); id++) {
+    const bit = 1 << id;
+    if (((voters | observers) & bit) === 0) continue;
+    text += `server.${id}=member-${id}:2888:3888:${(voters & bit) !== 0 ? "participant" : "observer"}\n`;
+  }
+  return text;
+}
+
 function pathOf({ kind, path }: Wish): string {
+  if (kind === "reconfig") return "/zookeeper/config";
   if (kind === "ephemeral" || kind === "touch" || kind === "drop") return `/e${path}`;
   if (kind === "sequential") return "/s-";
   if (kind === "multi") return "/m0";

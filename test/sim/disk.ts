@@ -82,6 +82,8 @@ export function chainOf(previous: number, epoch: number, counter: number, payloa
 
 export class Disk {
   promises: Promises = { acceptedEpoch: 0, acceptedLeader: 0, currentEpoch: 0, establishedEpoch: 0 };
+  /** What a member is told that has stored nothing. */
+  readonly #first: Config;
   config: Config;
   pendingConfig: Config | undefined;
   incarnation = 0;
@@ -91,7 +93,7 @@ export class Disk {
   image: Image = { zxid: ZERO_ZXID, chain: 0, rows: new MemoryRows() };
   staging: Uint8Array[] = [];
   /** What is confirmed, for the checkers. */
-  readonly durable = new Extent();
+  durable = new Extent();
 
   /** Units ever written and ever settled (confirmed, or lost in a crash). */
   written = 0;
@@ -100,7 +102,21 @@ export class Disk {
   #open: Unit | undefined;
 
   constructor(config: Config) {
+    this.#first = config;
     this.config = config;
+  }
+
+  /** Everything is gone; nothing may be unconfirmed. How often its member has started is known elsewhere. */
+  wipe(): void {
+    this.promises = { acceptedEpoch: 0, acceptedLeader: 0, currentEpoch: 0, establishedEpoch: 0 };
+    this.config = this.#first;
+    this.pendingConfig = undefined;
+    this.base = ZERO_ZXID;
+    this.baseChain = 0;
+    this.log = [];
+    this.image = { zxid: ZERO_ZXID, chain: 0, rows: new MemoryRows() };
+    this.staging = [];
+    this.durable = new Extent();
   }
 
   get last(): Zxid {

@@ -21,9 +21,17 @@ import {
   type Znode,
   type Zxid,
 } from "../../src/base/index.ts";
-import { decodeTxn, encodeTxn } from "../../src/jute/index.ts";
-import { type Applied, type Checkpoint, type MemoryRows, Tree, type TreeRows } from "../../src/tree/index.ts";
+import { decodeTxn, encodeTxn, membershipOf } from "../../src/jute/index.ts";
 import {
+  type Applied,
+  type Checkpoint,
+  type EnsembleView,
+  type MemoryRows,
+  Tree,
+  type TreeRows,
+} from "../../src/tree/index.ts";
+import {
+  attachedStorageOf,
   type Batch,
   type Carrier,
   createLink,
@@ -36,12 +44,14 @@ import {
   type LearnerSession,
   type Link,
   type LinkLoss,
+  type Membership,
   type Packet,
   type Peer,
   type PeerEvent,
   type PeerStatus,
   receiveRequest,
   receiveResponse,
+  refuseReconfig,
   remind,
   requestFailed,
   type Serving,
@@ -105,8 +115,9 @@ interface LinkEnd {
 
 export class Member {
   readonly id: ServerId;
-  readonly isVoter: boolean;
   readonly disk: Disk;
+  /** Identity of what is on the disk; `undefined` where storages have none. */
+  storageId: string | undefined;
   live: Instance | undefined;
   zombie: Instance | undefined;
   /** Its clock against the world's. */
@@ -114,10 +125,10 @@ export class Member {
   /** What the next instance runs. */
   nextVersion: WireVersion = WireVersion.Ours;
 
-  constructor(id: ServerId, isVoter: boolean, disk: Disk) {
+  constructor(id: ServerId, disk: Disk, storageId: string | undefined) {
     this.id = id;
-    this.isVoter = isVoter;
     this.disk = disk;
+    this.storageId = storageId;
   }
 }
 
@@ -159,9 +170,10 @@ export class Instance implements HistoryReader, TreeRows {
     this.incarnation = disk.incarnation + 1;
     this.version = member.nextVersion;
     this.#image = disk.image;
-    this.tree = new Tree(this, { cacheBytesMax: 1 << 20 });
+    this.tree = new Tree(this, { cacheBytesMax: 1 << 20, reconfig: true });
     world.checks.started(id, this.tree.applied, digestOf(disk.image));
-    for (const { id: peer } of disk.config.members) {
+    // Also to those that are members no more, or not yet: they ask who is one, and are told.
+    for (const { id: peer } of world.members) {
       if (peer === id) continue;
       const link = createLink({ self: id, peer, incarnation: this.incarnation });
       this.links.set(peer, {
@@ -180,7 +192,9 @@ export class Instance implements HistoryReader, TreeRows {
         attachedBy: undefined,
       });
     }
-    const options = { ...world.settings.peer, id, incarnation: this.incarnation };
+    const { storageId } = member;
+    const { incarnation } = this;
+    const options = { ...world.settings.peer, id, incarnation, storageId, configOf: membershipOf };
     this.peer = createPeer(disk.state(), options, this);
   }
 
@@ -282,18 +296,37 @@ export class Instance implements HistoryReader, TreeRows {
     this.#turn(() => this.#dirty.add(end));
   }
 
-  /** A client's write, at the leader; false when this member takes none. */
-  submit(op: Op, nowMs: number): boolean {
+  /** A client's write, at the leader; false when this member takes none. `ensemble`: for changes of the members. */
+  submit(op: Op, nowMs: number, ensemble?: EnsembleView): boolean {
     // A change that is still held back counts already: what is prepared now would rest on the old reign.
     if (this.serving.kind !== "leading" || this.#servesNext !== this.serving) return false;
     this.#turn(() => {
-      const identities: AuthId[] = [];
+      const identities: AuthId[] = ensemble === undefined ? [] : [{ scheme: "super", id: "" }];
       const requester = { sessionId: op.sessionId, identities };
-      const txn = this.tree.prepare(op.request, { requester, cxid: op.id, nowMs });
+      const txn = this.tree.prepare(op.request, { requester, cxid: op.id, nowMs, ensemble });
       this.writes.set(op.id, op);
       this.#step({ kind: "submitted", payloads: [encodeTxn(txn)] });
     });
     return true;
+  }
+
+  /**
+   * The members as the peer knows them. `forgets`: former members may come back with the storage they had.
+   * `mayPropose` lets a membership pass although its quorum is not at hand.
+   */
+  ensemble(forgets: boolean, mayPropose: (next: Membership) => boolean): EnsembleView {
+    const { peer } = this;
+    const { config, pending } = this.status;
+    return {
+      version: config.version,
+      membership: forgets ? { members: config.members } : config,
+      isChanging: pending !== undefined,
+      storageIdOf: (id) => attachedStorageOf(peer, id),
+      hasQuorum(next) {
+        const refusal = refuseReconfig(peer, next);
+        return refusal === undefined || (refusal === "noQuorum" && mayPropose(next));
+      },
+    };
   }
 
   /** A linearizable read, at the leader. */
@@ -647,6 +680,8 @@ export class Instance implements HistoryReader, TreeRows {
   /** Any change ends the reign before it, also one from leading to leading in a new epoch. */
   #serve(serving: Serving): void {
     this.serving = serving;
+    if (serving.kind === "leading")
+      this.#hold(ghost, () => this.world.checks.leads(this.member.id, serving.epoch));
     this.tree.discardPrepared();
     const open = [...this.writes.values()];
     this.writes.clear();

@@ -18,6 +18,10 @@ import { features } from "./features/index.ts";
 export interface Settings {
   readonly voters: number;
   readonly observers: number;
+  /** Members that are in no configuration yet. Default: none. */
+  readonly outsiders?: number | undefined;
+  /** Configurations name the storages of voters. Default: they do not. */
+  readonly storageIds?: boolean | undefined;
   /** The shell without a gate: it holds duties back until their writes are confirmed. */
   readonly isHolding: boolean;
   /** One write unit per step instead of one per turn. */
@@ -128,6 +132,9 @@ const actions = ["crash", "crashLosing", "crashLosing", "isolate", "stall"] as c
 /** Log-uniform over the usual range of the catalogue. */
 const rates = [1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 300_000] as const;
 
+/** A crash draws for whom of seven it comes too late. */
+const membersMax = 7;
+
 export function drawSettings(chooser: Chooser): Settings {
   const draw = <Item>(items: readonly Item[]): Item => oneOf(chooser, items, Stream.Setup);
   const maybe = <Item>(otherwise: Item, items: readonly Item[]): Item =>
@@ -210,7 +217,10 @@ export function drawSettings(chooser: Chooser): Settings {
   };
   // Drawn last, so that seeds stay comparable.
   const idleTicks = maybe(undefined, [2, 5, 15]);
-  return { ...settings, peer: { ...settings.peer, idleTicks, resumes: draw([false, true, true]) } };
+  const peer = { ...settings.peer, idleTicks, resumes: draw([false, true, true]) };
+  if (settings.features?.["members"] === undefined) return { ...settings, peer };
+  const outsiders = Math.min(draw([1, 2, 0]), membersMax - settings.voters - settings.observers);
+  return { ...settings, peer, outsiders, storageIds: draw([false, true]) };
 }
 
 function drawFeatures(chooser: Chooser): Readonly<Record<string, Draws>> {

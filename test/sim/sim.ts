@@ -165,7 +165,7 @@ export class Sim implements Timing {
       this.#after(this.#choose(300, Stream.Life), { kind: "boot", member });
       this.#later("checkpoint", settings.checkpointMs, Stream.Storage, { kind: "checkpoint", member });
     }
-    for (const { id } of this.world.clients.clients)
+    for (const { id } of this.world.clients.clients.slice(0, settings.clients))
       this.#after(this.#around(400, Stream.Work), { kind: "think", client: id });
     this.#scheduleFaults();
     for (const [at, { name }] of features.entries()) {
@@ -717,13 +717,11 @@ export class Sim implements Timing {
 
   /** A minority stays as it is: dead, or alive and cut off. */
   #leaveMinorityOut(): void {
-    const { world, settings } = this;
-    const spare = Math.floor((settings.voters - 1) / 2);
-    for (const member of world.members) {
-      const leaves = member.isVoter
-        ? this.#outside.size < spare && this.#choose(2, Stream.Life) === 1
-        : this.#choose(2, Stream.Life) === 1;
-      if (leaves) this.#outside.add(member.id);
+    const { world } = this;
+    for (const { id } of world.members) {
+      this.#outside.add(id);
+      const mayLeave = world.checks.memberships.canDoWithout(this.#outside);
+      if (!mayLeave || this.#choose(2, Stream.Life) === 0) this.#outside.delete(id);
     }
     for (const id of this.#outside) {
       for (const { id: other } of world.members) {
@@ -735,21 +733,26 @@ export class Sim implements Timing {
 
   /**
    * One voter is badly connected, all others well: a pair is cut, or the voter hears nobody and is heard, or
-   * reaches only one other. Votes travel by gossip all the same.
+   * reaches only one other. Votes travel by gossip all the same. Not while members count differently: the one
+   * might be needed.
    */
   #cutBadly(): void {
-    const { world, settings } = this;
-    if (settings.voters < 3) return;
-    this.#isBridged = true;
-    const bad = 1 + this.#choose(settings.voters, Stream.Life);
-    const friend = 1 + ((bad + this.#choose(settings.voters - 1, Stream.Life)) % settings.voters);
+    const { memberships } = this.world.checks;
+    const voters = [...memberships.governing.voters.keys()];
+    if (voters.length < 3) return;
+    const first = this.#choose(voters.length, Stream.Life);
+    const bad = voters[first];
+    const place = first + 1 + this.#choose(voters.length - 1, Stream.Life);
+    const friend = voters[place % voters.length];
     const shape = this.#choose(4, Stream.Life);
-    for (let other = 1; other <= settings.voters; other++) {
+    if (bad === undefined || !voters.every((voter) => memberships.canDoWithout(new Set([voter])))) return;
+    this.#isBridged = true;
+    for (const other of voters) {
       if (other === bad) continue;
       const isApart = shape < 2 ? other === friend : shape === 2 || other !== friend;
       if (!isApart) continue;
-      world.cut[other * 16 + bad] = 1;
-      if (shape === 1 || (shape === 3 && settings.voters > 3)) world.cut[bad * 16 + other] = 1;
+      this.world.cut[other * 16 + bad] = 1;
+      if (shape === 1 || (shape === 3 && voters.length > 3)) this.world.cut[bad * 16 + other] = 1;
     }
   }
 
@@ -784,19 +787,30 @@ export class Sim implements Timing {
     const leader = this.#leader();
     if (leader === undefined) return "nobody leads";
     const { epoch } = leader.status;
+    const { memberships } = world.checks;
+    const { governing } = memberships;
     if (this.#isBridged) {
       const serving = world.members.filter(
-        ({ live, isVoter }) => isVoter && live?.serving.kind !== "none" && live?.status.epoch === epoch,
+        ({ id, live }) =>
+          memberships.isVoter(governing, id) && live?.serving.kind !== "none" && live?.status.epoch === epoch,
       );
-      return serving.length * 2 > this.settings.voters ? "" : "the leader has no quorum that serves";
+      return serving.length * 2 > governing.voters.size ? "" : "the leader has no quorum that serves";
     }
     for (const member of world.members) {
       if (this.#outside.has(member.id)) continue;
       const { live, id } = member;
       if (live === undefined) return `${id} is not alive`;
       const { serving } = live;
+      if (!governing.members.has(id)) {
+        if (serving.kind !== "none") return `${id} is no member and serves`;
+        if (member.disk.config.members.some((one) => one.id === id))
+          return `${id} is no member and knows nothing of it`;
+        continue;
+      }
       if (serving.kind === "none") return `${id} does not serve`;
       if (live !== leader && serving.kind === "leading") return `${id} leads too`;
+      if (memberships.isVoter(governing, id) !== (serving.kind !== "observing"))
+        return `${id} is ${serving.kind}, which it should not be`;
       if (serving.epoch !== epoch) return `${id} serves epoch ${serving.epoch}, not ${epoch}`;
       if (!equalZxid(live.tree.applied, leader.tree.applied)) {
         return `${id} stands at ${formatZxid(live.tree.applied)}, the leader at ${formatZxid(leader.tree.applied)}`;
@@ -832,7 +846,7 @@ export class Sim implements Timing {
   #compareEnds(): void {
     const { checks, members } = this.world;
     for (const { id, live } of members) {
-      if (live === undefined) continue;
+      if (live === undefined || !checks.memberships.governing.members.has(id)) continue;
       let znodes = 0;
       for (const path of checks.reference.paths()) {
         znodes++;

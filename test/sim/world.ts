@@ -74,17 +74,23 @@ export class World {
     this.settings = settings;
     this.timing = timing;
     this.toleratesHalts = toleratesHalts;
-    const ids = Array.from({ length: settings.voters + settings.observers }, (_, at) => makeServerId(at + 1));
-    const isVoter = (id: ServerId): boolean => id <= settings.voters;
+    const { voters, observers, outsiders = 0, storageIds = false } = settings;
+    const ids = Array.from({ length: voters + observers + outsiders }, (_, at) => makeServerId(at + 1));
+    const storageOf = (id: ServerId) => (storageIds ? { storageId: `s${id}` } : {});
     const config: Config = {
       version: ZERO_ZXID,
-      members: ids.map((id) => ({ id, role: isVoter(id) ? "voter" : "observer" })),
+      members: ids
+        .slice(0, voters + observers)
+        .map((id) => ({ id, role: id <= voters ? "voter" : "observer", ...storageOf(id) })),
     };
-    this.checks = new ProtocolChecks(config, settings.peer.counterMax, () => timing.now);
+    this.checks = new ProtocolChecks(config, settings.peer.counterMax, {
+      now: () => timing.now,
+      storageOf: (id) => this.member(id).storageId,
+    });
     this.members = ids.map((id) => {
       const disk = new Disk(config);
-      this.checks.addMember(id, disk, isVoter(id));
-      return new Member(id, isVoter(id), disk);
+      this.checks.addMember(id, disk);
+      return new Member(id, disk, storageOf(id).storageId);
     });
     this.clients = new Clients(this.checks, settings.clients, settings.dataBytes);
     for (const feature of features) {
@@ -101,6 +107,11 @@ export class World {
     const member = this.members[id - 1];
     if (member === undefined) throw new Error(`no member ${id}`);
     return member;
+  }
+
+  /** What a member's clock says, ms since 1970. */
+  clockOf({ clockOffsetMs }: Member): number {
+    return clockOrigin + this.timing.now + clockOffsetMs;
   }
 
   count(what: string, by = 1): void {
@@ -178,11 +189,26 @@ export class World {
 
   /** Power off: the oldest `survive` unconfirmed writes stay; `mask` says who still gets their messages. */
   crash(member: Member, survive: number, mask: number): void {
-    const { live } = member;
-    if (live === undefined) return;
+    if (member.live === undefined) return;
     this.note("crash", member.id, survive, mask);
     this.record?.({ kind: "crash", member: member.id, survive, mask });
     this.count("crash");
+    this.#powerOff(member, survive, mask);
+  }
+
+  /** A member and all that it has stored are gone. Its next instance begins with nothing, on another storage. */
+  wipe(member: Member): void {
+    this.count("storage lost");
+    member.zombie?.end();
+    this.#powerOff(member, 0, 0);
+    member.disk.wipe();
+    member.storageId = `${member.storageId}+`;
+    this.checks.wiped(member.id);
+  }
+
+  #powerOff(member: Member, survive: number, mask: number): void {
+    const { live } = member;
+    if (live === undefined) return;
     const through = member.disk.settled + survive;
     this.#settle(member, survive);
     live.die(through, mask);
@@ -228,7 +254,7 @@ export class World {
     if (instance?.isAlive === true) {
       if (op.kind === "look") taken = instance.look(op, this.clients.get(op.client).floor);
       else if (op.kind === "read") taken = instance.ask(op, instance.isLive);
-      else taken = instance.submit(op, clockOrigin + this.timing.now + instance.member.clockOffsetMs);
+      else taken = instance.submit(op, this.clockOf(instance.member));
     }
     if (!taken) this.timing.replyLeft(op, "nothing");
   }

@@ -22,6 +22,7 @@ import { decodeTxn } from "../../../src/jute/index.ts";
 import type { Config, Promises } from "../../../src/zab/index.ts";
 import type { Disk, DiskOp, Entry } from "../disk.ts";
 import { violate } from "../violation.ts";
+import { MembershipChecks } from "./memberships.ts";
 import { initialDigest, ReferenceTree, type Trace } from "./reference.ts";
 
 /** One place of the delivered sequence. */
@@ -50,7 +51,6 @@ interface Extent {
 
 interface Ghost {
   readonly disk: Disk;
-  readonly isVoter: boolean;
   durable: Promises;
   incarnation: number;
   readonly promisees: Map<number, ServerId | 0>;
@@ -63,6 +63,7 @@ interface Ghost {
 export class ProtocolChecks {
   readonly committed: Committed[] = [];
   readonly reference = new ReferenceTree();
+  readonly memberships: MembershipChecks;
   /** Who established which epoch. */
   readonly established = new Map<number, ServerId>();
   /** Told of every txn that joins `C`. */
@@ -72,20 +73,23 @@ export class ProtocolChecks {
   /** Position in `C` of the first txn of an epoch. */
   readonly #starts = new Map<number, number>();
   readonly #initialHistories = new Map<number, Extent>();
-  readonly #voters: number;
   readonly #counterMax: number;
   readonly #now: () => number;
 
-  constructor(config: Config, counterMax: number, now: () => number) {
+  constructor(
+    config: Config,
+    counterMax: number,
+    { now, storageOf }: { now(): number; storageOf(id: ServerId): string | undefined },
+  ) {
     this.#counterMax = counterMax;
-    this.#voters = config.members.filter((member) => member.role === "voter").length;
+    this.memberships = new MembershipChecks(config, storageOf);
     this.#now = now;
   }
 
-  addMember(id: ServerId, disk: Disk, isVoter: boolean): void {
+  addMember(id: ServerId, disk: Disk): void {
+    this.memberships.addMember(id, disk);
     this.#ghosts.set(id, {
       disk,
-      isVoter,
       durable: disk.promises,
       incarnation: 0,
       promisees: new Map(),
@@ -111,7 +115,8 @@ export class ProtocolChecks {
   /** A member appended `entries` (not yet durable). */
   appended(id: ServerId, entries: readonly Entry[]): void {
     const { disk } = this.#ghost(id);
-    for (const { epoch, counter, chain } of entries) {
+    for (const entry of entries) {
+      const { epoch, counter, chain } = entry;
       let reign = this.#reigns.get(epoch);
       const known = reign?.chains[counter];
       if (known === undefined) {
@@ -124,10 +129,12 @@ export class ProtocolChecks {
           violate("I4", `(${epoch},${counter}) of ${id} in the epoch of ${reign.leader}`);
         if (counter > this.#counterMax) violate("I4", `${id} uses counter ${counter}, beyond the last one`);
         reign.chains[counter] = chain;
+        this.memberships.proposed(id, entry);
       } else if (known !== chain) {
         violate("I5", `${id} stores another (${epoch},${counter}), or behind another history`);
       }
     }
+    this.memberships.logged(id, entries);
   }
 
   /** A crash undid an append: if its author lost it, nobody else can have seen it. */
@@ -135,6 +142,7 @@ export class ProtocolChecks {
     const reign = this.#reigns.get(op.batch.epoch);
     if (reign?.leader !== id) return;
     reign.chains.length = Math.min(reign.chains.length, op.batch.first);
+    this.memberships.unproposed(id, { epoch: op.batch.epoch, counter: op.batch.first });
   }
 
   /**
@@ -148,6 +156,15 @@ export class ProtocolChecks {
     this.#initialHistories.delete(establishedEpoch);
   }
 
+  /** A dead member's storage is gone, and another one in its place. */
+  wiped(id: ServerId): void {
+    const ghost = this.#ghost(id);
+    ghost.durable = ghost.disk.promises;
+    ghost.promisees.clear();
+    ghost.delivered = ZERO_ZXID;
+    this.memberships.reread(id);
+  }
+
   /** Before a write that shortens or replaces the log. */
   shortening(id: ServerId, op: DiskOp): void {
     const ghost = this.#ghost(id);
@@ -157,6 +174,7 @@ export class ProtocolChecks {
     if (op.kind === "installSnapshot" && compareZxid(op.zxid, ghost.delivered) < 0) {
       violate("I8", `${id} installs a snapshot below what it delivered`);
     }
+    if (op.kind === "truncate") this.memberships.truncated(id, op.after);
   }
 
   /** A snapshot is in place (not yet durable): its state is the replay of `C` up to its label. */
@@ -166,6 +184,7 @@ export class ProtocolChecks {
       violate("I9", `${id} installs a snapshot at ${formatZxid(zxid)}, never delivered`);
     this.#compare(id, "a snapshot", position, digest);
     const { disk } = this.#ghost(id);
+    this.memberships.reread(id);
     const chain = this.committed[position - 1]?.chain ?? 0;
     if (disk.baseChain !== chain) violate("I5", `${id} installs a snapshot of another history`);
   }
@@ -181,6 +200,7 @@ export class ProtocolChecks {
   /** A write is durable. */
   durable(id: ServerId, op: DiskOp): void {
     if (op.kind === "promises") this.#durablePromises(id, op.promises);
+    else if (op.kind === "configs") this.memberships.durable(id, op.committed);
     else if (op.kind === "incarnation") {
       const ghost = this.#ghost(id);
       if (op.value <= ghost.incarnation) violate("I2", `${id}: incarnation ${op.value} again`);
@@ -195,6 +215,7 @@ export class ProtocolChecks {
     if (position === undefined) violate("I9", `${id} starts at ${formatZxid(applied)}, never delivered`);
     this.#compare(id, "the stored state", position, digest);
     ghost.position = position;
+    this.memberships.reread(id);
   }
 
   /** A snapshot took the place of a running member's state. */
@@ -229,9 +250,13 @@ export class ProtocolChecks {
   commitsAreSafe(): void {
     const { tip } = this;
     if (tip.counter === 0) return;
-    let lacking = 0;
-    for (const { disk, isVoter } of this.#ghosts.values()) if (isVoter && !disk.durable.has(tip)) lacking++;
-    if (lacking * 2 > this.#voters) violate("I7", `a quorum can form that never heard of ${formatZxid(tip)}`);
+    if (this.memberships.isLackedByQuorum((id) => this.#ghost(id).disk.durable.has(tip)))
+      violate("I7", `a quorum can form that never heard of ${formatZxid(tip)}`);
+  }
+
+  /** A member serves as the leader of an epoch, and nothing it waited for was lost. */
+  leads(id: ServerId, epoch: number): void {
+    this.memberships.leads(id, epoch, (voter) => this.#ghost(voter).durable.currentEpoch);
   }
 
   /** Relations that hold on every member at any time. */
@@ -241,6 +266,7 @@ export class ProtocolChecks {
     if (compareZxid(base, image.zxid) > 0) violate("I9", `${id}: base above applied`);
     if (compareZxid(image.zxid, last) > 0) violate("I9", `${id}: applied above the log`);
     if (last.epoch > promises.acceptedEpoch) violate("I2", `${id}: logged beyond its promises`);
+    this.memberships.stands(id);
   }
 
   #ghost(id: ServerId): Ghost {
@@ -311,6 +337,7 @@ export class ProtocolChecks {
     const traces = this.reference.apply(zxid, txn);
     if (counter === 1) this.#starts.set(epoch, this.committed.length);
     this.committed.push({ zxid, chain, txn, traces, digest: this.reference.digest, atMs: this.#now() });
+    this.memberships.committed(zxid, txn);
     this.onCommit(zxid, txn);
     this.commitsAreSafe();
   }
