@@ -82,8 +82,6 @@ export function chainOf(previous: number, epoch: number, counter: number, payloa
 
 export class Disk {
   promises: Promises = { acceptedEpoch: 0, acceptedLeader: 0, currentEpoch: 0, establishedEpoch: 0 };
-  /** What a member is told that has stored nothing. */
-  readonly #first: Config;
   config: Config;
   pendingConfig: Config | undefined;
   incarnation = 0;
@@ -102,14 +100,16 @@ export class Disk {
   #open: Unit | undefined;
 
   constructor(config: Config) {
-    this.#first = config;
     this.config = config;
   }
 
-  /** Everything is gone; nothing may be unconfirmed. How often its member has started is known elsewhere. */
-  wipe(): void {
+  /**
+   * Everything is gone; nothing may be unconfirmed. All that the new storage is told is who the members are.
+   * How often its member has started is known elsewhere.
+   */
+  wipe(config: Config): void {
     this.promises = { acceptedEpoch: 0, acceptedLeader: 0, currentEpoch: 0, establishedEpoch: 0 };
-    this.config = this.#first;
+    this.config = config;
     this.pendingConfig = undefined;
     this.base = ZERO_ZXID;
     this.baseChain = 0;

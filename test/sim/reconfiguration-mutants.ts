@@ -5,9 +5,18 @@
  */
 
 import type { Mutant } from "./mutant-list.ts";
+import type { Settings } from "./settings.ts";
 
 const membership = "src/zab/membership.ts";
-const world = "walk";
+const leader = "src/zab/leader.ts";
+const peer = "src/zab/peer.ts";
+
+/** Servers in and out all the time, some of them with lost storages. */
+const lean: Partial<Settings> = {
+  outsiders: 2,
+  storageIds: true,
+  features: { members: { changeMs: 500, forgets: 1, bold: 20, wipeMs: 5_000 } },
+};
 
 export const reconfigurationMutants: readonly Mutant[] = [
   {
@@ -16,7 +25,7 @@ export const reconfigurationMutants: readonly Mutant[] = [
     mistake: "while a change is pending, only the new voters count",
     find: "  const active = both.map(votersOf);",
     replace: "  const active = both.slice(-1).map(votersOf);",
-    world,
+    lean,
   },
   {
     id: "R2",
@@ -24,7 +33,7 @@ export const reconfigurationMutants: readonly Mutant[] = [
     mistake: "while a change is pending, only the old voters count",
     find: "  const active = both.map(votersOf);",
     replace: "  const active = both.slice(0, 1).map(votersOf);",
-    world,
+    lean,
   },
   {
     id: "R3",
@@ -32,7 +41,7 @@ export const reconfigurationMutants: readonly Mutant[] = [
     mistake: "a configuration governs as soon as it is logged",
     find: "change(peer, peer.pending ?? peer.config, { version, ...membership });",
     replace: "change(peer, { version, ...membership }, undefined);",
-    world,
+    lean,
   },
   {
     id: "R4",
@@ -40,7 +49,7 @@ export const reconfigurationMutants: readonly Mutant[] = [
     mistake: "a truncation forgets a pending configuration that stays in the log",
     find: "  if (peer.pending !== undefined && compareZxid(peer.pending.version, after) > 0) {",
     replace: "  if (peer.pending !== undefined && compareZxid(peer.pending.version, after) < 0) {",
-    world,
+    lean,
   },
   {
     id: "R5",
@@ -48,7 +57,7 @@ export const reconfigurationMutants: readonly Mutant[] = [
     mistake: "a pending configuration is passed on as if it were committed",
     find: "{ config: peer.config } : {}),\n  };",
     replace: "{ config: peer.pending ?? peer.config } : {}),\n  };",
-    world,
+    lean,
   },
   {
     id: "R6",
@@ -56,7 +65,7 @@ export const reconfigurationMutants: readonly Mutant[] = [
     mistake: "both configurations stay in memory",
     find: '  peer.draft.store.push({ kind: "configs", committed: config, pending });\n',
     replace: "",
-    world,
+    lean,
   },
   {
     id: "R7",
@@ -64,7 +73,7 @@ export const reconfigurationMutants: readonly Mutant[] = [
     mistake: "a second change is proposed while one is pending",
     find: '  if (peer.pending !== undefined) return "inProgress";\n',
     replace: "",
-    world,
+    lean,
   },
   {
     id: "R8",
@@ -72,15 +81,15 @@ export const reconfigurationMutants: readonly Mutant[] = [
     mistake: "a change is proposed without its new quorum",
     find: '  return hasQuorum([voters], isReady) ? undefined : "noQuorum";',
     replace: "  return hasQuorum([voters], isReady) ? undefined : undefined;",
-    world,
+    lean,
   },
   {
     id: "R9",
-    file: "src/zab/leader.ts",
+    file: leader,
     mistake: "new voters are never counted",
     find: "    else slot.counts = mayCount(peer, slot.id, slot.storageId) && !leading.forgetful.has(slot.id);\n",
     replace: "",
-    world,
+    lean,
   },
   {
     id: "R10",
@@ -88,7 +97,7 @@ export const reconfigurationMutants: readonly Mutant[] = [
     mistake: "a truncation keeps the pending configuration",
     find: "  if (peer.pending !== undefined && compareZxid(peer.pending.version, after) > 0) {",
     replace: "  if (peer.pending !== undefined && after.epoch < 0) {",
-    world,
+    lean,
   },
   {
     id: "R11",
@@ -97,6 +106,110 @@ export const reconfigurationMutants: readonly Mutant[] = [
     find: "(id === peer.id ? mine : leading.match.get(id)));\n  if (pending",
     replace:
       "(id === peer.id || leading.slots.get(id)?.counts !== true ? mine : leading.match.get(id)));\n  if (pending",
-    world,
+    lean,
+  },
+  {
+    id: "R12",
+    file: peer,
+    mistake: "members and former members go on talking to each other",
+    find: "return peer.booted && peer.isMember && peer.others.includes(other);",
+    replace: "return peer.booted && peer.id !== other;",
+    lean,
+  },
+  {
+    id: "R13",
+    file: peer,
+    mistake: "who was removed and has not heard is told nothing",
+    find: "if (knowsLess && packet.wantsAnswer && !(peer.isVoter && isTogether(peer, from))) tell(peer, from);",
+    replace: "",
+    lean,
+  },
+  {
+    id: "R14",
+    file: peer,
+    mistake: "who was removed goes on looking for a leader",
+    find: "      if (peer.isMember) startLooking(peer);\n      else retire(peer);",
+    replace: "      startLooking(peer);",
+    lean,
+  },
+  {
+    id: "R15",
+    file: membership,
+    mistake: "a voter counts with whatever storage it has",
+    find: "    return member.storageId === storageId;\n",
+    replace: "    return true;\n",
+    lean,
+  },
+  {
+    id: "R16",
+    file: "src/zab/broadcast.ts",
+    mistake: "a leader whose departure is pending commits on behind it",
+    find: "  if (pending !== undefined && !isVoterOf(pending, peer.id)) reached = minZxid(reached, pending.version);\n",
+    replace: "",
+    lean,
+  },
+  {
+    id: "R17",
+    file: leader,
+    mistake: "new members are not told that they are members",
+    find: "  for (const id of peer.others) if (!leading.slots.has(id)) send(peer, id, notify);\n",
+    replace: "",
+    lean,
+  },
+  {
+    id: "R18",
+    file: membership,
+    mistake: "who hears of a committed configuration keeps the pending one that it replaces",
+    find: "change(peer, config, isLater ? pending : undefined);",
+    replace: "change(peer, config, pending);",
+    lean,
+  },
+  {
+    id: "R19",
+    file: leader,
+    mistake: "a leader goes on leading an ensemble in which it does not vote",
+    find: '  if (!peer.isVoter) {\n    turnTo(peer, { kind: "look" });\n    return;\n  }\n',
+    replace: "",
+    lean,
+  },
+  {
+    id: "R20",
+    file: membership,
+    mistake: "a committed change stays pending until the next",
+    find: "    change(peer, peer.pending, undefined);",
+    replace: "    void 0;",
+    lean,
+  },
+  {
+    id: "R21",
+    file: membership,
+    mistake: "a snapshot leaves a pending configuration that went with the log",
+    find: "  if (peer.pending !== undefined) change(peer, peer.config, undefined);",
+    replace: "",
+    lean,
+  },
+  {
+    id: "R22",
+    file: leader,
+    mistake: "what a former voter acknowledged counts when it votes again with another storage",
+    find: "  for (const id of leading.match.keys()) if (!isVoterId(peer, id)) leading.match.delete(id);\n",
+    replace: "",
+    lean,
+  },
+  {
+    id: "R23",
+    file: "src/zab/election.ts",
+    mistake: "an election counts votes in the pending configuration, which may be known to few",
+    find: "  return hasQuorum(peer.active.slice(0, 1), has);",
+    replace: "  return hasQuorum(peer.active.slice(-1), has);",
+    lean,
+  },
+  {
+    id: "R24",
+    file: leader,
+    mistake: "a leader keeps the sessions of those that it removed",
+    find: '    if (!peer.others.includes(slot.id)) endSession(peer, leading, slot, "notLeading");\n    else slot.counts',
+    replace: "    slot.counts",
+    lean,
   },
 ];

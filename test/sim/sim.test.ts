@@ -32,7 +32,7 @@ describe("sim", () => {
     }
   });
 
-  it("does something in its runs: commits, elections, crashes, snapshots, truncations, fenced zombies", () => {
+  it("does something in its runs: commits, elections, crashes, snapshots, truncations, fenced zombies, changes of members", () => {
     const totals = new Map<string, number>();
     let commits = 0;
     for (let seed = 0; seed < seedsPerTest; seed++) {
@@ -41,7 +41,15 @@ describe("sim", () => {
       for (const [what, count] of outcome.counts) totals.set(what, (totals.get(what) ?? 0) + count);
     }
     expect(commits).toBeGreaterThan(2_000);
-    for (const what of ["serving leading", "crash", "store installSnapshot", "store truncate", "fenced"]) {
+    for (const what of [
+      "serving leading",
+      "crash",
+      "store installSnapshot",
+      "store truncate",
+      "fenced",
+      "reconfigurations",
+      "forwarded and answered",
+    ]) {
       expect(`${what} ${(totals.get(what) ?? 0) > 5}`).toBe(`${what} true`);
     }
   });

@@ -201,7 +201,7 @@ export class World {
     this.count("storage lost");
     member.zombie?.end();
     this.#powerOff(member, 0, 0);
-    member.disk.wipe();
+    member.disk.wipe(this.checks.memberships.governing.config);
     member.storageId = `${member.storageId}+`;
     this.checks.wiped(member.id);
   }

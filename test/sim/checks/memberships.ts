@@ -28,6 +28,7 @@ import { violate } from "../violation.ts";
 
 interface Known {
   readonly version: Zxid;
+  readonly config: Config;
   readonly members: ReadonlySet<ServerId>;
   /** With the storage that is meant; `undefined`: any. */
   readonly voters: ReadonlyMap<ServerId, string | undefined>;
@@ -46,6 +47,7 @@ function knownOf(version: Zxid, { members }: Membership): Known {
   const voters = members.filter(({ role }) => role === "voter");
   return {
     version,
+    config: { version, members },
     members: new Set(members.map(({ id }) => id)),
     voters: new Map(voters.map(({ id, storageId }) => [id, storageId])),
     text: members.map(({ id, role, storageId = "" }) => `${id} ${role} ${storageId}`).join(),
@@ -86,16 +88,28 @@ export class MembershipChecks {
     return this.#isQuorum(this.governing, (id) => !has(id));
   }
 
-  /** Whether the rest can go on when these are out of reach, whatever it is that the members know. */
+  /**
+   * Whether the rest can go on when these are out of reach, whatever it is that the members know. Somebody who
+   * is in a pending configuration alone, and has not logged that, is told of it only when it is committed.
+   */
   canDoWithout(out: ReadonlySet<ServerId>): boolean {
     const { governing } = this;
-    const configs = [governing];
+    if (!this.#isQuorum(governing, (id) => !out.has(id))) return false;
     for (const id of governing.members) {
       const { config, pendingConfig } = this.#disk(id);
-      for (const each of [config, pendingConfig])
-        if (each !== undefined) configs.push(knownOf(each.version, each));
+      const [followed, pending] = [config, pendingConfig].map((each) => each && knownOf(each.version, each));
+      if (followed !== undefined && !this.#isQuorum(followed, (each) => !out.has(each))) return false;
+      if (pending === undefined) continue;
+      const has = (each: ServerId): boolean => !out.has(each) && this.#isMember(each);
+      if (!this.#isQuorum(pending, has)) return false;
     }
-    return configs.every((each) => this.#isQuorum(each, (id) => !out.has(id)));
+    return true;
+  }
+
+  /** Whether a server knows that it is a member. */
+  #isMember(id: ServerId): boolean {
+    const { config, pendingConfig } = this.#disk(id);
+    return [config, pendingConfig].some((each) => each?.members.some((member) => member.id === id));
   }
 
   /** Whether a configuration means this server, and the storage that it has, as a voter. */

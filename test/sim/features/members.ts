@@ -122,9 +122,10 @@ export const members: Feature = {
         world.wipe(member);
         return true;
       },
-      stepped({ member }, event, { send }) {
+      stepped({ member, isLive }, event, { send }) {
         const { id, disk } = member;
-        if (event.kind !== "ticked" || send.length === 0) return;
+        // What a replaced instance knows is not on the disk.
+        if (!isLive || event.kind !== "ticked" || send.length === 0) return;
         const isMember = [disk.config, disk.pendingConfig].some((config) =>
           config?.members.some((one) => one.id === id),
         );
