@@ -194,7 +194,8 @@ export class Instance implements HistoryReader, TreeRows {
     }
     const { storageId } = member;
     const { incarnation } = this;
-    const options = { ...world.settings.peer, id, incarnation, storageId, configOf: membershipOf };
+    const known = this.version === WireVersion.Older ? { resumes: false, idleTicks: undefined } : {};
+    const options = { ...world.settings.peer, ...known, id, incarnation, storageId, configOf: membershipOf };
     this.peer = createPeer(disk.state(), options, this);
   }
 

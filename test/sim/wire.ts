@@ -14,9 +14,10 @@ import { violate } from "./violation.ts";
 
 /**
  * `Ours`: the version that ships. `Newer`: the next one that may call itself the same, since it only adds
- * fields at the ends. `Foreign`: one that nobody else reads, and that reads nobody else.
+ * fields at the ends. `Foreign`: one that nobody else reads, and that reads nobody else. `Older`: the one before
+ * ours, which refuses carriers with packets that it lacks, and sends none of those.
  */
-export const WireVersion = { Ours: 0, Newer: 1, Foreign: 2 } as const;
+export const WireVersion = { Ours: 0, Newer: 1, Foreign: 2, Older: 3 } as const;
 export type WireVersion = (typeof WireVersion)[keyof typeof WireVersion];
 
 export interface Parcel {
@@ -26,11 +27,14 @@ export interface Parcel {
 
 /** A number no version has yet. */
 const foreignVersion = 251;
+const olderVersion = carrierVersion - 1;
 
 export function seal(carrier: Carrier, version: WireVersion): Parcel {
   const bytes = encodeCarrier(carrier);
   if (version === WireVersion.Newer) return { bytes: withMoreFields(bytes), sent: carrier.packets };
   if (version === WireVersion.Foreign) bytes[0] = foreignVersion;
+  if (version === WireVersion.Older && bytes[0] !== olderVersion)
+    violate("versions", "a member of the version before ours sends a packet that it lacks");
   return { bytes, sent: carrier.packets };
 }
 
@@ -43,6 +47,7 @@ export function unseal(
   const isForeign = bytes[0] === foreignVersion;
   const readable = isForeign && version === WireVersion.Foreign ? asOurs(bytes) : bytes;
   if (!isForeign && version === WireVersion.Foreign) return undefined;
+  if (bytes[0] !== olderVersion && version === WireVersion.Older) return undefined;
   const carrier = decodeCarrier(readable);
   if (carrier === undefined) {
     if (isForeign) return undefined;

@@ -12,6 +12,7 @@ import type { Forwarded, LearnerSession } from "../../../src/zab/index.ts";
 import type { Feature, Planner } from "../feature.ts";
 import type { Instance } from "../member.ts";
 import { violate } from "../violation.ts";
+import { WireVersion } from "../wire.ts";
 
 const Act = { Forward: 1, Answer: 2 } as const;
 
@@ -75,6 +76,7 @@ export const forwarding: Feature = {
         }
         const { role } = instance.peer;
         if (role.kind !== "learning" || role.stage !== "serving") return false;
+        if (instance.version === WireVersion.Older) return false;
         world.count("forwarded");
         instance.forward(send(asked, keyOf(id, role.session)), lazy === 1);
         return true;
