@@ -43,11 +43,11 @@ interface Proposal {
   readonly by: ServerId;
 }
 
-function knownOf(version: Zxid, { members }: Membership): Known {
+function knownOf(version: Zxid, { members, retired = [] }: Membership): Known {
   const voters = members.filter(({ role }) => role === "voter");
   return {
     version,
-    config: { version, members },
+    config: { version, members, retired },
     members: new Set(members.map(({ id }) => id)),
     voters: new Map(voters.map(({ id, storageId }) => [id, storageId])),
     text: members.map(({ id, role, storageId = "" }) => `${id} ${role} ${storageId}`).join(),
