@@ -13,6 +13,7 @@ export * from "./locations.ts";
 export * from "./lock-queue.ts";
 export * from "./paths.ts";
 export * from "./records.ts";
+export * from "./request-window.ts";
 export * from "./requests.ts";
 export * from "./settings.ts";
 export * from "./txns.ts";

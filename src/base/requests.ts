@@ -49,6 +49,8 @@ export const OpCode = {
   RenewSession: -12,
   /** Our own, in a multi: a lock is held by a certain grant. ZooKeeper answers it with `MarshallingError`. */
   CheckLock: 1013,
+  /** Our own, and on no wire: a write that is done once, however often it is asked for. */
+  Keyed: -13,
   Error: -1,
 } as const;
 export type OpCode = (typeof OpCode)[keyof typeof OpCode];
@@ -141,6 +143,19 @@ export interface DeleteContainerRequest {
   readonly path: string;
 }
 
+/**
+ * Internal: a write of HTTP that is remembered under a key with what it came to. Asked again within the request
+ * window, it changes nothing.
+ */
+export interface KeyedRequest {
+  readonly type: typeof OpCode.Keyed;
+  /** 64 hex digits: who asks, and the key it chose. */
+  readonly key: string;
+  /** 64 hex digits: what is asked. Another one under the same key is another request, and is refused. */
+  readonly fingerprint: string;
+  readonly request: CreateRequest | DeleteRequest | SetDataRequest | SetAclRequest | MultiRequest;
+}
+
 /** Everything that goes through agreement and takes a zxid, also when it fails. */
 export type WriteRequest =
   | CreateRequest
@@ -152,7 +167,8 @@ export type WriteRequest =
   | RenewSessionRequest
   | CloseSessionRequest
   | DeleteContainerRequest
-  | ReconfigRequest;
+  | ReconfigRequest
+  | KeyedRequest;
 
 const writeTypes: ReadonlySet<unknown> = new Set<WriteRequest["type"]>([
   OpCode.Create,
@@ -168,6 +184,7 @@ const writeTypes: ReadonlySet<unknown> = new Set<WriteRequest["type"]>([
   OpCode.CloseSession,
   OpCode.DeleteContainer,
   OpCode.Reconfig,
+  OpCode.Keyed,
 ]);
 
 /** Whether requests of this op code are ordered, whatever becomes of them. */
@@ -262,7 +279,7 @@ export interface ReconfigRequest {
 
 /** Everything a client can send inside a session. */
 export type ClientRequest =
-  | Exclude<WriteRequest, CreateSessionRequest | RenewSessionRequest | DeleteContainerRequest>
+  | Exclude<WriteRequest, CreateSessionRequest | RenewSessionRequest | DeleteContainerRequest | KeyedRequest>
   | ReadRequest
   | SyncRequest
   | AuthRequest

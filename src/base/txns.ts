@@ -61,19 +61,25 @@ export interface Membership {
   readonly retired?: readonly ServerId[] | undefined;
 }
 
-export type TxnOp =
+/** What a request of a client came to. */
+export type RequestOp =
   | TreeOp
   | { readonly kind: "multi"; readonly ops: readonly TreeOp[] }
+  | { readonly kind: "error"; readonly code: ZkErrorCode }
+  /** One code per part: 0 before the culprit, its own code, `RuntimeInconsistency` after it. */
+  | { readonly kind: "failedMulti"; readonly codes: readonly ZkErrorCode[] };
+
+export type TxnOp =
+  | RequestOp
+  /** What a keyed request came to, to be remembered under its key. Both are 64 hex digits. */
+  | { readonly kind: "keyed"; readonly key: string; readonly fingerprint: string; readonly op: RequestOp }
   | { readonly kind: "createSession"; readonly timeoutMs: number }
   /** A session's connection moved: what comes from an earlier one counts no more. `ownership`: afterwards. */
   | { readonly kind: "renewSession"; readonly timeoutMs: number; readonly ownership: number }
   /** Lists the ephemerals to remove, so that replay never looks them up. */
   | { readonly kind: "closeSession"; readonly ephemerals: readonly string[] }
   /** `servers`: the text of `/zookeeper/config` but for its last line, which is this txn's zxid. */
-  | ({ readonly kind: "reconfig"; readonly servers: string } & Membership)
-  | { readonly kind: "error"; readonly code: ZkErrorCode }
-  /** One code per part: 0 before the culprit, its own code, `RuntimeInconsistency` after it. */
-  | { readonly kind: "failedMulti"; readonly codes: readonly ZkErrorCode[] };
+  | ({ readonly kind: "reconfig"; readonly servers: string } & Membership);
 
 export interface Txn {
   /** Who asked; for a session's own txns the session concerned; 0 for the HTTP door. */

@@ -18,6 +18,7 @@ import {
   type EnsembleMember,
   type Membership,
   makeServerId,
+  type RequestOp,
   type ServerId,
   serverIdMax,
   type TreeOp,
@@ -46,6 +47,7 @@ const TxnKind = {
   FailedMulti: 10,
   RenewSession: 11,
   Reconfig: 12,
+  Keyed: 13,
 } as const;
 
 /** Where the kind stands: behind the version, the session id, the cxid and the time. */
@@ -124,6 +126,12 @@ function packOp(op: TxnOp): void {
       writer.writePackedText(op.servers);
       packMembership(op);
       break;
+    case "keyed":
+      writer.writeByte(TxnKind.Keyed);
+      writer.writePackedText(op.key);
+      writer.writePackedText(op.fingerprint);
+      packOp(op.op);
+      break;
     case "error":
       writer.writeByte(TxnKind.Error);
       writer.writeInt(op.code);
@@ -172,8 +180,13 @@ export function decodeTxn(bytes: Uint8Array): Txn | undefined {
 function unpackOp(reader: JuteReader): TxnOp {
   const kind = reader.readByte();
   switch (kind) {
-    case TxnKind.Multi:
-      return { kind: "multi", ops: unpackList(reader, packedOpBytesMin, unpackPart) };
+    case TxnKind.Keyed:
+      return {
+        kind: "keyed",
+        key: unpackDigest(reader),
+        fingerprint: unpackDigest(reader),
+        op: unpackRequestOp(reader, reader.readByte()),
+      };
     case TxnKind.CreateSession:
       return { kind: "createSession", timeoutMs: reader.readInt() };
     case TxnKind.RenewSession:
@@ -182,6 +195,15 @@ function unpackOp(reader: JuteReader): TxnOp {
       return { kind: "closeSession", ephemerals: unpackList(reader, 1, unpackText) };
     case TxnKind.Reconfig:
       return { kind: "reconfig", servers: reader.readPackedText(), ...unpackMembership(reader) };
+    default:
+      return unpackRequestOp(reader, kind);
+  }
+}
+
+function unpackRequestOp(reader: JuteReader, kind: number): RequestOp {
+  switch (kind) {
+    case TxnKind.Multi:
+      return { kind: "multi", ops: unpackList(reader, packedOpBytesMin, unpackPart) };
     case TxnKind.Error:
       return { kind: "error", code: unpackCode(reader) };
     case TxnKind.FailedMulti:
@@ -250,6 +272,12 @@ function unpackServerId(reader: JuteReader): ServerId {
   const id = reader.readByte();
   if (id < 1 || id > serverIdMax) throw new JuteError(`server id ${id}`);
   return makeServerId(id);
+}
+
+function unpackDigest(reader: JuteReader): string {
+  const text = reader.readPackedText();
+  if (!/^[0-9a-f]{64}$/.test(text)) throw new JuteError("no digest");
+  return text;
 }
 
 function unpackText(reader: JuteReader): string {

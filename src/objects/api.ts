@@ -193,11 +193,15 @@ export type Answer =
       readonly more?: boolean | undefined;
       /** Only for a children page that was asked for parts; then the outcome has no body. */
       readonly children?: readonly Child[] | undefined;
+      /** A keyed write that was decided before: its outcome, and the zxid it had then. */
+      readonly repeated?: boolean | undefined;
       /** Only for reads: ms since this member last heard from its leader, 0 at the leader; absent: never yet. */
       readonly ageMs?: number | undefined;
     }
   /** Confirmed by a leader: nothing as late as the caller's floor is committed. `zxid`: what is, printed. */
   | { readonly kind: "behind"; readonly zxid: string }
+  /** Nothing happened: the key of a keyed write is remembered for another request. */
+  | { readonly kind: "keyReused"; readonly zxid: string }
   | Foreign
   | NotServed
   | Unknown;

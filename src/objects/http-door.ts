@@ -19,12 +19,14 @@ import {
   compareZxid,
   formatSessionId,
   formatZxid,
+  type KeyedRequest,
   NO_SESSION,
   OpCode,
   parseSessionId,
   parseZxid,
   type Requester,
   type SessionId,
+  unreachable,
   type WriteRequest,
   ZERO_ZXID,
   ZkErrorCode,
@@ -75,11 +77,21 @@ export class HttpDoor {
 
   /** Proposes in a turn of its own; resolves when the txn has applied here, or leadership is lost. */
   write(request: WriteRequest, requester: Requester): Promise<Settlement> {
+    return this.#submit(request, requester, (settled) => settled);
+  }
+
+  /** @param conclude - Called at the moment the txn has applied: the tree is as that txn left it. */
+  #submit<Conclusion>(
+    request: WriteRequest,
+    requester: Requester,
+    conclude: (settled: Settlement) => Conclusion,
+  ): Promise<Conclusion> {
     return new Promise((resolve) => {
+      const settle = (settled: Settlement) => resolve(conclude(settled));
       this.#parts.turn(() => {
         const leading = this.#parts.leading();
-        if (leading === undefined) resolve({ kind: "lost" });
-        else leading.submit(request, { requester, cxid: 0, settle: resolve });
+        if (leading === undefined) settle({ kind: "lost" });
+        else leading.submit(request, { requester, cxid: 0, settle });
       });
     });
   }
@@ -132,10 +144,33 @@ export class HttpDoor {
     if (leading === undefined) return this.#parts.notServed();
     if (!leading.hasRoom) return { kind: "overloaded" };
     this.#touch(requester.sessionId);
-    const settled = await this.write(request, requester);
-    if (settled.kind === "lost") return { kind: "unknown" };
-    const outcome = respond(request, settled.applied.outcome);
-    return { kind: "answered", outcome, zxid: formatZxid(settled.zxid) };
+    return this.#submit(request, requester, (settled): Answer => {
+      if (settled.kind === "lost") return { kind: "unknown" };
+      const zxid = formatZxid(settled.zxid);
+      const told = request.type === OpCode.Keyed ? this.#recall(request, zxid) : undefined;
+      return told ?? { kind: "answered", outcome: respond(request, settled.applied.outcome), zxid };
+    });
+  }
+
+  /**
+   * The first time and every other time, what is told of a keyed write is what is remembered; `undefined` when it
+   * was refused a record. `zxid`: of the txn that asked for it now.
+   */
+  #recall(request: KeyedRequest, zxid: string): Answer | undefined {
+    const recalled = this.#parts.tree.recall(request);
+    switch (recalled.kind) {
+      case "nothing":
+        return undefined;
+      case "other":
+        return { kind: "keyReused", zxid };
+      case "same": {
+        const outcome = respond(request, recalled.outcome);
+        const decided = formatZxid(recalled.zxid);
+        return { kind: "answered", outcome, zxid: decided, repeated: decided !== zxid };
+      }
+      default:
+        return unreachable(recalled);
+    }
   }
 
   async #openSession(timeoutMs: number): Promise<SessionAnswer> {

@@ -13,6 +13,7 @@ import {
   assert,
   EventType,
   parentOf,
+  type Stat,
   type TreeOp,
   unreachable,
   type Znode,
@@ -41,6 +42,8 @@ export interface OpResult {
   readonly path: string;
   /** The znode right after this change, before later ones of the same multi; `undefined` for deletes and checks. */
   readonly znode: Znode | undefined;
+  /** Instead of the znode, where it is remembered and not there any more. */
+  readonly stat?: Stat | undefined;
 }
 
 /** Where and when a txn applies. */

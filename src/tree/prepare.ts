@@ -21,6 +21,7 @@ import {
   type DeleteRequest,
   equalZxid,
   joinPath,
+  type KeyedRequest,
   type Lifetime,
   lockChecksMax,
   type MultiOp,
@@ -32,6 +33,7 @@ import {
   queueOf,
   type ReconfigRequest,
   type Requester,
+  type RequestOp,
   type SetAclRequest,
   type SetDataRequest,
   sequenceSuffix,
@@ -46,6 +48,7 @@ import { aclUnits, fixUpAcl, isAllowed } from "./acl.ts";
 import { type CreatePlan, isMalformedInMulti, normalizeInMulti, planCreate } from "./create-plan.ts";
 import { decodeHardLimits, decodeUsage, exceeds, limitsPathOf, statsPathOf, type Usage } from "./quotas.ts";
 import { type EnsembleView, planReconfig } from "./reconfig.ts";
+import { isOfRequestWindow, refusalOfKey, requestsPath, stageRecord } from "./request-window.ts";
 import { ephemeralUnitsOf, type SpeculativeView, type ZnodeOutline } from "./speculative-view.ts";
 import { configPath, isSpecialPath, isSweepable, isSweepDue, sizeOf } from "./znodes.ts";
 
@@ -142,12 +145,29 @@ function decide(desk: Desk, request: WriteRequest): TxnOp {
       return closeSession(desk);
     case OpCode.Reconfig:
       return decideReconfig(desk, request);
-    default: {
-      const op = decideTreeOp(desk, request);
-      if (op.kind !== "error") view.stage(op, desk.nowMs);
-      return op;
-    }
+    case OpCode.Keyed:
+      return decideKeyed(desk, request);
+    default:
+      return decideSingle(desk, request);
   }
+}
+
+function decideSingle(desk: Desk, request: TreeRequest): Decision {
+  const op = decideTreeOp(desk, request);
+  if (op.kind !== "error") desk.view.stage(op, desk.nowMs);
+  return op;
+}
+
+/** What is known is not decided again; what is decided, also a refusal, is known from then on. */
+function decideKeyed(desk: Desk, keyed: KeyedRequest): TxnOp {
+  const { key, fingerprint, request } = keyed;
+  const refusal = refusalOfKey(desk.view, keyed, desk.nowMs);
+  if (refusal !== undefined) return refuse(refusal);
+  // A record takes room, whatever the request does.
+  if (desk.isFull === true) return refuse(ZkErrorCode.QuotaExceeded);
+  const op = request.type === OpCode.Multi ? decideMulti(desk, request) : decideSingle(desk, request);
+  stageRecord(desk.view, keyed, desk.nowMs);
+  return { kind: "keyed", key, fingerprint, op };
 }
 
 /** Whether a later connection has taken the session over. One that has ended is refused as such, and elsewhere. */
@@ -156,7 +176,7 @@ function hasMoved({ view, requester: { sessionId, ownership } }: Desk): boolean 
 }
 
 /** All or nothing. Each part is decided against what the parts before it leave behind. */
-function decideMulti(desk: Desk, request: MultiRequest): TxnOp {
+function decideMulti(desk: Desk, request: MultiRequest): RequestOp {
   if (request.ops.some(isMalformedInMulti)) return refuse(ZkErrorCode.MarshallingError);
   if (request.ops.filter(({ type }) => type === OpCode.CheckLock).length > lockChecksMax) {
     return refuse(ZkErrorCode.BadArguments);
@@ -177,7 +197,7 @@ function decideMulti(desk: Desk, request: MultiRequest): TxnOp {
   return { kind: "multi", ops };
 }
 
-function failedMulti(length: number, culprit: number, code: ZkErrorCode): TxnOp {
+function failedMulti(length: number, culprit: number, code: ZkErrorCode): RequestOp {
   const codes = Array.from({ length }, (_, at) => {
     if (at === culprit) return code;
     return at < culprit ? ZkErrorCode.Ok : ZkErrorCode.RuntimeInconsistency;
@@ -242,7 +262,7 @@ function decideCreate(desk: Desk, request: CreateRequest): Decision {
   if (acl === undefined) return refuse(ZkErrorCode.InvalidACL);
   const parent = view.znode(parentPath);
   if (parent === undefined) return refuse(ZkErrorCode.NoNode);
-  if (!may(desk, parent, Perms.Create)) return refuse(ZkErrorCode.NoAuth);
+  if (!may(desk, parent, Perms.Create) || isOfRequestWindow(request.path)) return refuse(ZkErrorCode.NoAuth);
   const path = plan.isSequential ? request.path + sequenceSuffix(parent.creates) : request.path;
   if (pathFault(path) !== undefined) return refuse(ZkErrorCode.BadArguments);
   if (view.znode(path) !== undefined) return refuse(ZkErrorCode.NodeExists);
@@ -278,7 +298,7 @@ function decideDelete(desk: Desk, request: DeleteRequest): Decision {
   if (parentPath === undefined || isSpecialPath(request.path)) return refuse(ZkErrorCode.BadArguments);
   const parent = view.znode(parentPath);
   if (parent === undefined) return refuse(ZkErrorCode.NoNode);
-  if (!may(desk, parent, Perms.Delete)) return refuse(ZkErrorCode.NoAuth);
+  if (!may(desk, parent, Perms.Delete) || request.path === requestsPath) return refuse(ZkErrorCode.NoAuth);
   const znode = view.znode(request.path);
   if (znode === undefined) return refuse(ZkErrorCode.NoNode);
   if (!agrees(request.version, znode.version)) return refuse(ZkErrorCode.BadVersion);
@@ -291,7 +311,7 @@ function decideSetData(desk: Desk, request: SetDataRequest): Decision {
   if (!view.isOpen(desk.requester.sessionId)) return refuse(ZkErrorCode.SessionExpired);
   const znode = view.znode(request.path);
   if (znode === undefined) return refuseMissing(request.path);
-  if (!may(desk, znode, Perms.Write)) return refuse(ZkErrorCode.NoAuth);
+  if (!may(desk, znode, Perms.Write) || isOfRequestWindow(request.path)) return refuse(ZkErrorCode.NoAuth);
   const bytes = sizeOf(request.data) - sizeOf(znode.data);
   if ((desk.isFull === true && bytes > 0) || isOverQuota(desk, request.path, { count: 0, bytes })) {
     return refuse(ZkErrorCode.QuotaExceeded);
@@ -308,7 +328,7 @@ function decideSetAcl(desk: Desk, request: SetAclRequest): Decision {
   if (acl === undefined) return refuse(ZkErrorCode.InvalidACL);
   const znode = view.znode(request.path);
   if (znode === undefined) return refuse(ZkErrorCode.NoNode);
-  if (!may(desk, znode, Perms.Admin)) return refuse(ZkErrorCode.NoAuth);
+  if (!may(desk, znode, Perms.Admin) || isOfRequestWindow(request.path)) return refuse(ZkErrorCode.NoAuth);
   if (desk.isFull === true && aclUnits(acl) > aclUnits(znode.acl)) return refuse(ZkErrorCode.QuotaExceeded);
   if (!agrees(request.version, znode.aversion)) return refuse(ZkErrorCode.BadVersion);
   return { kind: "setAcl", path: request.path, acl, aversion: (znode.aversion + 1) | 0 };

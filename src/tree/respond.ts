@@ -10,6 +10,7 @@ import {
   type MultiResult,
   OpCode,
   type Outcome,
+  type Stat,
   unreachable,
   type WriteRequest,
   ZkErrorCode,
@@ -49,17 +50,19 @@ export function respond(request: WriteRequest, outcome: TxnOutcome): Outcome {
 function respondDone(request: WriteRequest, results: readonly OpResult[]): Outcome {
   const err = ZkErrorCode.Ok;
   switch (request.type) {
+    case OpCode.Keyed:
+      return respondDone(request.request, results);
     case OpCode.Create:
       return { err, body: { kind: "create", path: only(results).path } };
     case OpCode.Create2:
     case OpCode.CreateContainer:
     case OpCode.CreateTtl: {
-      const { path, znode } = only(results);
-      return { err, body: { kind: "create2", path, stat: statOf(present(znode)) } };
+      const result = only(results);
+      return { err, body: { kind: "create2", path: result.path, stat: statIn(result) } };
     }
     case OpCode.SetData:
     case OpCode.SetAcl:
-      return { err, body: { kind: "stat", stat: statOf(present(only(results).znode)) } };
+      return { err, body: { kind: "stat", stat: statIn(only(results)) } };
     case OpCode.Reconfig: {
       const znode = present(only(results).znode);
       return { err, body: { kind: "data", data: znode.data, stat: statOf(znode) } };
@@ -76,20 +79,25 @@ function respondDone(request: WriteRequest, results: readonly OpResult[]): Outco
   }
 }
 
-function partResult(part: MultiOp | undefined, { path, znode }: OpResult): MultiResult {
+function partResult(part: MultiOp | undefined, result: OpResult): MultiResult {
+  const { path } = result;
   assert(part !== undefined, "every result has a part");
   switch (part.type) {
     case OpCode.Delete:
       return { kind: "deleted" };
     case OpCode.SetData:
-      return { kind: "dataSet", stat: statOf(present(znode)) };
+      return { kind: "dataSet", stat: statIn(result) };
     case OpCode.Check:
     case OpCode.CheckLock:
       return { kind: "checked" };
     default:
       if (normalizeInMulti(part).type === OpCode.Create) return { kind: "created", path };
-      return { kind: "createdWithStat", path, stat: statOf(present(znode)) };
+      return { kind: "createdWithStat", path, stat: statIn(result) };
   }
+}
+
+function statIn({ znode, stat }: OpResult): Stat {
+  return stat ?? statOf(present(znode));
 }
 
 function only(results: readonly OpResult[]): OpResult {

@@ -227,6 +227,11 @@ export class SpeculativeView {
     }
   }
 
+  /** Adds a znode as it will be to the txn being prepared: what no `TreeOp` says. */
+  put(path: string, znode: ZnodeOutline): void {
+    this.#set(path, znode);
+  }
+
   /** Takes back what {@link stage} added to the txn being prepared. */
   unstage(): void {
     for (const { path, before } of this.#steps.reverse()) {

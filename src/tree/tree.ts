@@ -22,6 +22,7 @@ import {
   assert,
   compareZxid,
   equalZxid,
+  type KeyedRequest,
   Perms,
   type ReadRequest,
   type Session,
@@ -39,6 +40,7 @@ import { type Change, ChangeHistory } from "./change-history.ts";
 import { type PrepareContext, type PrepareRules, prepareTxn } from "./prepare.ts";
 import { Quotas } from "./quotas.ts";
 import { type Answer, answerRead, type Reader } from "./reads.ts";
+import { applyRecord, type Recalled, recall } from "./request-window.ts";
 import type { TxnOutcome } from "./respond.ts";
 import type { Census, Checkpoint, TreeRows } from "./rows.ts";
 import { SpeculativeView } from "./speculative-view.ts";
@@ -187,6 +189,11 @@ export class Tree {
     return this.#znodes.get(path);
   }
 
+  /** What a keyed request came to when it was decided, if it is remembered. */
+  recall(request: Pick<KeyedRequest, "key" | "fingerprint">): Recalled {
+    return recall((path) => this.#znodes.get(path), request);
+  }
+
   /**
    * Names of children in code-unit order, strictly after `after`; none for a missing znode.
    *
@@ -307,6 +314,11 @@ export class Tree {
         return { kind: "refused", code: op.code };
       case "failedMulti":
         return { kind: "multiRefused", codes: op.codes };
+      case "keyed": {
+        const outcome = this.#perform(application, { ...txn, op: op.op });
+        applyRecord(application, op, outcome);
+        return outcome;
+      }
       case "multi":
         return { kind: "done", results: op.ops.map((part) => applyOp(application, part)) };
       case "createSession":

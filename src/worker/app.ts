@@ -96,6 +96,7 @@ const addHeaders: MiddlewareHandler<AppEnv> = async (c, next) => {
   if (c.res.status === 101) return;
   const zxid = c.get("zxid");
   if (zxid !== undefined) c.res.headers.set("Ek-Zxid", zxid);
+  if (c.get("repeated") === true) c.res.headers.set("Ek-Repeated", "yes");
   c.res.headers.set("X-Content-Type-Options", "nosniff");
   c.res.headers.set("Cache-Control", "no-store");
   c.res.headers.set("Cross-Origin-Resource-Policy", "same-origin");

@@ -36,5 +36,7 @@ export interface AppEnv {
     ensemble: Ensemble;
     /** What a member had applied when it answered, printed; for `Ek-Zxid`, whatever the answer is. */
     zxid: string | undefined;
+    /** The answer is that of an earlier request with the same `Idempotency-Key`. */
+    repeated: boolean | undefined;
   };
 }

@@ -18,6 +18,7 @@ import {
   makeSessionId,
   OPEN_ACL,
   OpCode,
+  type RequestOp,
   type ResponseBody,
   type Session,
   type Stat,
@@ -247,9 +248,18 @@ const members: Arbitrary<readonly EnsembleMember[]> = fc
   )
   .filter((list) => list.some(({ role }) => role === "voter"));
 
-const txnOp: Arbitrary<TxnOp> = fc.oneof(
+const requestOp: Arbitrary<RequestOp> = fc.oneof(
   { weight: 5, arbitrary: treeOp },
   fc.record({ kind: fc.constant("multi"), ops: fc.array(treeOp, { maxLength: 6 }) }),
+  fc.record({ kind: fc.constant("error"), code }),
+  fc.record({ kind: fc.constant("failedMulti"), codes: fc.array(code) }),
+);
+
+const digest = fc.stringMatching(/^[0-9a-f]{64}$/);
+
+const txnOp: Arbitrary<TxnOp> = fc.oneof(
+  { weight: 8, arbitrary: requestOp },
+  fc.record({ kind: fc.constant("keyed"), key: digest, fingerprint: digest, op: requestOp }),
   fc.record({ kind: fc.constant("createSession"), timeoutMs: int }),
   fc.record({ kind: fc.constant("renewSession"), timeoutMs: int, ownership: fc.maxSafeNat() }),
   fc.record({ kind: fc.constant("closeSession"), ephemerals: texts }),
@@ -259,8 +269,6 @@ const txnOp: Arbitrary<TxnOp> = fc.oneof(
     members,
     retired: fc.array(serverId, { maxLength: 4 }),
   }),
-  fc.record({ kind: fc.constant("error"), code }),
-  fc.record({ kind: fc.constant("failedMulti"), codes: fc.array(code) }),
 );
 
 export const txn: Arbitrary<Txn> = fc.record({ sessionId, cxid: int, timeMs: ms, op: txnOp });

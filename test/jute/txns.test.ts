@@ -84,6 +84,14 @@ const golden: readonly (readonly [string, string, TxnOp])[] = [
       retired: [makeServerId(3)],
     },
   ],
+  [
+    "keyed",
+    `0d 40 ${"6161".repeat(32)} 40 ${"6662".repeat(32)} 03 02 2f61 01 00000001`,
+    {
+      ...{ kind: "keyed", key: "aa".repeat(32), fingerprint: "fb".repeat(32) },
+      op: { kind: "setData", path: "/a", data: new Uint8Array(0), version: 1 },
+    },
+  ],
   ["error", "09 ffffff9b", { kind: "error", code: ZkErrorCode.NoNode }],
   [
     "failedMulti",
@@ -158,7 +166,9 @@ describe("decodeTxn()", () => {
   });
 
   test.each([
-    ["a kind nobody has", "0d"],
+    ["a kind nobody has", "0e"],
+    ["a key that is no digest", `0d 40 ${"6167".repeat(32)} 40 ${"6161".repeat(32)} 05 02 2f61`],
+    ["a keyed one under a key", `0d ${`40 ${"6161".repeat(32)} `.repeat(2)} 0d`],
     ["a multi in a multi", "06 01 06 00"],
     ["a session in a multi", "06 01 07 00007530"],
     ["a code nobody has", "09 ffffff00"],

@@ -97,7 +97,7 @@ class World {
   write(...requests: readonly (WriteRequest | RandomWrite)[]): void {
     for (const request of requests) {
       this.turn(() =>
-        "request" in request ? this.writeOne(request.request, request.who) : this.writeOne(request),
+        "type" in request ? this.writeOne(request) : this.writeOne(request.request, request.who),
       );
     }
   }

@@ -14,6 +14,7 @@ import {
   compareZxid,
   formatZxid,
   joinPath,
+  type KeyedRequest,
   type MultiOp,
   type MultiResult,
   makeServerId,
@@ -81,6 +82,16 @@ interface FakeZnode {
   creates: number;
 }
 
+interface Performed {
+  readonly outcome: Outcome;
+  readonly zxid: string;
+  readonly more?: boolean;
+  readonly children?: Child[];
+  readonly repeated?: boolean;
+  /** The key is known for another request. */
+  readonly isReused?: boolean;
+}
+
 interface FakeLock extends Contender {
   readonly path: string;
 }
@@ -94,6 +105,8 @@ export class FakeEnsemble {
   /** Paths whose values nobody may read, on pages of children. */
   readonly unreadable = new Set<string>();
   readonly locks: FakeLock[] = [];
+  /** What keyed requests came to, by key. */
+  readonly keyed = new Map<string, Performed & { readonly fingerprint: string }>();
   /** Timeouts of open sessions, by printed id. */
   readonly sessions = new Map<string, number>();
   readonly members: readonly FakeMember[];
@@ -166,12 +179,7 @@ export class FakeEnsemble {
     return this.member(Number(id));
   }
 
-  perform({ request, session }: Call): {
-    outcome: Outcome;
-    zxid: string;
-    more?: boolean;
-    children?: Child[];
-  } {
+  perform({ request, session }: Call): Performed {
     if (session !== undefined && !this.sessions.has(session.id))
       return this.#read({ err: ZkErrorCode.SessionExpired });
     switch (request.type) {
@@ -181,6 +189,8 @@ export class FakeEnsemble {
         const body = { kind: "acl", acl: znode.acl, stat: this.#stat(request.path, znode) } as const;
         return this.#read({ err: ZkErrorCode.Ok, body });
       }
+      case OpCode.Keyed:
+        return this.#once(request);
       case OpCode.SetAcl:
         return this.#write(() => this.#setAcl(request));
       case OpCode.GetData: {
@@ -277,6 +287,14 @@ export class FakeEnsemble {
       else results.push({ kind: op.type === OpCode.Delete ? "deleted" : "checked" });
     }
     return { err: ZkErrorCode.Ok, body: { kind: "multi", results } };
+  }
+
+  #once({ key, fingerprint, request }: KeyedRequest): Performed {
+    const known = this.keyed.get(key);
+    if (known !== undefined) return { ...known, repeated: true, isReused: known.fingerprint !== fingerprint };
+    const performed = this.perform({ request, identities: [], consistency: "linearizable" });
+    this.keyed.set(key, { ...performed, fingerprint });
+    return performed;
   }
 
   #setAcl({ path, acl, version }: SetAclRequest): Outcome {
@@ -544,7 +562,9 @@ export class FakeMember implements MemberApi {
       if (floor !== undefined && compareZxid(floor, zxid) > 0)
         return { kind: "behind", zxid: formatZxid(zxid) };
       const ageMs = this.#leads() ? 0 : 40 + this.id;
-      return { kind: "answered", ...this.#ensemble.perform(call), ...(isRead && { ageMs }) };
+      const { isReused = false, ...performed } = this.#ensemble.perform(call);
+      if (isReused) return { kind: "keyReused", zxid: performed.zxid };
+      return { kind: "answered", ...performed, ...(isRead && { ageMs }) };
     });
   }
 

@@ -5,9 +5,17 @@
  */
 
 import type { Context, Handler } from "hono";
-import { assert, OpCode, type Outcome, pathFault, type ResponseBody } from "../../base/index.ts";
+import {
+  assert,
+  type KeyedRequest,
+  OpCode,
+  type Outcome,
+  pathFault,
+  type ResponseBody,
+} from "../../base/index.ts";
 import type { Answer, Call } from "../../objects/index.ts";
 import type { AppEnv } from "../env.ts";
+import { type Idempotency, keyReused } from "../idempotency.ts";
 import type { Effect, LeaderRouter, Whom } from "../leader.ts";
 import { readMs, writeMs } from "../limits.ts";
 import { badRequest, Problem, problemOfCode } from "../problems.ts";
@@ -55,7 +63,7 @@ export async function perform(c: Context<AppEnv>, router: LeaderRouter, ask: Ask
   const { action, path, request, consistency, floor, whom } = ask;
   const { identities } = c.get("caller");
   const session = readSession(c.req.raw.headers);
-  const effect: Effect = isRead(request) ? "none" : "once";
+  const effect = effectOf(request);
   const { reply } = await router.run(c.get("ensemble"), {
     action,
     path,
@@ -68,7 +76,20 @@ export async function perform(c: Context<AppEnv>, router: LeaderRouter, ask: Ask
   if (reply.kind === "foreign") throw foreignSession(action);
   c.set("zxid", reply.zxid);
   if (reply.kind === "behind") throw behind(ask, reply.zxid);
+  if (reply.kind === "keyReused") throw keyReused(action);
+  if (reply.repeated === true) c.set("repeated", true);
   return reply;
+}
+
+/** A write under the caller's `Idempotency-Key`, if it brought one. */
+export async function performOnce(
+  c: Context<AppEnv>,
+  router: LeaderRouter,
+  ask: Omit<Ask, "request" | "consistency"> & { readonly request: KeyedRequest["request"] },
+  once: { readonly idempotency: Idempotency | undefined; readonly step: number },
+): Promise<Answered> {
+  const request = (await once.idempotency?.keyed(once.step, ask.request)) ?? ask.request;
+  return perform(c, router, { ...ask, request, consistency: "linearizable" });
 }
 
 /** Nobody can have seen what is not committed: it was another ensemble, or one that lost its storage. */
@@ -82,9 +103,19 @@ function behind({ action, path, floor }: Ask, zxid: string): Problem {
   });
 }
 
-/** Everything the routes ask that is not a write; what is not listed here is never repeated. */
-function isRead({ type }: Call["request"]): boolean {
-  return type === OpCode.GetData || type === OpCode.GetAcl || type === "childrenPage" || type === "subtree";
+/** What is not listed here is never repeated. */
+function effectOf({ type }: Call["request"]): Effect {
+  switch (type) {
+    case OpCode.GetData:
+    case OpCode.GetAcl:
+    case "childrenPage":
+    case "subtree":
+      return "none";
+    case OpCode.Keyed:
+      return "idempotent";
+    default:
+      return "once";
+  }
 }
 
 /** The outcome's body, which is of `kind` unless a member broke the contract. */

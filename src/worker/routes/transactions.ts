@@ -12,17 +12,26 @@
  */
 
 import type { Context } from "hono";
-import { assert, type MultiResult, OpCode, ZkErrorCode, zkErrorName } from "../../base/index.ts";
+import {
+  assert,
+  keyedPartsMax,
+  keyedPathUnitsMax,
+  type MultiResult,
+  OpCode,
+  ZkErrorCode,
+  zkErrorName,
+} from "../../base/index.ts";
 import { readBody } from "../bodies.ts";
 import type { AppEnv } from "../env.ts";
+import { readIdempotency } from "../idempotency.ts";
 import type { LeaderRouter } from "../leader.ts";
 import { transactionBodyBytesMax } from "../limits.ts";
-import { type Problem, problemOfCode } from "../problems.ts";
+import { type Problem, problemOfCode, tooLarge } from "../problems.ts";
 import { readQuery } from "../queries.ts";
 import { statJson } from "../representations.ts";
 import { readSession } from "../session-header.ts";
 import { type Operation, readTransaction } from "../transaction-orders.ts";
-import { bodyOf, perform, quoted, refusal } from "./shared.ts";
+import { bodyOf, performOnce, quoted, refusal } from "./shared.ts";
 
 const action = "Cannot run the transaction";
 
@@ -31,17 +40,32 @@ export async function postTransaction(c: Context<AppEnv>, router: LeaderRouter):
   const hasSession = readSession(c.req.raw.headers) !== undefined;
   const body = await readBody(c.req.raw, transactionBodyBytesMax, { action });
   const operations = readTransaction(body, hasSession);
-  const { outcome, zxid } = await perform(c, router, {
-    action,
-    request: { type: OpCode.Multi, ops: operations.map(({ part }) => part) },
-    consistency: "linearizable",
-  });
+  const idempotency = await readIdempotency(c.req.raw, body, c.get("caller"));
+  if (idempotency !== undefined) checkKeyed(operations);
+  const request = { type: OpCode.Multi, ops: operations.map(({ part }) => part) } as const;
+  const { outcome, zxid } = await performOnce(c, router, { action, request }, { idempotency, step: 1 });
   if (outcome.err !== ZkErrorCode.Ok) throw refusal(outcome, { action });
   const { results } = bodyOf(outcome, "multi");
   assert(results.length === operations.length, "every operation has a result");
   throwIfRefused(operations, results);
   const done = operations.map((operation, index) => resultJson(operation, results[index]));
   return Response.json({ zxid, results: done }, { headers: { "Ek-Zxid": zxid } });
+}
+
+/** What is remembered of every operation is bounded. */
+function checkKeyed(operations: readonly Operation[]): void {
+  const { length } = operations;
+  if (length > keyedPartsMax) {
+    throw tooLarge(
+      `${action}: it has ${length} operations, ${keyedPartsMax} are allowed with an Idempotency-Key`,
+    );
+  }
+  const units = operations.reduce((sum, { path }) => sum + path.length, 0);
+  if (units > keyedPathUnitsMax) {
+    throw tooLarge(
+      `${action}: its paths have ${units} characters, ${keyedPathUnitsMax} are allowed with an Idempotency-Key`,
+    );
+  }
 }
 
 function throwIfRefused(operations: readonly Operation[], results: readonly MultiResult[]): void {

@@ -9,16 +9,17 @@
  */
 
 import type { Context } from "hono";
-import { formatPerms, OpCode, type WriteRequest, ZkErrorCode } from "../../base/index.ts";
+import { formatPerms, OpCode, ZkErrorCode } from "../../base/index.ts";
 import { aclForm, parseAcl } from "../acls.ts";
 import { readBody } from "../bodies.ts";
 import type { AppEnv } from "../env.ts";
+import { readIdempotency } from "../idempotency.ts";
 import type { LeaderRouter } from "../leader.ts";
 import { aclBodyBytesMax } from "../limits.ts";
 import { entityTag, isNotModified, isPreconditionFailed, readWriteCondition } from "../preconditions.ts";
 import { badRequest, problemOfCode } from "../problems.ts";
 import { statJson } from "../representations.ts";
-import { type Ask, bodyOf, perform, quoted, refusal } from "./shared.ts";
+import { type Ask, bodyOf, perform, performOnce, quoted, refusal } from "./shared.ts";
 
 export async function getAcl(
   c: Context<AppEnv>,
@@ -46,10 +47,12 @@ export async function putAcl(c: Context<AppEnv>, router: LeaderRouter, path: str
   const condition = readWriteCondition(c.req.raw.headers);
   if (condition.kind === "absent") throw badRequest(`${action}: If-None-Match is for creating`, path);
   const version = condition.kind === "version" ? condition.version : -1;
-  const acl = parseAcl(parseJson(await readBody(c.req.raw, aclBodyBytesMax, { action, path })));
+  const body = await readBody(c.req.raw, aclBodyBytesMax, { action, path });
+  const acl = parseAcl(parseJson(body));
   if (acl === undefined) throw badRequest(`${action}: the body must be ${aclForm}`, path);
-  const request: WriteRequest = { type: OpCode.SetAcl, path, acl, version };
-  const { outcome, zxid } = await perform(c, router, { action, path, request, consistency: "linearizable" });
+  const request = { type: OpCode.SetAcl, path, acl, version } as const;
+  const once = { idempotency: await readIdempotency(c.req.raw, body, c.get("caller")), step: 1 };
+  const { outcome, zxid } = await performOnce(c, router, { action, path, request }, once);
   if (outcome.err !== ZkErrorCode.Ok) {
     const isPrecondition = condition.kind !== "none" && outcome.err === ZkErrorCode.NoNode;
     const reason = outcome.err === ZkErrorCode.BadVersion ? `the ACL's version is not ${version}` : undefined;

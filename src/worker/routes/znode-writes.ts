@@ -19,12 +19,12 @@ import {
   type Outcome,
   type Stat,
   unreachable,
-  type WriteRequest,
   ZkErrorCode,
 } from "../../base/index.ts";
 import { readBody } from "../bodies.ts";
 import { type CreateKind, createKindOf, createModes, ephemeralNeeds } from "../create-modes.ts";
 import type { AppEnv } from "../env.ts";
+import { type Idempotency, readIdempotency, refuseKey } from "../idempotency.ts";
 import type { LeaderRouter } from "../leader.ts";
 import { upsertRoundsMax, znodeDataBytesMax } from "../limits.ts";
 import { readWriteCondition } from "../preconditions.ts";
@@ -34,7 +34,7 @@ import { statHeaders, statJson } from "../representations.ts";
 import { readSession } from "../session-header.ts";
 import { encodePath } from "../znode-paths.ts";
 import { deleteSubtree } from "./recursive-delete.ts";
-import { type Answered, bodyOf, pathOf, perform, quoted, refusal } from "./shared.ts";
+import { type Answered, bodyOf, pathOf, performOnce, quoted, refusal } from "./shared.ts";
 import { putAcl } from "./znode-acls.ts";
 
 /** A value on its way to a path. */
@@ -43,6 +43,7 @@ interface Writing {
   readonly router: LeaderRouter;
   readonly path: string;
   readonly data: Uint8Array;
+  readonly idempotency: Idempotency | undefined;
 }
 
 export async function putZnode(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
@@ -50,7 +51,7 @@ export async function putZnode(c: Context<AppEnv>, router: LeaderRouter): Promis
   const { acl } = readQuery(c.req.url, ["acl"]);
   if (readFlag(acl, "acl")) return putAcl(c, router, path);
   const condition = readWriteCondition(c.req.raw.headers);
-  const writing: Writing = { c, router, path, data: await readData(c.req.raw, path, "set") };
+  const writing = await readWriting(c, router, path, "set");
   switch (condition.kind) {
     case "none":
       return upsert(writing);
@@ -71,9 +72,9 @@ export async function putZnode(c: Context<AppEnv>, router: LeaderRouter): Promis
  */
 async function upsert(writing: Writing): Promise<Response> {
   for (let round = 1; ; round++) {
-    const setting = await set(writing, -1);
+    const setting = await set(writing, -1, 2 * round - 1);
     if (setting.outcome.err !== ZkErrorCode.NoNode) return changed(writing, setting);
-    const creating = await create(writing);
+    const creating = await create(writing, undefined, 2 * round);
     const lostRace = creating.outcome.err === ZkErrorCode.NodeExists && round < upsertRoundsMax;
     if (!lostRace) return created(writing, creating);
   }
@@ -89,7 +90,7 @@ export async function postZnode(c: Context<AppEnv>, router: LeaderRouter): Promi
   if (readWriteCondition(c.req.raw.headers).kind !== "none") {
     throw badRequest(`Cannot create ${quoted(path)}: POST takes no preconditions, PUT does`, path);
   }
-  const writing: Writing = { c, router, path, data: await readData(c.req.raw, path, "create") };
+  const writing = await readWriting(c, router, path, "create");
   return created(writing, await create(writing, kind));
 }
 
@@ -107,13 +108,19 @@ export async function deleteZnode(c: Context<AppEnv>, router: LeaderRouter): Pro
   const action = `Cannot delete ${quoted(path)}`;
   if (readFlag(recursive, "recursive")) {
     if (condition.kind !== "none") throw badRequest(`${action}: recursive takes no preconditions`, path);
+    refuseKey(
+      c.req.raw.headers,
+      "a recursive delete may be sent again, and answers 404 when nothing is left",
+    );
     return deleteSubtree(c, router, path, limit);
   }
   if (limit !== undefined) throw badRequest('Cannot read the query: "limit" goes with "recursive"', path);
   if (condition.kind === "absent") throw badRequest(`${action}: If-None-Match goes with PUT`, path);
   const version = condition.kind === "version" ? condition.version : -1;
-  const request: WriteRequest = { type: OpCode.Delete, path, version };
-  const { outcome, zxid } = await perform(c, router, { action, path, request, consistency: "linearizable" });
+  const request = { type: OpCode.Delete, path, version } as const;
+  const idempotency = await readIdempotency(c.req.raw, new Uint8Array(), c.get("caller"));
+  const once = { idempotency, step: 1 };
+  const { outcome, zxid } = await performOnce(c, router, { action, path, request }, once);
   if (outcome.err !== ZkErrorCode.Ok) {
     const status = condition.kind === "none" ? undefined : preconditionStatus(outcome, 412);
     throw refusal(outcome, { action, path, status, reason: versionReason(outcome, version) });
@@ -121,26 +128,34 @@ export async function deleteZnode(c: Context<AppEnv>, router: LeaderRouter): Pro
   return new Response(null, { status: 204, headers: { "Ek-Zxid": zxid } });
 }
 
-function readData(request: Request, path: string, verb: "set" | "create"): Promise<Uint8Array> {
+async function readWriting(
+  c: Context<AppEnv>,
+  router: LeaderRouter,
+  path: string,
+  verb: "set" | "create",
+): Promise<Writing> {
   const bytesMax = znodeDataBytesMax(new TextEncoder().encode(path).byteLength);
-  return readBody(request, bytesMax, { action: `Cannot ${verb} ${quoted(path)}`, path });
+  const data = await readBody(c.req.raw, bytesMax, { action: `Cannot ${verb} ${quoted(path)}`, path });
+  return { c, router, path, data, idempotency: await readIdempotency(c.req.raw, data, c.get("caller")) };
 }
 
-function set({ c, router, path, data }: Writing, version: number): Promise<Answered> {
-  const request: WriteRequest = { type: OpCode.SetData, path, data, version };
+/** `step`: which write of its request it is. */
+function set({ c, router, path, data, idempotency }: Writing, version: number, step = 1): Promise<Answered> {
+  const request = { type: OpCode.SetData, path, data, version } as const;
   const action = `Cannot set ${quoted(path)}`;
-  return perform(c, router, { action, path, request, consistency: "linearizable" });
+  return performOnce(c, router, { action, path, request }, { idempotency, step });
 }
 
 const persistent: CreateKind = { type: OpCode.Create2, flags: CreateMode.Persistent };
 
 function create(
-  { c, router, path, data }: Writing,
+  { c, router, path, data, idempotency }: Writing,
   { type, flags }: CreateKind = persistent,
+  step = 1,
 ): Promise<Answered> {
-  const request: WriteRequest = { type, flags, path, data, acl: OPEN_ACL, ttlMs: -1 };
+  const request = { type, flags, path, data, acl: OPEN_ACL, ttlMs: -1 };
   const action = `Cannot create ${quoted(path)}`;
-  return perform(c, router, { action, path, request, consistency: "linearizable" });
+  return performOnce(c, router, { action, path, request }, { idempotency, step });
 }
 
 function changed({ path }: Writing, answer: Answered, failedStatus?: number, version = -1): Response {

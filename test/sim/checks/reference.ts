@@ -167,6 +167,8 @@ export class ReferenceTree {
         zxid,
         touched,
       );
+    } else if (op.kind === "keyed") {
+      throw new Error("nobody in the simulator writes under a key");
     } else if (op.kind !== "error" && op.kind !== "failedMulti") {
       this.#change(zxid, timeMs, op, touched);
     }

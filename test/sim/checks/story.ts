@@ -115,6 +115,8 @@ export class Story {
 
 export function changesOf({ op }: Txn): readonly Change[] {
   switch (op.kind) {
+    case "keyed":
+      throw new Error("nobody in the simulator writes under a key");
     case "multi":
       return op.ops.flatMap(changesOfOp);
     case "closeSession":
