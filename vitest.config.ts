@@ -20,6 +20,7 @@ const sim = ["test/sim/**/*.test.ts"];
 const processes = [
   "test/local/**/*.test.ts",
   "test/testing/local-*.test.ts",
+  "test/package/**/*.test.ts",
   "test/gateway/gateway.test.ts",
   "test/gateway/words.test.ts",
   "test/gateway/tls.test.ts",

@@ -1,0 +1,18 @@
+// A user's own ensemble: `node serve.mjs NODE...` runs `client.mjs` against it with each of these programs.
+
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { startEnsemble } from "edgekeeper/testing";
+
+const ensemble = await startEnsemble({ members: 1 });
+const targets = [ensemble.url, ensemble.zookeeperUrl];
+const said = [];
+try {
+  for (const node of process.argv.slice(2)) {
+    const { stdout } = await promisify(execFile)(node, ["client.mjs", ...targets], { timeout: 60_000 });
+    said.push(JSON.parse(stdout));
+  }
+} finally {
+  await ensemble.close();
+}
+console.log(JSON.stringify(said));
