@@ -167,12 +167,16 @@ export class LocalEnsemble implements AsyncDisposable {
   }
 
   /**
-   * Drops a member from memory, as the platform may at any time. It goes on with the next event.
+   * Drops a member from memory, as the platform may at any time. It goes on with the next event. Of one that is
+   * down there is nothing to drop.
    *
    * @param webSockets - Whether its connections survive, as in a hibernation. Default: `hibernate`.
    */
   async evict(member: number, webSockets: "hibernate" | "close" = "hibernate"): Promise<void> {
     this.#check(member);
+    // Asking brings into memory who has just been healed; the runtime refuses to drop what is not there.
+    const state = (await this.members()).find(({ id }) => id === member);
+    if (state?.role === "unreachable") return;
     await this.#parts.running.evict(`${ensembleName}/${member}`, webSockets);
   }
 

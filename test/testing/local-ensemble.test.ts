@@ -64,7 +64,9 @@ test("a killed leader is replaced by another, its session goes on, and it comes 
   expect(zk.sessionId).toBe(sessionId);
   expect(await ensemble.leader()).not.toBe(killed);
   expect((await ensemble.members()).find(({ id }) => id === killed)?.role).toBe("unreachable");
+  await ensemble.evict(killed);
   await ensemble.heal();
+  await ensemble.evict(killed);
   let role: string | undefined = "unreachable";
   while (role !== "following") role = (await ensemble.members()).find(({ id }) => id === killed)?.role;
 });
