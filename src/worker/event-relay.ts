@@ -84,7 +84,7 @@ export class EventRelay {
       this.#awaitsPong = false;
       return;
     }
-    const message: unknown = JSON.parse(text);
+    const message: unknown = this.#isOver ? undefined : JSON.parse(text);
     if (typeof message !== "object" || message === null) return;
     const told: Told = { ...message };
     if (typeof told["seq"] === "number") this.#seqWaiting = told["seq"];

@@ -86,3 +86,78 @@ test("worker: a recursive delete takes everything below, or nothing above its li
   });
   expect((await send("DELETE znodes/rec?recursive")).status).toBe(404);
 });
+
+/** Reads server-sent events until there are so many, heartbeats left out. */
+async function readEvents(body: ReadableStream<Uint8Array>, count: number): Promise<string[]> {
+  const decoder = new TextDecoder();
+  const reader = body.getReader();
+  let text = "";
+  const events = () =>
+    text
+      .split("\n\n")
+      .slice(0, -1)
+      .filter((event) => event.startsWith("event:"));
+  while (events().length < count) {
+    const { value, done } = await reader.read();
+    if (done) break;
+    text += decoder.decode(value, { stream: true });
+  }
+  await reader.cancel();
+  return events();
+}
+
+const watch = (path: string, headers: Record<string, string> = {}) =>
+  SELF.fetch(`http://127.0.0.1/v1/main/watch${path}`, { headers });
+
+test("worker: a stream of events begins, is resumed by its last id, and starts anew from nothing", async () => {
+  const response = await watch("/events/**?with=value");
+  expect(response.headers.get("Content-Type")).toBe("text/event-stream");
+  if (response.body === null) throw new Error("a stream has a body");
+  const live = readEvents(response.body, 4);
+  await transact([{ op: "create", path: "/events", value: "1" }]);
+  await transact([
+    { op: "set", path: "/events", value: "2" },
+    { op: "create", path: "/events/a" },
+  ]);
+  const [subscribed = "", created = "", changed = "", child = ""] = await live;
+  expect(subscribed).toMatch(/^event: subscribed\nid: 0x[0-9a-f]+\ndata: \{.*\}$/);
+  expect(created).toMatch(/^event: created\nid: 0x[0-9a-f]+\ndata: .*"path":"\/events".*"value":"1"/);
+  // In the middle of a transaction there is nothing to resume from.
+  expect(changed).toMatch(/^event: changed\ndata: .*"value":"2"/);
+  expect(child).toMatch(/^event: created\nid: 0x[0-9a-f]+\ndata: .*"path":"\/events\/a"/);
+
+  const lastId = /id: (.*)/.exec(created)?.[1] ?? "";
+  for (const member of [1, 2, 3]) {
+    const again = await watch(`/events/**?with=value&since=0x1&member=${member}`, {
+      "Last-Event-ID": lastId,
+    });
+    if (again.body === null) throw new Error("a stream has a body");
+    expect((await readEvents(again.body, 3)).slice(1)).toEqual([changed, child]);
+  }
+  const anew = await watch("/events?since=0x0");
+  if (anew.body === null) throw new Error("a stream has a body");
+  expect((await readEvents(anew.body, 2))[1]).toMatch(/^event: compacted\nid: .*\ndata: .*"more":false/);
+});
+
+test("worker: a stream that cannot begin is a problem", async () => {
+  const shut = { op: "create", path: "/shut", acl: [{ perms: "a", scheme: "world", id: "anyone" }] };
+  const { zxid } = (await transact([shut])).body as { zxid: string };
+  for (const [path, status, codeName] of [
+    ["/shut", 403, "NoAuth"],
+    ["/a?since=0x7fffffff00000001", 412, undefined],
+    ["/a?since=1", 400, "BadArguments"],
+    ["/a?scope=tree", 400, "BadArguments"],
+    ["/a?with=stat", 400, "BadArguments"],
+    ["/a?until=0x1", 400, "BadArguments"],
+    ["/a//b", 400, "BadArguments"],
+    ["", 426, undefined],
+  ] as const) {
+    // Whoever answers has seen the znode.
+    const refused = await watch(path, { "Ek-Session-Zxid": zxid });
+    expect([path, refused.status, ((await refused.json()) as { codeName?: string }).codeName]).toEqual([
+      path,
+      status,
+      codeName,
+    ]);
+  }
+});
