@@ -29,7 +29,7 @@ export async function testKazoo(local: LocalProcess, report: Report): Promise<vo
 }
 
 /** A Python that has kazoo: the system's, or one of our own in the cache. */
-function findPython(): { program: string } | { missing: string } {
+export function findPython(): { program: string } | { missing: string } {
   if (hasKazoo("python3")) return { program: "python3" };
   if (run("python3", ["--version"], 10_000).code !== 0) return { missing: "python3 is not installed" };
   const venv = cacheDirectory("python");
