@@ -8,9 +8,9 @@
  * @module
  */
 
+import { connect } from "edgekeeper/client";
+import { D1Fence, fenceSchema, R2Fence, StaleToken } from "edgekeeper/guard";
 import { Miniflare, type MiniflareOptions } from "miniflare";
-import { connect } from "../../src/client/index.ts";
-import { D1Fence, fenceSchema, R2Fence, StaleToken } from "../../src/guard/index.ts";
 
 const options: MiniflareOptions = {
   cf: false,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { connect } from "../../src/client/index.ts";
+import { connect } from "edgekeeper/client";
 
 await using zk = connect(process.env["EK_URL"] ?? "http://127.0.0.1:8787/v1/main");
 

@@ -8,7 +8,7 @@
  * @module
  */
 
-import type { Client, LiveConfig } from "../../src/client/index.ts";
+import type { Client, LiveConfig } from "edgekeeper/client";
 
 export type Flags = Readonly<Record<string, boolean>>;
 

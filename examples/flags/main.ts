@@ -11,7 +11,7 @@ import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
-import { connect, isZkError, json } from "../../src/client/index.ts";
+import { connect, isZkError, json } from "edgekeeper/client";
 import { openPage } from "./check.ts";
 import { flagsApp } from "./flags.ts";
 

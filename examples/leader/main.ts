@@ -8,8 +8,8 @@
  * @module
  */
 
-import { connect } from "../../src/client/index.ts";
-import { lead, leaderOf } from "../../src/recipes/index.ts";
+import { connect } from "edgekeeper/client";
+import { lead, leaderOf } from "edgekeeper/recipes";
 
 const url = process.env["EK_URL"] ?? "http://127.0.0.1:8787/v1/main";
 const path = `/example-leader-${Date.now()}`;

@@ -7,8 +7,8 @@
  * @module
  */
 
-import { connect } from "../../src/client/index.ts";
-import { once } from "../../src/recipes/index.ts";
+import { connect } from "edgekeeper/client";
+import { once } from "edgekeeper/recipes";
 
 const url = process.env["EK_URL"] ?? "http://127.0.0.1:8787/v1/main";
 // A job of each run of this example; yours is the day: `new Date().toISOString().slice(0, 10)`.

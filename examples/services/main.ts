@@ -4,8 +4,8 @@
  * @module
  */
 
-import { connect } from "../../src/client/index.ts";
-import { observeServices, registerService } from "../../src/recipes/index.ts";
+import { connect } from "edgekeeper/client";
+import { observeServices, registerService } from "edgekeeper/recipes";
 
 const url = process.env["EK_URL"] ?? "http://127.0.0.1:8787/v1/main";
 const base = `/example-services-${Date.now()}`;

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { connect } from "../../src/client/index.ts";
-import { addTask, type HeldTask, workOnTasks } from "../../src/recipes/index.ts";
+import { connect } from "edgekeeper/client";
+import { addTask, type HeldTask, workOnTasks } from "edgekeeper/recipes";
 
 const url = process.env["EK_URL"] ?? "http://127.0.0.1:8787/v1/main";
 const path = `/example-shards-${Date.now()}`;
