@@ -11,6 +11,7 @@ export * from "./ids.ts";
 export * from "./json.ts";
 export * from "./locations.ts";
 export * from "./lock-queue.ts";
+export * from "./lock-steals.ts";
 export * from "./paths.ts";
 export * from "./records.ts";
 export * from "./request-window.ts";

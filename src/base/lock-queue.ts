@@ -8,7 +8,15 @@
  *
  * kazoo's plain `Lock` looks at `__lock__` only, so it does not wait for shared holders; its `WriteLock` does.
  *
- * Source: kazoo `recipe/lock.py`, ZooKeeper recipes "Locks" and "Shared Locks".
+ * Beside its contender, a holder may leave a tombstone, a persistent znode that only its release takes away.
+ * One whose contender is gone is of a holder that was lost, and delays the next. Whoever finds it first writes
+ * it once more: version 1 or later says that the delay runs, since its `mtime`. Other clients know no
+ * tombstones, and take them for no contenders.
+ *
+ * A holder that is asked to give the lock back finds `__REVOKE__` at the end of its contender's data; alone it
+ * is the message of Curator's `Revoker`.
+ *
+ * Sources: kazoo `recipe/lock.py`, ZooKeeper recipes "Locks" and "Shared Locks", Curator `Revoker`.
  *
  * @module
  */
@@ -77,4 +85,51 @@ export function blockerOf(
   const position = queue.findIndex(({ name }) => name === contender.name);
   const ahead = queue.slice(0, Math.max(position, 0));
   return contender.mode === "exclusive" ? ahead.at(-1) : ahead.findLast(({ mode }) => mode === "exclusive");
+}
+
+/** Behind a contender's name. */
+const tombstoneSuffix = "__delay";
+
+export function tombstoneOf(contender: string): string {
+  return `${contender}${tombstoneSuffix}`;
+}
+
+/** The tombstone of a holder that is gone, and what its holder held. */
+export interface Tombstone {
+  readonly name: string;
+  readonly mode: LockMode;
+}
+
+export function tombstonesIn(children: readonly string[]): readonly Tombstone[] {
+  const present = new Set(children);
+  return children.flatMap((name) => {
+    if (!name.endsWith(tombstoneSuffix)) return [];
+    const contender = name.slice(0, -tombstoneSuffix.length);
+    const [, , marker] = contenderPattern.exec(contender) ?? [];
+    if (marker === undefined || present.has(contender)) return [];
+    return [{ name, mode: marker === "rlock" ? "shared" : "exclusive" }];
+  });
+}
+
+/** Whether two modes cannot be held together: what one does under the lock concerns the other. */
+export function excludes(one: LockMode, other: LockMode): boolean {
+  return one === "exclusive" || other === "exclusive";
+}
+
+/** What a tombstone's data says, ms; 0 for what says nothing. */
+export function delayOf(text: string): number {
+  return /^[0-9]{1,15}$/.test(text) ? Number(text) : 0;
+}
+
+const revocation = "__REVOKE__";
+
+/** The data of a contender that is asked to give the lock back. */
+export function revokedData(owner: string): string {
+  return owner.endsWith(revocation) ? owner : `${owner}${revocation}`;
+}
+
+/** Whose contender this is, and whether it is asked to give the lock back. */
+export function contenderData(text: string): { readonly owner: string; readonly isRevoked: boolean } {
+  const isRevoked = text.endsWith(revocation);
+  return { owner: isRevoked ? text.slice(0, -revocation.length) : text, isRevoked };
 }

@@ -5,9 +5,9 @@
  * `Lock`, `ReadLock` and `WriteLock`, the HTTP locks and these queue up together. Each waits for the
  * last contender that excludes it, so a release wakes one of them, not the herd.
  *
- * With `lockDelay`, a holder leaves a tombstone beside its contender, a persistent znode that only its own
- * release takes away. Whoever comes next and finds the tombstone of a contender that is gone knows that its
- * holder did not release, and waits before it takes the lock. (kazoo's contenders know no tombstones.)
+ * With `lockDelay`, a holder leaves a tombstone beside its contender (`base/lock-queue.ts`). Whoever comes next
+ * and finds it without its contender waits before it takes the lock. How long the delay has run is told by
+ * the server's clock: by when the tombstone was written once more, and when the own place was taken.
  *
  * Sources: ZooKeeper recipes "Locks" and "Shared locks"; kazoo `recipe/lock.py`; Consul's lock-delay.
  *
@@ -19,12 +19,16 @@ import {
   CreateMode,
   contenderName,
   type Duration,
+  delayOf,
   durationForms,
+  excludes,
   joinPath,
   type LockMode,
   nameOf,
   parseDuration,
   queueOf,
+  tombstoneOf,
+  tombstonesIn,
   ZkErrorCode,
 } from "../base/index.ts";
 import { orAbort, pause } from "./abort.ts";
@@ -42,15 +46,13 @@ export interface LockOptions {
   readonly wait?: Duration | undefined;
   /**
    * How long nobody gets the lock after its holder was lost without releasing it: time for work that
-   * cannot check a token to come to its end. Default: 0.
+   * cannot check a token to come to its end. It runs from when somebody next wants the lock. Only edgekeeper's
+   * own contenders wait for it, kazoo's do not. Default: 0.
    */
   readonly lockDelay?: Duration | undefined;
   /** Shown to others: the data of the contender's znode. Default: empty. */
   readonly owner?: string | undefined;
 }
-
-/** Behind the contender's name: no client takes what does not end in digits for a contender. */
-const tombstoneSuffix = "__delay";
 
 /** A lock that was granted. */
 export class Lock implements AsyncDisposable {
@@ -152,6 +154,8 @@ class Attempt {
   readonly #callerSignal: AbortSignal | undefined;
   readonly #abort = () => this.#controller.abort(this.#callerSignal?.reason);
   #isTimedOut = false;
+  /** When the place in the queue was taken, by the server's clock, and by ours, which was later. */
+  #enteredMs = { server: 0, own: 0 };
   readonly #timer: unknown;
 
   constructor(client: Client, path: string, options: LockOptions) {
@@ -178,14 +182,14 @@ class Attempt {
     let contender: { path: string; stat: ZnodeStat } | undefined;
     try {
       contender = await this.#enter(signal);
+      this.#enteredMs = { server: contender.stat.ctime, own: this.#client.clock.now() };
       await this.#wait(contender.path, signal);
       const tombstone = this.#delayMs > 0 ? await this.#entomb(contender.path, signal) : undefined;
       const { stat, path } = contender;
       const lockParts = { path: this.#path, mode: this.#mode, token: stat.czxid, contender: path, tombstone };
       return new Lock(this.#client, lockParts);
     } catch (error) {
-      if (contender !== undefined)
-        leaveLater(this.#client, contender.path, this.#tombstoneOf(contender.path));
+      if (contender !== undefined) leaveLater(this.#client, contender.path, tombstoneOf(contender.path));
       if (isZkError(error, "SessionExpired") && this.#client.state.kind !== "closed") return undefined;
       throw error;
     }
@@ -285,15 +289,26 @@ class Attempt {
 
   /** Waits for the delays of holders that were lost. */
   async #sitOut(names: readonly string[], signal: AbortSignal): Promise<void> {
-    const present = new Set(names);
-    const stale = names.filter(
-      (name) => name.endsWith(tombstoneSuffix) && !present.has(name.slice(0, -tombstoneSuffix.length)),
-    );
-    for (const name of stale) {
+    for (const { name, mode } of tombstonesIn(names)) {
       const path = joinPath(this.#path, name);
-      const delayMs = Number(await this.#client.get(path, { signal }).then(({ text }) => text, orGone));
-      if (delayMs > 0) await this.#pause(delayMs, signal);
+      const leftMs = (await this.#delayLeft(path, signal)) ?? 0;
+      if (leftMs > 0 && !excludes(mode, this.#mode)) continue;
+      if (leftMs > 0) await this.#pause(leftMs, signal);
       await this.#client.delete(path, { signal }).catch(orGone);
+    }
+  }
+
+  /** Of a tombstone, ms; makes the delay run when nobody has yet. `undefined` when it is gone. */
+  async #delayLeft(path: string, signal: AbortSignal): Promise<number | undefined> {
+    for (;;) {
+      const tombstone = await this.#client.get(path, { signal }).catch(orGone);
+      if (tombstone === undefined) return undefined;
+      const { text, stat } = tombstone;
+      const delayMs = delayOf(text);
+      if (delayMs === 0) return 0;
+      const nowMs = this.#enteredMs.server + this.#client.clock.now() - this.#enteredMs.own;
+      if (stat.version > 0) return Math.min(delayMs, stat.mtime + delayMs - nowMs);
+      await this.#client.set(path, text, { version: 0, signal }).catch(orRead);
     }
   }
 
@@ -305,12 +320,8 @@ class Attempt {
     await pause(this.#client.clock, ms, signal);
   }
 
-  #tombstoneOf(contenderPath: string): string {
-    return `${contenderPath}${tombstoneSuffix}`;
-  }
-
   async #entomb(contenderPath: string, signal: AbortSignal): Promise<string> {
-    const tombstone = this.#tombstoneOf(contenderPath);
+    const tombstone = tombstoneOf(contenderPath);
     for (;;) {
       try {
         return await this.#client.create(tombstone, String(this.#delayMs), { signal });
@@ -347,6 +358,13 @@ const releaseTriesMax = 5;
 /** In the background: the caller has an error to hear. The session's end does it at the latest. */
 function leaveLater(client: Client, contender: string, tombstone: string): void {
   leave(client, contender, tombstone).catch(() => undefined);
+}
+
+/** It may have happened, or another did it, or there is nothing to do it to: a look tells. */
+function orRead(error: unknown): undefined {
+  if (isZkError(error, "BadVersion") || isZkError(error, "NoNode") || isZkError(error, "ConnectionLoss"))
+    return;
+  throw error;
 }
 
 function orGone(error: unknown): undefined {

@@ -247,6 +247,8 @@ export interface LockRequest {
   readonly waitMs: number;
   /** Shown to others. At most 1,024 bytes of UTF-8. */
   readonly owner: string;
+  /** 0 to 600,000: how long nobody else gets the lock when this holder is lost. Default: 0. */
+  readonly delayMs?: number | undefined;
   readonly identities: readonly AuthId[];
 }
 
@@ -259,6 +261,8 @@ export interface Contender {
   readonly mode: LockMode;
   readonly holds: boolean;
   readonly owner: string;
+  /** Somebody asks for the lock back. */
+  readonly isRevoked: boolean;
   /** Printed zxid of its znode; the fencing token when it holds. */
   readonly token: string;
   readonly sinceMs: number;
@@ -274,6 +278,8 @@ export type LockAnswer =
       readonly ttlMs: number;
       /** Ms since 1970, by the leader's clock. */
       readonly expiresAtMs: number;
+      /** Somebody asks for the lock back. */
+      readonly isRevoked: boolean;
     }
   /** Not granted within `waitMs`; the place in the queue is given up. */
   | { readonly kind: "timedOut"; readonly contenders: readonly Contender[] }

@@ -17,6 +17,7 @@ import {
   assert,
   blockerOf,
   CreateMode,
+  contenderData,
   formatZxid,
   isValidPath,
   joinPath,
@@ -35,6 +36,7 @@ import {
 } from "../base/index.ts";
 import type { Tree, TxnOutcome, WatcherId } from "../tree/index.ts";
 import type { Contender, LockAnswer, LockReference, LockRequest, LockView } from "./api.ts";
+import { LockDelays } from "./lock-delays.ts";
 import type { Settlement } from "./writes.ts";
 
 /** Children of one lock's znode; nobody joins a longer queue. Each joining lists all of them. */
@@ -72,6 +74,8 @@ interface Place {
   readonly ahead: QueuedContender | undefined;
   readonly session: SessionId;
   readonly token: string;
+  /** Somebody asks for the lock back. */
+  readonly isRevoked: boolean;
 }
 
 /** `atMs`: the session's deadline counts from no earlier. */
@@ -84,8 +88,11 @@ export class Locks {
   /** Places being taken, by path and id: a retry that overlaps its first try must not take another. */
   readonly #entering = new Map<string, Promise<Entered>>();
 
+  readonly #delays: LockDelays;
+
   constructor(host: LocksHost) {
     this.#host = host;
+    this.#delays = new LockDelays(host);
   }
 
   /** Somebody waits for an answer. */
@@ -104,8 +111,9 @@ export class Locks {
       const entered = await this.#enterOnce(request);
       if (entered.kind !== "entered") return entered;
       const place = this.#find(path, id);
+      const isDelayed = (request.delayMs ?? 0) > 0 || this.#delays.isInTheWay(path, request.mode);
       // Its own commit has just confirmed this leader.
-      if (place?.contender.holds === true) return this.#granted(id, place, entered.atMs);
+      if (place?.contender.holds === true && !isDelayed) return this.#granted(id, place, entered.atMs);
     }
     return this.#wait(request);
   }
@@ -116,16 +124,21 @@ export class Locks {
     if (!(await this.#host.confirm(fresh))) return { kind: "unknown" };
     const place = this.#find(path, id);
     if (place === undefined || keptAt === undefined) return { kind: "gone" };
-    if (!place.contender.holds) return { kind: "timedOut", contenders: this.#contenders(path) };
-    return this.#granted(id, place, keptAt);
+    const { holds, mode } = place.contender;
+    // A grant has outlasted every delay in its way.
+    if (holds && !this.#delays.isInTheWay(path, mode)) return this.#granted(id, place, keptAt);
+    return { kind: "timedOut", contenders: this.#contenders(path) };
   }
 
-  async release({ path, id }: LockReference, fresh: boolean): Promise<LockAnswer> {
+  async release({ path, id, identities }: LockReference, fresh: boolean): Promise<LockAnswer> {
     const entering = this.#entering.get(keyOf(path, id));
     // Given up while it is being taken: it must not be left behind.
     if (entering !== undefined) await entering;
     const place = this.#find(path, id);
-    if (place !== undefined) return this.#leave(place, { kind: "released" });
+    if (place !== undefined) {
+      await this.#delays.exhume(joinPath(path, place.contender.name), { sessionId: NO_SESSION, identities });
+      return this.#leave(place, { kind: "released" });
+    }
     return (await this.#host.confirm(fresh && entering === undefined))
       ? { kind: "gone" }
       : { kind: "unknown" };
@@ -214,7 +227,8 @@ export class Locks {
   }
 
   async #wait(request: LockRequest): Promise<LockAnswer> {
-    const { path, id, waitMs } = request;
+    const { path, id, waitMs, delayMs = 0, identities } = request;
+    const requester = { sessionId: NO_SESSION, identities };
     const until = this.#host.now() + waitMs;
     for (;;) {
       const place = this.#find(path, id);
@@ -223,20 +237,41 @@ export class Locks {
       if (place.contender.holds) {
         const since = this.#host.touch(place.session);
         if (since === undefined) return this.#gone();
+        const delayed = await this.#delays.leftMs(path, place.contender.mode, requester);
+        if (typeof delayed !== "number") return delayed;
+        if (delayed > 0) {
+          const ended = await this.#waitFor(request, place, { wantedMs: delayed, leftMs });
+          if (ended !== undefined) return ended;
+          continue;
+        }
+        const contenderPath = joinPath(path, place.contender.name);
+        const failed = delayMs > 0 ? await this.#delays.entomb(contenderPath, delayMs, requester) : undefined;
+        if (failed !== undefined) return failed;
         if (!(await this.#host.confirm(false))) return { kind: "unknown" };
         const still = this.#find(path, id);
         if (still?.contender.holds === true) return this.#granted(id, still, since);
-      } else if (leftMs <= 0) {
-        const contenders = this.#contenders(path);
-        // Another try with the same id waits on: the place is its own, too.
-        if (this.#waiting.has(place.session)) return { kind: "timedOut", contenders };
-        return this.#leave(place, { kind: "timedOut", contenders });
       } else {
-        if (this.#waiting.size >= waitersMax) return this.#leave(place, { kind: "overloaded" });
-        await this.#change(path, place, leftMs);
-        if (!this.#host.isLeading()) return { kind: "unknown" };
+        const ended = await this.#waitFor(request, place, { wantedMs: leftMs, leftMs });
+        if (ended !== undefined) return ended;
       }
     }
+  }
+
+  /** Waits for a change, or `wantedMs`, if `leftMs` are left to wait; otherwise, the answer. */
+  async #waitFor(
+    { path }: LockRequest,
+    place: Place,
+    { wantedMs, leftMs }: { readonly wantedMs: number; readonly leftMs: number },
+  ): Promise<LockAnswer | undefined> {
+    if (leftMs <= 0) {
+      const contenders = this.#contenders(path);
+      // Another try with the same id waits on: the place is its own, too.
+      if (this.#waiting.has(place.session)) return { kind: "timedOut", contenders };
+      return this.#leave(place, { kind: "timedOut", contenders });
+    }
+    if (this.#waiting.size >= waitersMax) return this.#leave(place, { kind: "overloaded" });
+    await this.#change(path, place, Math.min(wantedMs, leftMs));
+    return this.#host.isLeading() ? undefined : { kind: "unknown" };
   }
 
   async #gone(): Promise<LockAnswer> {
@@ -246,11 +281,10 @@ export class Locks {
   /** Resolves when the contender in the way has gone, or the own place has, or `waitMs` have passed. */
   async #change(path: string, { contender, ahead, session }: Place, waitMs: number): Promise<void> {
     this.#waiting.set(session, (this.#waiting.get(session) ?? 0) + 1);
-    const awaited = ahead === undefined ? [] : [ahead, contender];
+    const awaited = ahead === undefined ? [contender] : [ahead, contender];
     const watchers: WatcherId[] = [];
     let timer: ReturnType<typeof setTimeout> | undefined;
     await new Promise<void>((resolve) => {
-      if (awaited.length === 0) return resolve();
       for (const { name } of awaited) watchers.push(this.#host.watchZnode(joinPath(path, name), resolve));
       timer = setTimeout(resolve, waitMs);
     });
@@ -277,9 +311,19 @@ export class Locks {
   }
 
   /** `sinceMs`: its session's deadline counts from no earlier. */
-  #granted(id: string, { contender, session, token }: Place, sinceMs: number): LockAnswer {
+  #granted(id: string, place: Place, sinceMs: number): LockAnswer {
+    const { contender, session, token } = place;
     const ttlMs = this.#host.tree.session(session)?.timeoutMs ?? 0;
-    return { kind: "granted", id, mode: contender.mode, token, ttlMs, expiresAtMs: sinceMs + ttlMs };
+    const { isRevoked } = place;
+    return {
+      kind: "granted",
+      id,
+      mode: contender.mode,
+      token,
+      ttlMs,
+      expiresAtMs: sinceMs + ttlMs,
+      isRevoked,
+    };
   }
 
   #queue(path: string): readonly QueuedContender[] {
@@ -294,7 +338,9 @@ export class Locks {
     const znode = this.#host.tree.get(joinPath(path, contender.name));
     if (znode?.lifetime.kind !== "ephemeral") return undefined;
     const { owner } = znode.lifetime;
-    return { contender, ahead: blockerOf(queue, contender), session: owner, token: formatZxid(znode.czxid) };
+    const { isRevoked } = contenderData(decoder.decode(znode.data ?? undefined));
+    const token = formatZxid(znode.czxid);
+    return { contender, ahead: blockerOf(queue, contender), session: owner, token, isRevoked };
   }
 
   #contenders(path: string, reader?: Requester): readonly Contender[] {
@@ -303,13 +349,14 @@ export class Locks {
       const znode = tree.get(joinPath(path, contender.name));
       if (znode === undefined) return [];
       const isReadable = reader === undefined || tree.canRead(znode.acl, reader.identities);
+      const data = isReadable && znode.data !== null ? decoder.decode(znode.data) : "";
       return [
         {
           id: ownLockId(contender) ?? contender.name,
           name: contender.name,
           mode: contender.mode,
           holds: contender.holds,
-          owner: isReadable && znode.data !== null ? decoder.decode(znode.data) : "",
+          ...contenderData(data),
           token: formatZxid(znode.czxid),
           sinceMs: znode.ctime,
         },

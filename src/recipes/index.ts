@@ -8,9 +8,11 @@ export { Counter, type UpdateOptions, updateJson, updateZnode } from "./atomic.t
 export { Barrier, type BarrierOptions, DoubleBarrier } from "./barrier.ts";
 export { type CandidateOptions, type Leader, lead, leaderOf, observeLeader, stand } from "./election.ts";
 export { join, membersOf, observeMembers } from "./group.ts";
+export { type Grant, revokeLock, type StealOptions, stealLock, untilRevoked } from "./lock-interventions.ts";
 export { type LockSet, lockAll, readLock, writeLock } from "./locks.ts";
 export { type OnceOptions, type OnceResult, once } from "./once.ts";
 export { type Item, type PutOptions, Queue, type TakeOptions } from "./queue.ts";
+export { type Hold, type ReentrantLockOptions, ReentrantLocks } from "./reentrant-locks.ts";
 export {
   type Candidate,
   type Participant,

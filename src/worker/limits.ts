@@ -47,6 +47,9 @@ export const recursiveRoundsMax = 5;
 /** An ACL as JSON: what the tree stores of one, each character of it escaped, and its punctuation. */
 export const aclBodyBytesMax = 512 * 1024;
 
+/** How often a lock's revocation or steal looks again when others changed what it is about. */
+export const interventionRoundsMax = 5;
+
 /** Entries of one ACL. A znode is checked against them one by one. */
 export const aclEntriesMax = 100;
 

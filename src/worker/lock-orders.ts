@@ -12,6 +12,7 @@ export interface LockOrder {
   readonly ttlMs: number;
   readonly waitMs: number;
   readonly owner: string;
+  readonly delayMs: number;
   /** The client's own, for its own repeats. */
   readonly id: string | undefined;
 }
@@ -20,9 +21,10 @@ const ttlMsMin = 1_000;
 const ttlMsMax = 600_000;
 const ttlMsDefault = 30_000;
 const waitMsMax = 60_000;
+const delayMsMax = 600_000;
 const ownerBytesMax = 1_024;
 
-const fields = ["mode", "ttl", "wait", "owner", "id"];
+const fields = ["mode", "ttl", "wait", "owner", "lock_delay", "id"];
 
 export function isLockId(text: string): boolean {
   return /^[0-9a-f]{32}$/.test(text);
@@ -41,15 +43,45 @@ export function readLockOrder(body: Uint8Array, path: string): LockOrder {
   if (unknown !== undefined) {
     throw refuse(`${JSON.stringify(unknown.slice(0, 100))} is not a field, ${fields.join(", ")} are`);
   }
-  const { mode = "exclusive", ttl = ttlMsDefault, wait = 0, owner = "", id } = order;
+  const { mode = "exclusive", ttl = ttlMsDefault, wait = 0, owner = "", lock_delay = 0, id } = order;
   if (mode !== "exclusive" && mode !== "shared") throw refuse('"mode" must be "exclusive" or "shared"');
   const ttlMs = readWithin(ttl, ttlMsMin, ttlMsMax);
   if (ttlMs === undefined) throw refuse(durationFault("ttl", ttlMsMin, ttlMsMax));
   const waitMs = readWithin(wait, 0, waitMsMax);
   if (waitMs === undefined) throw refuse(durationFault("wait", 0, waitMsMax));
+  const delayMs = readWithin(lock_delay, 0, delayMsMax);
+  if (delayMs === undefined) throw refuse(durationFault("lock_delay", 0, delayMsMax));
   if (!isOwner(owner)) throw refuse(`"owner" must be text of at most ${ownerBytesMax} bytes of UTF-8`);
   if (id !== undefined && !isId(id)) throw refuse('"id" must be 32 lower-case hex digits');
-  return { mode, ttlMs, waitMs, owner, id };
+  return { mode, ttlMs, waitMs, owner, delayMs, id };
+}
+
+export interface StealOrder {
+  readonly by: string;
+  readonly reason: string;
+}
+
+/**
+ * Reads the body of a steal: who, and why, both of which are kept.
+ *
+ * @throws Problem 400 naming the field at fault.
+ */
+export function readStealOrder(
+  body: Uint8Array,
+  { action, path }: { readonly action: string; readonly path: string },
+): StealOrder {
+  const order = parseObject(body);
+  if (order === undefined) throw badRequest(`${action}: the body is not a JSON object`, path);
+  const unknown = Object.keys(order).find((field) => field !== "by" && field !== "reason");
+  if (unknown !== undefined) {
+    const field = JSON.stringify(unknown.slice(0, 100));
+    throw badRequest(`${action}: ${field} is not a field, by and reason are`, path);
+  }
+  const { by, reason } = order;
+  const form = `must be text of 1 to ${ownerBytesMax} bytes of UTF-8`;
+  if (!isOwner(by) || by === "") throw badRequest(`${action}: "by" ${form}`, path);
+  if (!isOwner(reason) || reason === "") throw badRequest(`${action}: "reason" ${form}`, path);
+  return { by, reason };
 }
 
 function parseObject(body: Uint8Array): Readonly<Record<string, unknown>> | undefined {

@@ -9,7 +9,16 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { sequenceSuffix } from "../../src/base/index.ts";
-import { ownContenderName, ownLockId, queueOf } from "../../src/base/lock-queue.ts";
+import {
+  contenderData,
+  delayOf,
+  ownContenderName,
+  ownLockId,
+  queueOf,
+  revokedData,
+  tombstoneOf,
+  tombstonesIn,
+} from "../../src/base/lock-queue.ts";
 
 const id = "0123456789abcdef0123456789abcdef";
 
@@ -122,5 +131,40 @@ describe("a contender of ours", () => {
   test("is told from others by its prefix", () => {
     expect(ownLockId({ prefix: id })).toBeUndefined();
     expect(ownLockId({ prefix: "Ek-1" })).toBeUndefined();
+  });
+});
+
+describe("tombstones", () => {
+  const shared = "a__rlock__0000000001";
+  const exclusive = "b__lock__0000000002";
+
+  test.each<[string, string[], string[]]>([
+    ["of holders that are there", [shared, tombstoneOf(shared)], []],
+    ["of holders that are gone", [tombstoneOf(shared), tombstoneOf(exclusive)], ["shared", "exclusive"]],
+    ["of nobody", ["a__delay", "__delay", `${exclusive}_delay`, `x${tombstoneOf("lock__0000000001")}`], []],
+  ])("%s", (_, children, modes) => {
+    expect(tombstonesIn(children).map(({ mode }) => mode)).toEqual(modes);
+    expect(queueOf(children.filter((name) => name.endsWith("delay")))).toEqual([]);
+  });
+
+  test.each([
+    ["0", 0],
+    ["5000", 5_000],
+    ["9".repeat(15), 999_999_999_999_999],
+    ["9".repeat(16), 0],
+    ["-1", 0],
+    ["1e9", 0],
+    ["", 0],
+  ])('data "%s" is a delay of %i ms', (text, ms) => {
+    expect(delayOf(text)).toBe(ms);
+  });
+});
+
+describe("contender data", () => {
+  test("says whose it is, and whether the lock is asked back, as Curator's Revoker says it", () => {
+    expect(contenderData("billing")).toEqual({ owner: "billing", isRevoked: false });
+    expect(revokedData("")).toBe("__REVOKE__");
+    expect(contenderData(revokedData("billing"))).toEqual({ owner: "billing", isRevoked: true });
+    expect(revokedData(revokedData("billing"))).toBe(revokedData("billing"));
   });
 });

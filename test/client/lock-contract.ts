@@ -4,8 +4,9 @@
  * @module
  */
 
+import { setImmediate } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { type Client, CreateMode, type Lock, Lost } from "../../src/client/index.ts";
+import { type Client, CreateMode, isZkError, type Lock, Lost } from "../../src/client/index.ts";
 import { type ContractServer, describeOn } from "./contract-server.ts";
 
 export function lockContract(name: string, start: () => Promise<ContractServer>): void {
@@ -148,6 +149,39 @@ export function lockContract(name: string, start: () => Promise<ContractServer>)
       const lock = await on.zk.lock(path);
       expect((await on.zk.children(path)).length).toBe(1);
       await lock.release();
+    });
+
+    test("with a delay: it runs once, also when nobody waits for all of it", async () => {
+      const holder = on.connect();
+      const lost = await holder.lock(path, { lockDelay: "200ms" });
+      await holder.close();
+      let tries = 0;
+      let lock: Lock | undefined;
+      while (lock === undefined) {
+        tries += 1;
+        await setImmediate();
+        lock = await on.zk.lock(path, { wait: 0 }).catch((error: unknown) => {
+          if (isZkError(error, "OperationTimeout")) return undefined;
+          throw error;
+        });
+      }
+      expect(tries).toBeGreaterThan(1);
+      expect(lock.token > lost.token).toBe(true);
+      expect((await on.zk.children(path)).length).toBe(1);
+      await lock.release();
+    });
+
+    test("with a delay: shared ones wait for a lost exclusive one, not for a lost shared one", async () => {
+      const holder = on.connect();
+      await holder.lock(path, { shared: true, lockDelay: "1h" });
+      await holder.close();
+      await (await on.zk.lock(path, { shared: true, wait: 0 })).release();
+      const timedOut = { codeName: "OperationTimeout" };
+      await expect(on.zk.lock(path, { wait: 0 })).rejects.toMatchObject(timedOut);
+      const exclusive = on.connect();
+      await exclusive.lock(`${path}x`, { lockDelay: "1h" });
+      await exclusive.close();
+      await expect(on.zk.lock(`${path}x`, { shared: true, wait: 0 })).rejects.toMatchObject(timedOut);
     });
 
     test("queue up with other clients' contenders of kazoo's layout", async () => {

@@ -191,6 +191,7 @@ describe("a free lock", () => {
       token: expect.stringMatching(/^0x[0-9a-f]+$/),
       ttlMs: 10_000,
       expiresAtMs: world.leader.nowMs + 10_000,
+      isRevoked: false,
     });
     expect(world.queue).toEqual([`ek-${a}__lock__0000000000`]);
     expect(world.leader.tree.get("/locks")?.lifetime.kind).toBe("persistent");
@@ -675,5 +676,89 @@ describe("a long queue", () => {
     looks.mockClear();
     await join(60);
     expect(looks.mock.calls.length).toBe(first);
+  });
+});
+
+describe("a lock whose holder asked for a delay", () => {
+  const delayed = { delayMs: 5_000 };
+  const tombstones = (world: World) => world.queue.filter((name) => name.endsWith("__delay"));
+
+  test("leaves nothing behind when it is released, and is free at once", async () => {
+    const world = new World();
+    expect(await world.acquire(a, delayed)).toMatchObject({ kind: "granted" });
+    expect(tombstones(world)).toEqual([`ek-${a}__lock__0000000000__delay`]);
+    expect(await world.keep(a)).toMatchObject({ kind: "granted" });
+    expect(await world.release(a)).toEqual({ kind: "released" });
+    expect(world.queue).toEqual([]);
+    expect(await world.acquire(b)).toMatchObject({ kind: "granted" });
+  });
+
+  test("is nobody's for the delay when its holder lapses, and then the next one's", async () => {
+    const world = new World();
+    await world.acquire(a, delayed);
+    const waiting = world.acquire(b, { waitMs: 60_000 });
+    await breathe();
+    world.lapse(world.ownerOf(`ek-${a}__lock__0000000000`));
+    expect(await soFar(waiting)).toBe("waiting");
+    await world.pass(4_999);
+    expect(await soFar(waiting)).toBe("waiting");
+    // It stands first, and holds nothing yet.
+    expect(await world.keep(b)).toMatchObject({ kind: "timedOut" });
+    await world.pass(1);
+    expect(await waiting).toMatchObject({ kind: "granted", id: b });
+    expect(tombstones(world)).toEqual([]);
+    expect(await world.keep(b)).toMatchObject({ kind: "granted" });
+    expect(world.watchers).toBe(0);
+  });
+
+  test("delays once, also when nobody waits for all of it, and by the clock of whoever leads", async () => {
+    const world = new World();
+    await world.acquire(a, delayed);
+    world.lapse(world.ownerOf(`ek-${a}__lock__0000000000`));
+    // The delay begins with the first who wants the lock.
+    await world.pass(60_000);
+    expect(await world.acquire(b)).toMatchObject({ kind: "timedOut" });
+    await world.pass(3_000);
+    expect(await world.acquire(b)).toMatchObject({ kind: "timedOut" });
+    await world.pass(2_000);
+    expect(await world.acquire(b)).toMatchObject({ kind: "granted" });
+    expect(world.queue).toHaveLength(1);
+  });
+
+  test("delays whom its holder excluded: shared ones do not wait for a lost shared one", async () => {
+    const world = new World();
+    await world.acquire(a, { ...delayed, mode: "shared" });
+    world.lapse(world.ownerOf(`ek-${a}__rlock__0000000000`));
+    expect(await world.acquire(b, { mode: "shared" })).toMatchObject({ kind: "granted" });
+    expect(await world.keep(b)).toMatchObject({ kind: "granted" });
+    await world.release(b);
+    expect(await world.acquire(c)).toMatchObject({ kind: "timedOut" });
+    // Its delay has begun with those who did not have to wait for it.
+    await world.pass(5_000);
+    expect(await world.acquire(c)).toMatchObject({ kind: "granted" });
+    expect(tombstones(world)).toEqual([]);
+  });
+
+  test("whose place is lost during the delay is not granted", async () => {
+    const world = new World();
+    await world.acquire(a, delayed);
+    world.lapse(world.ownerOf(`ek-${a}__lock__0000000000`));
+    const waiting = world.acquire(b, { waitMs: 60_000 });
+    await breathe();
+    const [place = ""] = world.queue.filter((name) => name.includes(b) && !name.endsWith("__delay"));
+    world.remove(place);
+    expect(await soFar(waiting)).toEqual({ kind: "gone" });
+  });
+
+  test("taken over from a tombstone that says nothing is delayed by nothing", async () => {
+    const world = new World();
+    await world.acquire(a, delayed);
+    const holder = world.ownerOf(`ek-${a}__lock__0000000000`);
+    world.remove(`ek-${a}__lock__0000000000__delay`);
+    world.leader.submit(create(`/locks/x/ek-${a}__lock__0000000000__delay`));
+    world.leader.writes.flush();
+    world.lapse(holder);
+    expect(await world.acquire(b)).toMatchObject({ kind: "granted" });
+    expect(tombstones(world)).toEqual([]);
   });
 });

@@ -29,6 +29,7 @@ import {
   writeLock,
 } from "../../src/recipes/index.ts";
 import { type LocalProcess, startLocalProcess } from "../support/local-process.ts";
+import { locksSuite } from "./locks-suite.ts";
 import { rolloutSuite } from "./rollout-suite.ts";
 import { servicesSuite } from "./services-suite.ts";
 import { tasksSuite } from "./tasks-suite.ts";
@@ -337,3 +338,4 @@ describe("subtree cache", () => {
 tasksSuite(open);
 rolloutSuite(open);
 servicesSuite(open);
+locksSuite(open);

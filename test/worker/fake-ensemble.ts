@@ -407,6 +407,7 @@ export class FakeEnsemble {
       mode,
       owner,
       holds: true,
+      isRevoked: false,
       token: formatZxid(this.zxid),
       sinceMs: fakeTimeMs,
     };
@@ -452,8 +453,8 @@ function refusedAt(culprit: number, code: ZkErrorCode, { length }: readonly Mult
 }
 
 function granted(lock: FakeLock, ttlMs: number): LockAnswer {
-  const { id, mode, token } = lock;
-  return { kind: "granted", id, mode, token, ttlMs, expiresAtMs: fakeTimeMs + ttlMs };
+  const { id, mode, token, isRevoked } = lock;
+  return { kind: "granted", id, mode, token, ttlMs, expiresAtMs: fakeTimeMs + ttlMs, isRevoked };
 }
 
 /** A member that has heard from nobody yet. */

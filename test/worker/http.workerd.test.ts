@@ -161,3 +161,48 @@ test("worker: a stream that cannot begin is a problem", async () => {
     ]);
   }
 });
+
+test("worker: a lock is asked back and stolen by its token, on the record, and its delay is kept", async () => {
+  const path = "locks/held/lock";
+  const lock = await send(`POST ${path}`, { owner: "billing", lock_delay: "10m", ttl: "10m" });
+  const { id, token } = lock.body as { id: string; token: string };
+  expect(lock.body).not.toHaveProperty("revocation_requested");
+
+  const stranger = "0x100000000";
+  for (const verb of ["revoke", "steal"]) {
+    const body = verb === "steal" ? { by: "me", reason: "it hangs" } : undefined;
+    const refused = await send(`POST ${path}?${verb}=${stranger}`, body);
+    expect(refused).toMatchObject({ status: 412, body: { type: "/problems/lock-not-held" } });
+    expect(await send(`POST ${path}?${verb}=soon`, body)).toMatchObject({ status: 400 });
+  }
+  expect((await send(`POST ${path}?revoke=${token}`)).status).toBe(200);
+  expect((await send(`POST ${path}?revoke=${token}`)).status).toBe(200);
+  expect(await send(`PUT ${path}?id=${id}`)).toMatchObject({
+    status: 200,
+    body: { revocation_requested: true },
+  });
+  expect(await send(`GET ${path}`)).toMatchObject({
+    body: { holders: [{ id, owner: "billing", revocation_requested: true }] },
+  });
+
+  const theft = { by: "operator", reason: "it hangs" };
+  for (const body of [undefined, {}, { by: "me" }, { ...theft, by: "" }, { ...theft, force: true }]) {
+    expect((await send(`POST ${path}?steal=${token}`, body)).status).toBe(400);
+  }
+  expect((await send(`POST ${path}?steal=${token}&revoke=${token}`, theft)).status).toBe(400);
+  expect(await send(`POST ${path}?steal=${token}`, theft)).toMatchObject({ status: 200, body: { token } });
+  expect((await send(`PUT ${path}?id=${id}`)).status).toBe(404);
+  expect(await send(`POST ${path}?steal=${token}`, theft)).toMatchObject({ status: 412 });
+  const { body: record } = await send("GET znodes/held/lock/ek-steals");
+  expect(record).toMatchObject([{ token, owner: "billing", ...theft, identities: ["ip:127.0.0.1"] }]);
+
+  // The delay outlives the holder; who may, ends it.
+  const late = await send(`POST ${path}`);
+  expect(late).toMatchObject({ status: 409, body: { type: "/problems/lock-held", holders: [], queue: [] } });
+  const { body: list } = await send("GET znodes/held/lock?children");
+  const [tombstone] = (list as { children: string[] }).children.filter((name) => name.endsWith("__delay"));
+  expect((await send(`DELETE znodes/held/lock/${tombstone}`)).status).toBe(204);
+  const next = await send(`POST ${path}`);
+  expect(next.status).toBe(201);
+  expect(BigInt((next.body as { token: string }).token)).toBeGreaterThan(BigInt(token));
+});

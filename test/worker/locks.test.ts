@@ -114,6 +114,8 @@ describe("worker: POST a lock", () => {
     ['{"ttl": "forever"}', '"ttl"'],
     ['{"wait": "61s"}', '"wait"'],
     ['{"wait": -1}', '"wait"'],
+    ['{"lock_delay": "601s"}', '"lock_delay"'],
+    ['{"lock_delay": -1}', '"lock_delay"'],
     ['{"owner": 7}', '"owner"'],
     ['{"owner": "\\ud800"}', '"owner"'],
     [JSON.stringify({ owner: "é".repeat(513) }), '"owner"'],
@@ -129,7 +131,7 @@ describe("worker: POST a lock", () => {
 
   test.each([
     { ttl: "1s" },
-    { ttl: 600_000, wait: 60_000 },
+    { ttl: 600_000, wait: 60_000, lock_delay: "10m" },
     { owner: "é".repeat(512) },
     { id: "0123456789abcdef0123456789abcdef" },
   ])("worker: POST %o is at the edge of what is allowed", async (fields) => {
@@ -235,6 +237,7 @@ describe("worker: keeping, releasing and showing a lock", () => {
       mode: "shared",
       holds: false,
       owner: "",
+      isRevoked: false,
       token: "0x2",
       sinceMs: 0,
     };

@@ -23,18 +23,24 @@ import { findLeaderMs, lockBodyBytesMax, lockMarginMs, readMs, writeMs } from ".
 import { isLockId, readLockOrder } from "../lock-orders.ts";
 import { badRequest, Problem } from "../problems.ts";
 import { readQuery } from "../queries.ts";
+import { intervene } from "./lock-interventions.ts";
 import { pathOf, quoted, refusal } from "./shared.ts";
 
 export async function postLock(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
   const path = lockPathOf(c.req.raw);
-  readQuery(c.req.url, []);
+  const { revoke, steal } = readQuery(c.req.url, ["revoke", "steal"]);
+  if (revoke !== undefined && steal !== undefined) {
+    throw badRequest('Cannot do both to a lock: either "revoke" or "steal" may be given', path);
+  }
+  if (revoke !== undefined) return intervene(c, router, { kind: "revoke", path, tokenText: revoke });
+  if (steal !== undefined) return intervene(c, router, { kind: "steal", path, tokenText: steal });
   const action = `Cannot lock ${quoted(path)}`;
   const order = readLockOrder(await readBody(c.req.raw, lockBodyBytesMax, { action, path }), path);
   const id = order.id ?? makeLockId();
   const { identities } = c.get("caller");
   const waitUntil = Date.now() + order.waitMs;
   const waitMs = () => Math.max(0, waitUntil - Date.now());
-  const { mode, ttlMs, owner } = order;
+  const { mode, ttlMs, owner, delayMs } = order;
   const { reply } = await router.run(c.get("ensemble"), {
     action,
     path,
@@ -42,7 +48,8 @@ export async function postLock(c: Context<AppEnv>, router: LeaderRouter): Promis
     searchMs: order.waitMs + findLeaderMs,
     more: { id },
     attemptMs: () => waitMs() + lockMarginMs,
-    attempt: (member) => member.acquireLock({ path, id, mode, ttlMs, waitMs: waitMs(), owner, identities }),
+    attempt: (member) =>
+      member.acquireLock({ path, id, mode, ttlMs, waitMs: waitMs(), owner, delayMs, identities }),
   });
   if (reply.kind === "timedOut") {
     // Its own place is listed, and is given up by now.
@@ -149,16 +156,19 @@ function lockAnswer(
 }
 
 function grantJson(grant: Extract<LockAnswer, { readonly kind: "granted" }>, path: string) {
-  const { id, token, mode, ttlMs, expiresAtMs } = grant;
-  return { id, token, mode, path, ttl_ms: ttlMs, expires_at: new Date(expiresAtMs).toISOString() };
+  const { id, token, mode, ttlMs, expiresAtMs, isRevoked } = grant;
+  const expiresAt = new Date(expiresAtMs).toISOString();
+  const asked = isRevoked && { revocation_requested: true };
+  return { id, token, mode, path, ttl_ms: ttlMs, expires_at: expiresAt, ...asked };
 }
 
 function splitQueue(contenders: readonly Contender[]) {
   const shown = (holds: boolean) =>
     contenders
       .filter((contender) => contender.holds === holds)
-      .map(({ id, mode, owner, token, sinceMs }) => {
-        return { id, mode, owner, token, since: new Date(sinceMs).toISOString() };
+      .map(({ id, mode, owner, token, sinceMs, isRevoked }) => {
+        const since = new Date(sinceMs).toISOString();
+        return { id, mode, owner, token, since, ...(isRevoked && { revocation_requested: true }) };
       });
   return { holders: shown(true), queue: shown(false) };
 }
