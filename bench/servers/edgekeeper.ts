@@ -44,7 +44,15 @@ export async function startAborting(members: number): Promise<System> {
       hangsUntilMs = performance.now() + hangMs;
       await strikeLeader(url, "hang");
     },
-    mend: () => pause(Math.max(0, hangsUntilMs - performance.now())),
+    async mend() {
+      await pause(Math.max(0, hangsUntilMs - performance.now()));
+      // The leader that was may still take itself for one: as with ZooKeeper's, it is waited for.
+      const deadlineMs = performance.now() + leaderTimeoutMs;
+      while (!(await isWhole(url))) {
+        if (performance.now() > deadlineMs) throw new Error("a member has not come back in time");
+        await pause(20);
+      }
+    },
   };
 }
 
@@ -103,6 +111,15 @@ async function strikeLeader(url: string, how: "abort" | "hang"): Promise<void> {
   const struck = await fetch(`${url}/bench/${how}/${leader}`);
   await struck.text();
   if (struck.status !== 204) throw new Error(`${how} of the leader: status ${struck.status}`);
+}
+
+/** Whether every member serves, and all of them under one leader. */
+async function isWhole(url: string): Promise<boolean> {
+  const answer = await fetch(`${url}/v1/main/members`);
+  const { members }: { members: readonly { serving?: boolean; epoch?: number }[] } = JSON.parse(
+    await answer.text(),
+  );
+  return members.every(({ serving, epoch }) => serving === true && epoch === members[0]?.epoch);
 }
 
 async function findLeader(url: string): Promise<number | null> {
