@@ -9,7 +9,12 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { type Client, CreateMode, isZkError, type Lock, Lost } from "../../src/client/index.ts";
 import { type ContractServer, describeOn } from "./contract-server.ts";
 
-export function lockContract(name: string, start: () => Promise<ContractServer>): void {
+/** @param options.hasLockChecks - Whether transactions may check a lock's token: ZooKeeper's cannot. */
+export function lockContract(
+  name: string,
+  start: () => Promise<ContractServer>,
+  { hasLockChecks = true }: { readonly hasLockChecks?: boolean } = {},
+): void {
   describeOn(`lock contract: ${name}`, start, (on) => {
     let other: Client;
     let path = "";
@@ -44,27 +49,30 @@ export function lockContract(name: string, start: () => Promise<ContractServer>)
       expect(await on.zk.children(path)).toEqual([]);
     });
 
-    test("checked in a transaction: under the lock it happens, without the lock nothing does", async () => {
-      const lock = await on.zk.lock(path, { shared: true });
-      const { path: lockPath, token } = lock;
-      await other.transaction().checkLock({ path: lockPath, token }).create(`${path}-done`).commit();
-      const waiting = other.lock(path);
-      await waitForChildren(on.zk, path, 2);
-      const [, place] = (await on.zk.children(path)).toSorted((a, b) =>
-        a.slice(-10) < b.slice(-10) ? -1 : 1,
-      );
-      const early = await on.zk.exists(`${path}/${place}`);
-      const notHeld = { codeName: "NoNode", outcome: "notApplied" };
-      const writeUnder = (token: bigint) =>
-        on.zk.transaction().checkLock({ path, token }).set(`${path}-done`, "late").commit();
-      await expect(writeUnder(early?.czxid ?? 0n)).rejects.toMatchObject(notHeld);
-      await lock.release();
-      await expect(writeUnder(token)).rejects.toThrow("not held under this token");
-      expect((await on.zk.get(`${path}-done`)).stat.version).toBe(0);
-      await writeUnder((await waiting).token);
-      await (await waiting).release();
-      expect(() => on.zk.transaction().checkLock({ path, token: -1n })).toThrow("no token");
-    });
+    test.runIf(hasLockChecks)(
+      "checked in a transaction: under the lock it happens, without the lock nothing does",
+      async () => {
+        const lock = await on.zk.lock(path, { shared: true });
+        const { path: lockPath, token } = lock;
+        await other.transaction().checkLock({ path: lockPath, token }).create(`${path}-done`).commit();
+        const waiting = other.lock(path);
+        await waitForChildren(on.zk, path, 2);
+        const [, place] = (await on.zk.children(path)).toSorted((a, b) =>
+          a.slice(-10) < b.slice(-10) ? -1 : 1,
+        );
+        const early = await on.zk.exists(`${path}/${place}`);
+        const notHeld = { codeName: "NoNode", outcome: "notApplied" };
+        const writeUnder = (token: bigint) =>
+          on.zk.transaction().checkLock({ path, token }).set(`${path}-done`, "late").commit();
+        await expect(writeUnder(early?.czxid ?? 0n)).rejects.toMatchObject(notHeld);
+        await lock.release();
+        await expect(writeUnder(token)).rejects.toThrow("not held under this token");
+        expect((await on.zk.get(`${path}-done`)).stat.version).toBe(0);
+        await writeUnder((await waiting).token);
+        await (await waiting).release();
+        expect(() => on.zk.transaction().checkLock({ path, token: -1n })).toThrow("no token");
+      },
+    );
 
     test("shared: held together, and exclude exclusive ones in the order of the queue", async () => {
       const first = await on.zk.lock(path, { shared: true });

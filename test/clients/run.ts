@@ -19,6 +19,7 @@ import { kazooSuite } from "./kazoo-suite.ts";
 import { reasonFor } from "./known.ts";
 import { keepResult, writePage } from "./page.ts";
 import { Report } from "./report.ts";
+import { testSdk } from "./sdk.ts";
 import { cSuite, nodeSuite, rustSuite } from "./session-suites.ts";
 import { type Case, type Compared, compare, type Suite } from "./suite.ts";
 import { startEdgekeeperTarget, startZooKeeperTarget, superDigest, type Target } from "./targets.ts";
@@ -58,6 +59,8 @@ process.exitCode = report.finish();
 async function runQuick(): Promise<void> {
   await runQuickAt("the leader", []);
   await runQuickAt("an observer", ["--observers", "1", "--zk-member", "4"]);
+  report.begin("at ZooKeeper");
+  await testSdk(report);
 }
 
 async function runQuickAt(where: string, flags: readonly string[]): Promise<void> {
