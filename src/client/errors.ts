@@ -76,6 +76,20 @@ export function isZkError(error: unknown, codeName?: ZkErrorName): error is ZkEr
   return error instanceof ZkError && (codeName === undefined || error.codeName === codeName);
 }
 
+/**
+ * For `catch`, where what is missing, or is there already, is as good as done: makes a refusal with one of these
+ * codes `undefined`, and throws everything else on.
+ *
+ * @example
+ * await zk.delete("/app").catch(undefinedIf("NoNode"));
+ */
+export function undefinedIf(...codeNames: readonly ZkErrorName[]): (error: unknown) => undefined {
+  return (error) => {
+    if (!codeNames.some((codeName) => isZkError(error, codeName))) throw error;
+    return undefined;
+  };
+}
+
 /** An argument that no server would take: nothing was sent. */
 export function badArguments(message: string, path?: string): ZkError {
   return new ZkError({ code: ZkErrorCode.BadArguments, message, path });

@@ -19,7 +19,7 @@ export { orAbort, pause } from "./abort.ts";
 export { type CallOptions, Client, type Watched } from "./client.ts";
 export { type BindingTarget, type ConnectOptions, connect, connectThrough } from "./connect.ts";
 export type { CreateOptions } from "./create-request.ts";
-export { isZkError, type WriteOutcome, ZkError } from "./errors.ts";
+export { isZkError, undefinedIf, type WriteOutcome, ZkError } from "./errors.ts";
 export { type ConfigOptions, LiveConfig } from "./live-config.ts";
 export { Lock, type LockOptions } from "./lock.ts";
 export { Registration } from "./registration.ts";

@@ -33,7 +33,7 @@ import {
 } from "../base/index.ts";
 import { orAbort, pause } from "./abort.ts";
 import type { Client } from "./client.ts";
-import { badArguments, isZkError, ZkError } from "./errors.ts";
+import { badArguments, isZkError, undefinedIf, ZkError } from "./errors.ts";
 import { type LossCause, Tenure } from "./tenure.ts";
 import type { ZnodeStat } from "./znode.ts";
 
@@ -253,12 +253,7 @@ class Attempt {
   }
 
   async #childNames(signal: AbortSignal | undefined): Promise<readonly string[]> {
-    try {
-      return await this.#client.children(this.#path, { signal });
-    } catch (error) {
-      if (isZkError(error, "NoNode")) return [];
-      throw error;
-    }
+    return (await this.#client.children(this.#path, { signal }).catch(orGone)) ?? [];
   }
 
   /** Resolves when nobody stands in the way any more. */
@@ -361,16 +356,9 @@ function leaveLater(client: Client, contender: string, tombstone: string): void 
 }
 
 /** It may have happened, or another did it, or there is nothing to do it to: a look tells. */
-function orRead(error: unknown): undefined {
-  if (isZkError(error, "BadVersion") || isZkError(error, "NoNode") || isZkError(error, "ConnectionLoss"))
-    return;
-  throw error;
-}
+const orRead = undefinedIf("BadVersion", "NoNode", "ConnectionLoss");
 
-function orGone(error: unknown): undefined {
-  if (isZkError(error, "NoNode")) return undefined;
-  throw error;
-}
+const orGone = undefinedIf("NoNode");
 
 function msOf(duration: Duration, name: string, path: string): number {
   const ms = parseDuration(duration);

@@ -10,7 +10,7 @@
 import { CreateMode, formatSessionId, makeSessionId, parentOf } from "../base/index.ts";
 import { orAbort, pause } from "./abort.ts";
 import type { Client } from "./client.ts";
-import { isZkError, ZkError } from "./errors.ts";
+import { isZkError, undefinedIf, ZkError } from "./errors.ts";
 import type { Data, ZnodeStat } from "./znode.ts";
 
 /** Pause after a refusal that time may cure, ms. */
@@ -128,7 +128,4 @@ function isCurable(error: unknown): boolean {
   return names.some((name) => isZkError(error, name));
 }
 
-function orGone(error: unknown): undefined {
-  if (!isZkError(error, "NoNode") && !isZkError(error, "SessionExpired")) throw error;
-  return undefined;
-}
+const orGone = undefinedIf("NoNode", "SessionExpired");

@@ -6,7 +6,7 @@
 
 import { type Acl, joinPath, parentOf } from "../base/index.ts";
 import type { CreateOptions } from "./create-request.ts";
-import { badArguments, isZkError } from "./errors.ts";
+import { badArguments, isZkError, undefinedIf } from "./errors.ts";
 import type { Data } from "./znode.ts";
 
 /** The client's methods that are used here. */
@@ -80,12 +80,8 @@ async function childPaths(
   path: string,
   signal: AbortSignal | undefined,
 ): Promise<readonly string[]> {
-  try {
-    return (await host.children(path, { signal })).map((name) => joinPath(path, name));
-  } catch (error) {
-    if (isZkError(error, "NoNode")) return [];
-    throw error;
-  }
+  const names = await host.children(path, { signal }).catch(undefinedIf("NoNode"));
+  return (names ?? []).map((name) => joinPath(path, name));
 }
 
 /** How many znodes that took: 0 when it was gone, more than 1 when somebody had put others below it. */

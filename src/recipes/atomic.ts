@@ -16,6 +16,7 @@ import {
   isZkError,
   json,
   type Schema,
+  undefinedIf,
   ZkError,
   type Znode,
 } from "../client/index.ts";
@@ -137,7 +138,4 @@ function isRace(error: unknown): boolean {
   return isZkError(error, "BadVersion") || isZkError(error, "NodeExists") || isZkError(error, "NoNode");
 }
 
-function orMissing(error: unknown): undefined {
-  if (isZkError(error, "NoNode")) return undefined;
-  throw error;
-}
+const orMissing = undefinedIf("NoNode");

@@ -8,7 +8,7 @@
  */
 
 import { CreateMode, joinPath } from "../base/index.ts";
-import { type Client, isZkError, orAbort } from "../client/index.ts";
+import { type Client, orAbort, undefinedIf } from "../client/index.ts";
 
 export interface BarrierOptions {
   readonly signal?: AbortSignal | undefined;
@@ -96,10 +96,6 @@ export class DoubleBarrier {
   }
 }
 
-function orGone(error: unknown): void {
-  if (!isZkError(error, "NoNode")) throw error;
-}
+const orGone = undefinedIf("NoNode");
 
-function orThere(error: unknown): void {
-  if (!isZkError(error, "NodeExists")) throw error;
-}
+const orThere = undefinedIf("NodeExists");

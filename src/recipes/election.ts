@@ -11,7 +11,7 @@
  */
 
 import { queueOf } from "../base/index.ts";
-import { type Client, isZkError, type Lock, type LockOptions } from "../client/index.ts";
+import { type Client, isZkError, type Lock, type LockOptions, undefinedIf } from "../client/index.ts";
 
 /** Who leads: its id, as it gave it, and its token. */
 export interface Leader {
@@ -99,11 +99,6 @@ export async function* observeLeader(
 }
 
 async function firstContender(zk: Client, path: string, signal?: AbortSignal): Promise<string | undefined> {
-  try {
-    const [first] = queueOf(await zk.children(path, { signal }));
-    return first === undefined ? undefined : `${path}/${first.name}`;
-  } catch (error) {
-    if (isZkError(error, "NoNode")) return undefined;
-    throw error;
-  }
+  const [first] = queueOf((await zk.children(path, { signal }).catch(undefinedIf("NoNode"))) ?? []);
+  return first === undefined ? undefined : `${path}/${first.name}`;
 }

@@ -5,7 +5,14 @@
  */
 
 import { joinPath } from "../base/index.ts";
-import { type Client, type Data, isZkError, orAbort, type Registration } from "../client/index.ts";
+import {
+  type Client,
+  type Data,
+  isZkError,
+  orAbort,
+  type Registration,
+  undefinedIf,
+} from "../client/index.ts";
 
 /** Joins, and stays a member for as long as the client lives. */
 export function join(zk: Client, path: string, id: string, data: Data = null): Registration {
@@ -14,12 +21,7 @@ export function join(zk: Client, path: string, id: string, data: Data = null): R
 
 /** The ids of the members now, in order. */
 export async function membersOf(zk: Client, path: string, signal?: AbortSignal): Promise<readonly string[]> {
-  try {
-    return [...(await zk.children(path, { signal }))].sort();
-  } catch (error) {
-    if (isZkError(error, "NoNode")) return [];
-    throw error;
-  }
+  return [...((await zk.children(path, { signal }).catch(undefinedIf("NoNode"))) ?? [])].sort();
 }
 
 /** The members, now and after every change; changes in quick succession may be told as one. */

@@ -9,7 +9,7 @@
  */
 
 import { joinPath } from "../base/index.ts";
-import { type Client, type Duration, isZkError, type Lock } from "../client/index.ts";
+import { type Client, type Duration, type Lock, undefinedIf } from "../client/index.ts";
 
 export interface OnceOptions {
   readonly signal?: AbortSignal | undefined;
@@ -62,10 +62,6 @@ async function resultOf(
   done: string,
   signal: AbortSignal | undefined,
 ): Promise<OnceResult | undefined> {
-  try {
-    return { kind: "doneBefore", result: (await zk.get(done, { signal })).text };
-  } catch (error) {
-    if (isZkError(error, "NoNode")) return undefined;
-    throw error;
-  }
+  const znode = await zk.get(done, { signal }).catch(undefinedIf("NoNode"));
+  return znode === undefined ? undefined : { kind: "doneBefore", result: znode.text };
 }

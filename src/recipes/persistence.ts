@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Client, isZkError, pause } from "../client/index.ts";
+import { type Client, isZkError, pause, undefinedIf } from "../client/index.ts";
 
 /** Pause after a failure that time may cure, ms. */
 const retryMs = 1_000;
@@ -39,10 +39,7 @@ function isOver(zk: Client, signal: AbortSignal): boolean {
 }
 
 /** For a read of what may be gone. */
-export function orMissing(error: unknown): undefined {
-  if (isZkError(error, "NoNode")) return undefined;
-  throw error;
-}
+export const orMissing = undefinedIf("NoNode");
 
 /** Lets one loop wait for whatever may have changed; rings in quick succession count as one. */
 export class Bell {

@@ -13,7 +13,16 @@
  */
 
 import { CreateMode, joinPath, ZkErrorCode } from "../base/index.ts";
-import { type Client, type Data, isZkError, orAbort, pause, Tenure, ZkError } from "../client/index.ts";
+import {
+  type Client,
+  type Data,
+  isZkError,
+  orAbort,
+  pause,
+  Tenure,
+  undefinedIf,
+  ZkError,
+} from "../client/index.ts";
 
 export interface PutOptions {
   readonly signal?: AbortSignal | undefined;
@@ -163,12 +172,7 @@ export class Queue {
   }
 
   async #entries(signal: AbortSignal | undefined): Promise<readonly Entry[]> {
-    try {
-      return inOrder(await this.#zk.children(this.path, { signal }));
-    } catch (error) {
-      if (isZkError(error, "NoNode")) return [];
-      throw error;
-    }
+    return inOrder((await this.#zk.children(this.path, { signal }).catch(undefinedIf("NoNode"))) ?? []);
   }
 
   /** `undefined`: somebody else has it, or holds it. */
@@ -215,6 +219,4 @@ function inOrder(children: readonly string[]): readonly Entry[] {
     .sort((a, b) => (a.rank < b.rank ? -1 : a.rank > b.rank ? 1 : 0));
 }
 
-function orGone(error: unknown): void {
-  if (!isZkError(error, "NoNode") && !isZkError(error, "SessionExpired")) throw error;
-}
+const orGone = undefinedIf("NoNode", "SessionExpired");

@@ -11,7 +11,16 @@
  */
 
 import { CreateMode, joinPath, ZkErrorCode } from "../base/index.ts";
-import { type Client, type Duration, isZkError, json, orAbort, Tenure, ZkError } from "../client/index.ts";
+import {
+  type Client,
+  type Duration,
+  isZkError,
+  json,
+  orAbort,
+  Tenure,
+  undefinedIf,
+  ZkError,
+} from "../client/index.ts";
 
 export interface SemaphoreOptions {
   /** Holders at most, 1 or more: the same for everybody. */
@@ -101,6 +110,4 @@ function timedOut(path: string): ZkError {
   return new ZkError({ code: ZkErrorCode.OperationTimeout, message, path });
 }
 
-function orGone(error: unknown): void {
-  if (!isZkError(error, "NoNode") && !isZkError(error, "SessionExpired")) throw error;
-}
+const orGone = undefinedIf("NoNode", "SessionExpired");

@@ -11,7 +11,7 @@
  */
 
 import { joinPath, parentOf, ZkErrorCode } from "../base/index.ts";
-import { type Client, isZkError, type WatchStream, ZkError, type Znode } from "../client/index.ts";
+import { type Client, undefinedIf, type WatchStream, ZkError, type Znode } from "../client/index.ts";
 import { persistently } from "./persistence.ts";
 
 export interface SubtreeCacheOptions {
@@ -116,22 +116,12 @@ export class SubtreeCache implements AsyncDisposable {
     for (const path of [...this.#znodes.keys()]) if (!found.has(path)) this.#set(path, undefined);
   }
 
-  async #readChildren(path: string, signal: AbortSignal): Promise<readonly string[] | undefined> {
-    try {
-      return await this.#zk.children(path, { signal });
-    } catch (error) {
-      if (isZkError(error, "NoNode")) return undefined;
-      throw error;
-    }
+  #readChildren(path: string, signal: AbortSignal): Promise<readonly string[] | undefined> {
+    return this.#zk.children(path, { signal }).catch(undefinedIf("NoNode"));
   }
 
   async #readOne(path: string, signal: AbortSignal): Promise<void> {
-    try {
-      this.#set(path, await this.#zk.get(path, { signal }));
-    } catch (error) {
-      if (!isZkError(error, "NoNode")) throw error;
-      this.#set(path, undefined);
-    }
+    this.#set(path, await this.#zk.get(path, { signal }).catch(undefinedIf("NoNode")));
     if (this.#znodes.size > this.#limit) throw this.#tooMany();
   }
 
