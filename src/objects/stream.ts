@@ -100,6 +100,11 @@ export class Stream {
     this.#desk = desk;
   }
 
+  /** Whether the client has taken in enough to be told more. */
+  get hasRoom(): boolean {
+    return this.#onTheWay.length < windowMessages && this.#unitsOnTheWay < windowUnits;
+  }
+
   /** Version, and how much may be on its way: what a client must know to keep up. */
   welcome(): void {
     this.#send({
@@ -143,7 +148,11 @@ export class Stream {
       const behind = cursor === undefined ? undefined : parseZxid(cursor);
       this.#add({ id, filter: { path, scope }, withValue }, behind ?? told);
     }
-    for (const subscription of this.subscriptions.values()) this.#goOn(subscription);
+    for (const subscription of this.subscriptions.values()) {
+      // Told anew, all at once, they would take more memory than there is: their client comes back for it.
+      if (this.#desk.tree.history.covers(subscription.cursor)) this.#catchUp(subscription);
+      else this.#desk.lagging.add(subscription);
+    }
   }
 
   /** A txn has applied; `change` is one of it that concerns the subscription. */
@@ -163,10 +172,10 @@ export class Stream {
     const left = this.#onTheWay.filter((message) => message.seq > seq);
     this.#onTheWay = left;
     this.#unitsOnTheWay = left.reduce((sum, { units }) => sum + units, 0);
-    if (!this.#hasRoom) return undefined;
+    if (!this.hasRoom) return undefined;
     this.#isPaused = false;
     for (const subscription of this.subscriptions.values()) {
-      if (this.#desk.lagging.delete(subscription)) this.#goOn(subscription);
+      if (this.#desk.lagging.delete(subscription)) this.#catchUp(subscription);
     }
     return undefined;
   }
@@ -187,7 +196,7 @@ export class Stream {
     const before = this.#seq;
     for (const subscription of this.subscriptions.values()) {
       const silent = tree.history.added - subscription.toldAt;
-      if (silent < progressChanges || lagging.has(subscription) || !this.#hasRoom) continue;
+      if (silent < progressChanges || lagging.has(subscription) || !this.hasRoom) continue;
       const { id } = subscription;
       this.#post(subscription, tree.applied, (seq, zxid) =>
         JSON.stringify({ type: "progress", id, seq, zxid: formatZxid(zxid) }),
@@ -214,10 +223,6 @@ export class Stream {
     );
   }
 
-  get #hasRoom(): boolean {
-    return this.#onTheWay.length < windowMessages && this.#unitsOnTheWay < windowUnits;
-  }
-
   #add(wanted: Pick<Subscription, "id" | "filter" | "withValue">, cursor: Zxid): Subscription {
     const toldAt = this.#desk.tree.history.added;
     const subscription: Subscription = { stream: this, ...wanted, cursor, pending: [], toldAt };
@@ -226,13 +231,7 @@ export class Stream {
     return subscription;
   }
 
-  /** From where it was told last: with what it missed, or anew. */
-  #goOn(subscription: Subscription): void {
-    const { history } = this.#desk.tree;
-    if (history.covers(subscription.cursor)) this.#catchUp(subscription);
-    else this.#startAnew(subscription, subscription.cursor);
-  }
-
+  /** What it missed, behind its cursor. */
   #catchUp(subscription: Subscription): void {
     const { cursor } = subscription;
     const events = this.#eventsSince(subscription, this.#desk.tree.history.since(cursor));
@@ -307,7 +306,7 @@ export class Stream {
       const next = events[i + 1];
       const isCut = next === undefined || (!equalZxid(next.zxid, event.zxid) && units >= messageUnits);
       if (!isCut) continue;
-      if (!this.#hasRoom) return this.#pause(subscription, first);
+      if (!this.hasRoom) return this.#pause(subscription, first);
       const told = texts;
       this.#post(subscription, event.zxid, (seq, zxid) => eventsMessage(subscription.id, seq, zxid, told));
       first = undefined;

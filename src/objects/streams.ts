@@ -69,6 +69,8 @@ export class Streams {
   /** What the rows had when this life began: who was up to date then has heard of it. */
   #base: Zxid = ZERO_ZXID;
   #progressAt = 0;
+  /** How far the history reached back when those that lag were last looked at. */
+  #lookedAfter: Zxid | undefined;
 
   constructor(parts: StreamsParts) {
     this.#parts = parts;
@@ -106,6 +108,7 @@ export class Streams {
   wake(): void {
     const sleepers = [...this.#sleepers.values()];
     this.#sleepers.clear();
+    this.#lookedAfter = undefined;
     for (const { socket, attachment, messages } of sleepers) {
       const stream = this.#enter(socket, attachment.identities);
       stream.restore(attachment, this.#base);
@@ -175,15 +178,22 @@ export class Streams {
   /** End of a turn: what is pending leaves. */
   flush(): void {
     const { history } = this.#parts.tree;
-    for (const subscription of this.#lagging) {
-      if (!history.covers(subscription.cursor))
-        this.#finish(subscription.stream, CloseCode.TooSlow, "too slow: what it has not read is forgotten");
-    }
+    if (this.#lagging.size > 0) this.#closeForgotten();
     for (const stream of this.#touched) stream.flush();
     if (history.added - this.#progressAt >= progressChanges) this.#tellProgress();
     for (const stream of this.#touched) stream.attach();
     this.#touched.clear();
     this.#texts.clear();
+  }
+
+  #closeForgotten(): void {
+    const { history } = this.#parts.tree;
+    if (history.after === this.#lookedAfter) return;
+    this.#lookedAfter = history.after;
+    for (const subscription of this.#lagging) {
+      if (history.covers(subscription.cursor)) continue;
+      this.#finish(subscription.stream, CloseCode.TooSlow, "too slow: what it has not read is forgotten");
+    }
   }
 
   #tellProgress(): void {
@@ -265,6 +275,8 @@ export class Streams {
     if (subscriptions.size + waiting.size >= subscriptionsMax) {
       return fault("ThrottledOp", `a stream has at most ${subscriptionsMax} subscriptions`);
     }
+    // A fresh start may be large.
+    if (!stream.hasRoom) return fault("ThrottledOp", "acknowledge what was sent before, and ask again");
     if (this.#index.size >= subscriptionsTotalMax) {
       return fault("ThrottledOp", "this member has as many subscriptions as it can hold");
     }

@@ -15,8 +15,9 @@
 
 import { heartbeatMs, reconnectMs } from "./limits.ts";
 
-/** Messages taken by the client after which the member is told so. */
+/** Messages taken by the client after which the member is told so, and characters in them. */
 const ackMessages = 32;
+const ackUnits = 128 * 1024;
 
 /** What a member says, as far as it is passed on. Unknown types are for others, or of a later version. */
 type Told = Readonly<Partial<Record<string, unknown>>>;
@@ -63,6 +64,7 @@ export class EventRelay {
   #waiting = `retry: ${reconnectMs}\n\n`;
   #seqWaiting = 0;
   #seqTaken = 0;
+  #unitsTaken = 0;
   #acked = 0;
   /** The client wants more, and there was nothing. */
   #wake: (() => void) | undefined;
@@ -109,6 +111,7 @@ export class EventRelay {
     const text = this.#waiting;
     this.#waiting = "";
     this.#seqTaken = this.#seqWaiting;
+    this.#unitsTaken += text.length;
     if (text !== "") controller.enqueue(this.#encoder.encode(text));
     if (this.#isOver) controller.close();
   }
@@ -122,8 +125,10 @@ export class EventRelay {
 
   /** What was handed on before was taken: the client asks for more. */
   #acknowledge(): void {
-    if (this.#isOver || this.#seqTaken - this.#acked < ackMessages) return;
+    if (this.#isOver || this.#seqTaken === this.#acked) return;
+    if (this.#seqTaken - this.#acked < ackMessages && this.#unitsTaken < ackUnits) return;
     this.#acked = this.#seqTaken;
+    this.#unitsTaken = 0;
     this.#socket.send(JSON.stringify({ type: "ack", seq: this.#acked }));
   }
 

@@ -559,12 +559,13 @@ describe("streams: slow clients", () => {
     expect(told.map(({ type }) => type)).toEqual(["subscribed", "compacted"]);
   });
 
-  test("streams: who lags and is forgotten by a member that lost its memory gets a fresh start", () => {
+  test("streams: who lags and is forgotten with its member's memory is closed, too", () => {
     const world = new World();
     const socket = lagBehind(world);
     world.tree.checkpoint();
     world.forget([socket]);
-    expect(said(socket)).toMatchObject([{ type: "compacted", zxid: world.applied }]);
+    expect(said(socket)).toEqual([]);
+    expect(socket.closed?.code).toBe(CloseCode.TooSlow);
     // And one whose log is still there is told what it lacks.
     const other = new World();
     const slow = lagBehind(other);
@@ -649,6 +650,19 @@ describe("streams: malformed messages", () => {
     expect(subscribe(99)?.type).toBe("subscribed");
     world.write(create("/0"), create("/99"));
     expect(events(said(socket))).toEqual(["0x100000002 created /99"]);
+  });
+
+  test("streams: a client that has too much on its way is told nothing anew", () => {
+    const world = new World();
+    const data = new Uint8Array(startBytesMax).fill(120);
+    world.write(create("/a", { data }));
+    const socket = world.open();
+    const subscribe = (id: string) =>
+      world.send(socket, { type: "subscribe", id, path: "/a", since: "0x0", with: "value" });
+    expect(subscribe("1").map(({ type }) => type)).toEqual(["subscribed", "compacted"]);
+    expect(subscribe("2")).toMatchObject([{ type: "error", id: "2", codeName: "ThrottledOp" }]);
+    world.send(socket, { type: "ack", seq: 1 });
+    expect(subscribe("2").map(({ type }) => type)).toEqual(["subscribed", "compacted"]);
   });
 
   test("streams: paths that fit no attachment are refused, and those that are taken do fit", () => {

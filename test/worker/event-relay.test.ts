@@ -101,6 +101,17 @@ describe("EventRelay", () => {
     expect(await next).toContain("id: 0x29\n");
   });
 
+  test("acknowledges few messages that are large", async () => {
+    const link = new Link();
+    await link.read();
+    const events = [{ zxid: "0x1", kind: "changed", value: "x".repeat(128 * 1024) }];
+    link.relay.take(JSON.stringify({ type: "events", id: "0", seq: 1, zxid: "0x1", events }));
+    await link.read();
+    void link.read();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(link.sent).toEqual(['{"type":"ack","seq":1}']);
+  });
+
   test("tells the client how a stream ended, and ends", async () => {
     const link = new Link();
     link.change(1);
