@@ -76,6 +76,7 @@ export class Client implements AsyncDisposable {
   readonly #session: Session;
   readonly #watches = new Watches();
   readonly #stateListeners = new Set<(state: SessionState) => void>();
+  readonly #closing = new AbortController();
   #wasConnected = false;
 
   constructor(parts: ClientParts) {
@@ -433,7 +434,13 @@ export class Client implements AsyncDisposable {
 
   /** Ends the session: its ephemeral znodes, locks and registrations go. Waits for what was asked before. */
   async close(): Promise<void> {
+    this.#closing.abort();
     await this.#session.close();
+  }
+
+  /** Aborts when `close` is called, before the server hears of it: whoever holds something stops first. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
   }
 
   [Symbol.asyncDispose](): Promise<void> {

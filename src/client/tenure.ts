@@ -62,6 +62,8 @@ export class Tenure {
     this.path = path;
     this.#sessionId = client.sessionId;
     this.#forget = client.onState(() => this.#check());
+    const closed = () => this.end("clientClosed");
+    client.closing.addEventListener("abort", closed, { once: true, signal: this.signal });
     this.#check();
     void this.#watchZnode();
   }
@@ -81,7 +83,7 @@ export class Tenure {
   #check(): void {
     if (this.signal.aborted) return;
     const { state, sessionId, sessionMarginMs, sessionTimeoutMs, clock } = this.#client;
-    if (state.kind === "closed") return this.end("clientClosed");
+    if (state.kind === "closed" || this.#client.closing.aborted) return this.end("clientClosed");
     if (state.kind === "expired" || sessionId !== this.#sessionId) return this.end("sessionExpired");
     const leftMs = sessionMarginMs - Math.min(graceMsMax, sessionTimeoutMs / 10);
     if (leftMs <= 0) return this.end("unreachable");

@@ -129,8 +129,10 @@ export function lockContract(
       const lock = await holder.lock(path);
       const next = on.zk.lock(path);
       await waitForChildren(on.zk, path, 2);
-      await holder.close();
+      const closing = holder.close();
+      // Already: the next one may have it as soon as the server hears of the end.
       expect(reasonOf(lock)).toBe("clientClosed");
+      await closing;
       const granted = await next;
       expect(granted.token > lock.token).toBe(true);
       await granted.release();
