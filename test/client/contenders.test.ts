@@ -17,12 +17,16 @@ import type { Client, Transport } from "../../src/client/index.ts";
 import { tcpTransport } from "../../src/client/node/tcp.ts";
 import { FrameDecoder } from "../../src/jute/index.ts";
 import { type LocalEnsemble, startLocal } from "../../src/local/index.ts";
-import { faultsOf, type LockRecord } from "./lock-history.ts";
+import { faultsOf, herdFaults, type LockRecord } from "./lock-history.ts";
 
 const contenders = Number(process.env["EK_CONTENDERS"] ?? "100");
 const mortalWorkerPath = join(import.meta.dirname, "..", "support", "mortal-worker.ts");
 const lockPath = "/contended";
 const eventXid = -1;
+/** Behind its length a frame has the xid, the zxid and the error; an event then its type, a state and a path. */
+const eventTypeAt = 16;
+const eventPathAt = 28;
+const deletedType = 2;
 /** Nothing here is asserted about time; a thousand take minutes. */
 const patienceMs = 120_000 + contenders * 1_000;
 
@@ -48,14 +52,16 @@ async function startMortal(): Promise<LocalEnsemble> {
   return local;
 }
 
-/** A transport, and how many watch events came through it. */
+/** A transport that counts the watch events which come through it: all, and those of each place that is gone. */
 class Counted implements Transport {
   readonly #transport: Transport;
+  readonly #told: Map<number, number>;
   readonly target: string;
   events = 0;
 
-  constructor(transport: Transport) {
+  constructor(transport: Transport, told: Map<number, number>) {
     this.#transport = transport;
+    this.#told = told;
     this.target = transport.target;
   }
 
@@ -67,15 +73,23 @@ class Counted implements Transport {
       received: (bytes) => {
         frames.push(bytes.slice());
         for (let next = frames.next(); next.kind === "frame"; next = frames.next()) {
-          const xid = new DataView(next.bytes.buffer, next.bytes.byteOffset, 4).getInt32(0);
           // What answers the connect request has no xid.
-          if (!isHello && xid === eventXid) this.events += 1;
+          if (!isHello) this.#count(next.bytes);
           isHello = false;
         }
         events.received(bytes);
       },
     });
   };
+
+  #count(frame: Uint8Array): void {
+    const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+    if (view.getInt32(0) !== eventXid) return;
+    this.events += 1;
+    if (view.getInt32(eventTypeAt) !== deletedType) return;
+    const place = Number(new TextDecoder().decode(frame.subarray(eventPathAt)).slice(-10));
+    this.#told.set(place, (this.#told.get(place) ?? 0) + 1);
+  }
 }
 
 /** What befalls the ensemble, in turn. */
@@ -84,9 +98,10 @@ async function strike(local: LocalEnsemble, turn: number): Promise<void> {
   const { leader }: { leader: number | null } = JSON.parse(await response.text());
   const victim = leader ?? 1;
   const other = (victim % 3) + 1;
-  if (turn % 3 === 0) await fetch(`${local.url}/die/${victim}`, { method: "POST" });
-  else if (turn % 3 === 1) await local.evict(`main/${victim}`, "hibernate");
-  else await fetch(`${local.url}/die/${other}`, { method: "POST" });
+  if (turn % 4 === 0) await fetch(`${local.url}/die/${victim}`, { method: "POST" });
+  else if (turn % 4 === 1) await local.evict(`main/${victim}`, "hibernate");
+  else if (turn % 4 === 2) await fetch(`${local.url}/die/${other}`, { method: "POST" });
+  else await local.evict(`main/${other}`, "close");
 }
 
 test(
@@ -94,10 +109,11 @@ test(
   async () => {
     const local = await startMortal();
     const records: LockRecord[] = [];
+    const told = new Map<number, number>();
     const strikes: Promise<void>[] = [];
     const strikeEvery = Math.ceil(contenders / 7);
     const lines = Array.from({ length: contenders }, () => {
-      const transport = new Counted(tcpTransport([{ host: "127.0.0.1", port: local.zkPort }]));
+      const transport = new Counted(tcpTransport([{ host: "127.0.0.1", port: local.zkPort }]), told);
       const client = connectThrough(transport, {
         sessionTimeout: "40s",
         operationTimeout: `${patienceMs}ms`,
@@ -127,7 +143,9 @@ test(
     expect(strikes.length).toBeGreaterThan(3);
     expect(faultsOf(records, contenders)).toEqual([]);
     expect(await lines[0]?.client.children(lockPath)).toEqual([]);
-    // A release is told to who releases, to the exclusive contender behind, and to shared ones that get the lock.
+    expect(told.size).toBeGreaterThan(contenders / 2);
+    expect(herdFaults(records, told)).toEqual([]);
+    // And nothing else wakes anybody.
     const shared = records.filter(({ kind, mode }) => kind === "granted" && mode === "shared").length;
     const events = lines.reduce((sum, { transport }) => sum + transport.events, 0);
     expect(events).toBeGreaterThan(0);

@@ -1,7 +1,7 @@
 /** Proves that the checker of lock histories passes good ones and finds each kind of fault. */
 
 import { describe, expect, test } from "vitest";
-import { faultsOf, type LockRecord } from "./lock-history.ts";
+import { faultsOf, herdFaults, type LockRecord } from "./lock-history.ts";
 
 /** `+1x`: place 1 is granted the lock exclusively; `-1x`: its hold ends; `s`: shared. Token: ten a place. */
 function historyOf(text: string): LockRecord[] {
@@ -47,5 +47,20 @@ describe("lock history", () => {
       token: record.place === 0 ? 5n : token,
     }));
     expect(faultsOf(history, 2)).toEqual([`1 has token ${token}, and 0 before it 5`]);
+  });
+});
+
+describe("herd", () => {
+  test.each([
+    ["an exclusive one behind", "+0x -0x +1x -1x", 2],
+    ["nobody behind", "+0x -0x", 2],
+    ["shared ones behind that get the lock together", "+0x -0x +1s +2s +3s -1s -2s -3s +4x -4x", 5],
+    ["shared ones behind a shared one", "+0s +1s +2s -0s -1s -2s", 2],
+    ["shared ones behind the next exclusive one", "+0x -0x +1x -1x +2s -2s", 2],
+  ])("%s: as many as have to know, and not one more", (_, text, most) => {
+    const records = historyOf(text);
+    expect(herdFaults(records, new Map([[0, most]]))).toEqual([]);
+    const faults = [`the release of 0 told ${most + 1}, ${most} had to know`];
+    expect(herdFaults(records, new Map([[0, most + 1]]))).toEqual(faults);
   });
 });

@@ -83,3 +83,28 @@ function countFaults(records: readonly LockRecord[], count: number): string[] {
     return [`${places.length} records "${kind}" of ${distinct} contenders, where there were ${count}`];
   });
 }
+
+/**
+ * Releases that told more clients than they had to; none when no herd was woken.
+ *
+ * A release is told to its holder, to the exclusive contender that waited for it, if any, and to every shared one
+ * that has the lock by it: those between an exclusive holder and the next exclusive contender.
+ *
+ * @param told - By place: how many clients were told that it is gone.
+ */
+export function herdFaults(
+  records: readonly LockRecord[],
+  told: ReadonlyMap<number, number>,
+): readonly string[] {
+  const queue = records
+    .filter(({ kind }) => kind === "granted")
+    .toSorted((one, other) => one.place - other.place);
+  return queue.flatMap(({ place, mode }, at) => {
+    const behind = queue.slice(at + 1);
+    const exclusiveAt = behind.findIndex((other) => other.mode === "exclusive");
+    const shared = exclusiveAt === -1 ? behind.length : exclusiveAt;
+    const most = 2 + (mode === "exclusive" ? shared : 0);
+    const events = told.get(place) ?? 0;
+    return events <= most ? [] : [`the release of ${place} told ${events}, ${most} had to know`];
+  });
+}
