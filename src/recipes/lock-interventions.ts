@@ -28,6 +28,7 @@ import {
   type Lock,
   orAbort,
   type Transaction,
+  undefinedIf,
   ZkError,
   type Znode,
 } from "../client/index.ts";
@@ -143,7 +144,4 @@ function printed(token: bigint): string {
   return zxid === undefined ? String(token) : formatZxid(zxid);
 }
 
-function orGone(error: unknown): undefined {
-  if (isZkError(error, "NoNode")) return undefined;
-  throw error;
-}
+const orGone = undefinedIf("NoNode");
