@@ -2,51 +2,23 @@
  * Proves that the package is what its users need: which files it holds, that it compiles under their settings,
  * and that it runs, on this Node and on a Node 20 where there is one.
  *
- * The packed file is unpacked into a project of its own, which knows nothing of this one.
- *
  * @module
  */
 
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { makeProject, type PackedProject, programTimeoutMs, root, run } from "./project.ts";
 
-const root = join(import.meta.dirname, "..", "..");
-const programTimeoutMs = 110_000;
-
-let project = "";
-let files: readonly string[] = [];
-
-function run(program: string, args: readonly string[], cwd: string): string {
-  const ended = spawnSync(program, args, { cwd, encoding: "utf8", timeout: programTimeoutMs });
-  if (ended.status !== 0) {
-    throw new Error(`${program} ${args.join(" ")}: ${ended.error ?? ""}${ended.stdout}${ended.stderr}`);
-  }
-  return ended.stdout;
-}
-
+let packed: PackedProject;
 beforeAll(() => {
-  project = mkdtempSync(join(tmpdir(), "edgekeeper-package-"));
-  run(process.execPath, [join("scripts", "build.ts")], root);
-  const packed = run("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", project], root);
-  const [first]: { readonly filename: string; readonly files: readonly { readonly path: string }[] }[] =
-    JSON.parse(packed);
-  if (first === undefined) throw new Error("npm has packed nothing");
-  files = first.files.map(({ path }) => path);
-  cpSync(join(import.meta.dirname, "consumer"), project, { recursive: true });
-  const installed = join(project, "node_modules", "edgekeeper");
-  mkdirSync(installed, { recursive: true });
-  run("tar", ["-xzf", join(project, first.filename), "-C", installed, "--strip-components=1"], project);
-  // Its only peer, which not everybody needs.
-  symlinkSync(join(root, "node_modules", "miniflare"), join(project, "node_modules", "miniflare"));
-  writeFileSync(join(project, "package.json"), JSON.stringify({ type: "module", private: true }));
+  packed = makeProject();
 }, programTimeoutMs);
-
-afterAll(() => rmSync(project, { recursive: true, force: true }));
+afterAll(() => packed?.remove());
 
 test("holds the built modules, their declarations and what a reader needs, and nothing else", () => {
+  const { files } = packed;
   const odd = files.filter((file) => !/^dist\/[\w/-]+(?:\.d\.ts|\.js|\.sh)$/.test(file));
   expect(odd.toSorted()).toEqual(["CHANGELOG.md", "LICENSE", "README.md", "package.json"]);
   const doors = ["client/index", "client/node/index", "recipes/index", "guard/index", "testing/index"];
@@ -66,7 +38,7 @@ describe("compiles", () => {
     (resolution, module) => {
       const settings = `tsconfig.${resolution}.json`;
       writeFileSync(
-        join(project, settings),
+        join(packed.path, settings),
         JSON.stringify({
           compilerOptions: {
             ...{ module, moduleResolution: resolution, target: "ES2022", lib: ["ES2022", "DOM"], types: [] },
@@ -75,7 +47,7 @@ describe("compiles", () => {
           files: ["types.ts"],
         }),
       );
-      run(join(root, "node_modules", ".bin", "tsc"), ["-p", settings], project);
+      run(join(root, "node_modules", ".bin", "tsc"), ["-p", settings], packed.path);
     },
   );
 });
@@ -95,7 +67,7 @@ test("runs: a local ensemble, clients over a WebSocket and over the ZooKeeper po
   if (old === undefined) console.warn("no Node 20 on this machine: only the present one was tried");
   const nodes = [process.execPath, ...(old === undefined ? [] : [old])];
   const said: readonly (readonly string[])[] = JSON.parse(
-    run(process.execPath, ["serve.mjs", ...nodes], project),
+    run(process.execPath, ["serve.mjs", ...nodes], packed.path),
   );
   const done = "1 dataChanged NodeExists 2";
   const majors = [process.versions.node.split(".")[0], ...(old === undefined ? [] : ["20"])];

@@ -1,4 +1,5 @@
-// A user's own ensemble: `node serve.mjs NODE...` runs `client.mjs` against it with each of these programs.
+// A user's own ensemble: `node serve.mjs COMMAND...` runs `client.mjs` against it with each command, such as
+// "deno run -A".
 
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
@@ -8,8 +9,11 @@ const ensemble = await startEnsemble({ members: 1 });
 const targets = [ensemble.url, ensemble.zookeeperUrl];
 const said = [];
 try {
-  for (const node of process.argv.slice(2)) {
-    const { stdout } = await promisify(execFile)(node, ["client.mjs", ...targets], { timeout: 60_000 });
+  for (const command of process.argv.slice(2)) {
+    const [program, ...args] = command.split(" ");
+    const { stdout } = await promisify(execFile)(program, [...args, "client.mjs", ...targets], {
+      timeout: 60_000,
+    });
     said.push(JSON.parse(stdout));
   }
 } finally {
