@@ -138,6 +138,8 @@ export class Service implements AsyncDisposable {
 /**
  * Registers an instance and resolves when others can see it.
  *
+ * While another session holds an instance of this id, it waits for that session's end.
+ *
  * @param base - Where services are: Curator's base path, such as `/services`.
  * @throws {@link ZkError} `BadArguments` for names and checks that make no sense; as `Client.create`.
  * @example

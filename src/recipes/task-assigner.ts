@@ -22,7 +22,6 @@ import {
   parseCapacity,
   parseTask,
   readLists,
-  refused,
   type TaskList,
   type TaskPaths,
   taskPaths,
@@ -42,7 +41,8 @@ export interface AssignerOptions {
  * Stands for assigner, and assigns while it is one, until the signal aborts. `workOnTasks` does so too, unless
  * told otherwise: this is for who assigns and does not work.
  *
- * @throws {@link ZkError} `BadArguments` with more than 2,000 tasks or 500 workers; `NoAuth`.
+ * @throws {@link ZkError} `BadArguments` for an id that makes no sense, and with more than 4,000 tasks or 1,000
+ *   workers; `NoAuth`. Between 2,000 and 4,000 tasks, or 500 and 1,000 workers, the youngest get nothing.
  */
 export async function assignTasks(zk: Client, path: string, { id, signal }: AssignerOptions): Promise<void> {
   checkName(id, path, "assign tasks as");
@@ -50,21 +50,20 @@ export async function assignTasks(zk: Client, path: string, { id, signal }: Assi
   await persistently(zk, signal, () =>
     lead(zk, paths.assigner, { id, signal }, (leadership) => {
       const until = AbortSignal.any([signal, leadership.signal]);
-      return reign({ zk, path, paths, leadership, signal: until });
+      return reign({ zk, paths, leadership, signal: until });
     }),
   );
 }
 
 interface Reign {
   readonly zk: Client;
-  readonly path: string;
   readonly paths: TaskPaths;
   readonly leadership: Lock;
   readonly signal: AbortSignal;
 }
 
 async function reign(parts: Reign): Promise<void> {
-  const { zk, path, paths, signal } = parts;
+  const { zk, paths, signal } = parts;
   await using tasks = new SubtreeCache(zk, paths.tasks, { limit: 2 * tasksMax });
   await using workers = new SubtreeCache(zk, paths.workers, { limit: 2 * workersMax });
   const bell = new Bell();
@@ -75,7 +74,7 @@ async function reign(parts: Reign): Promise<void> {
     let known: Lists | undefined;
     while (!signal.aborted) {
       known ??= await readAll(parts);
-      known = await store(parts, known, wantedLists(path, tasks, workers, known));
+      known = await store(parts, known, wantedLists(tasks, workers, known));
       if (known !== undefined) await orAbort(bell.heard(), signal);
     }
   } catch (error) {
@@ -88,23 +87,19 @@ async function readAll({ zk, paths, signal }: Reign): Promise<Lists> {
   return readLists(zk, paths.assigned, signal);
 }
 
-function wantedLists(path: string, tasks: SubtreeCache, workers: SubtreeCache, known: Lists): Lists {
+function wantedLists(tasks: SubtreeCache, workers: SubtreeCache, known: Lists): Lists {
   const czxids = new Map<string, bigint>();
   const weights = new Map<string, number>();
-  for (const [name, znode] of childrenOf(tasks)) {
+  for (const [name, znode] of oldest(tasks, tasksMax)) {
     const task = parseTask(znode);
     if (task === undefined) continue;
     czxids.set(name, znode.stat.czxid);
     weights.set(name, task.weight);
   }
   const capacities = new Map<string, number>();
-  for (const [id, znode] of childrenOf(workers)) {
+  for (const [id, znode] of oldest(workers, workersMax)) {
     const capacity = parseCapacity(znode);
     if (capacity !== undefined) capacities.set(id, capacity);
-  }
-  if (weights.size > tasksMax) throw refused(path, "assign", `${weights.size} tasks, ${tasksMax} at most`);
-  if (capacities.size > workersMax) {
-    throw refused(path, "assign", `${capacities.size} workers, ${workersMax} at most`);
   }
   const current = new Map<string, string>();
   for (const [id, list] of known) {
@@ -145,11 +140,16 @@ async function store(parts: Reign, known: Lists, wanted: Lists): Promise<Lists |
   }
 }
 
-function childrenOf(cache: SubtreeCache): readonly (readonly [string, Znode])[] {
-  return cache.children(cache.path).flatMap((name) => {
-    const znode = cache.get(joinPath(cache.path, name));
-    return znode === undefined ? [] : [[name, znode] as const];
-  });
+/** Of more than there may be, those that came first: one too many harms nobody who was there before. */
+function oldest(cache: SubtreeCache, max: number): readonly (readonly [string, Znode])[] {
+  return cache
+    .children(cache.path)
+    .flatMap((name) => {
+      const znode = cache.get(joinPath(cache.path, name));
+      return znode === undefined ? [] : [[name, znode] as const];
+    })
+    .sort(([, a], [, b]) => (a.stat.czxid < b.stat.czxid ? -1 : 1))
+    .slice(0, max);
 }
 
 function isSame(a: TaskList, b: TaskList): boolean {

@@ -17,6 +17,7 @@ import {
   removeTask,
   workOnTasks,
 } from "../../src/recipes/index.ts";
+import { tasksMax } from "../../src/recipes/tasks.ts";
 
 interface Running {
   readonly worker: string;
@@ -300,6 +301,20 @@ export function tasksSuite(open: () => Client): void {
       await expect(addTask(zk, "/x", "a".repeat(127))).rejects.toThrow("128 at most");
       await addTask(zk, at(), "a".repeat(126));
       await expect(addTask(zk, "/x", "a", { weight: 0 })).rejects.toMatchObject(bad);
+      const full = at();
+      await zk.createPath(`${full}/tasks`);
+      const transaction = zk.transaction();
+      for (let i = 1; i < tasksMax; i++) transaction.create(`${full}/tasks/t${i}`);
+      await transaction.commit();
+      await addTask(zk, full, "last");
+      await expect(addTask(zk, full, "one-more")).rejects.toThrow("2000 at most");
+      // One that came another way is given to nobody, and harms nobody; nor does what is no task.
+      await zk.create(`${full}/tasks/aaa`, '{"weight":1,"data":""}');
+      const ledger = new Ledger();
+      const a = new Process(open(), full, "a", ledger.serve("a"));
+      await ledger.until(() => ledger.running.has("last"));
+      expect([...ledger.running.keys()]).toEqual(["last"]);
+      await a.leave();
       const work = () => Promise.resolve();
       await expect(workOnTasks(zk, "/x", { id: "", signal }, work)).rejects.toMatchObject(bad);
       await expect(workOnTasks(zk, "/x", { id: "a", capacity: 10_001, signal }, work)).rejects.toMatchObject(
