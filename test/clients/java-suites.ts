@@ -7,11 +7,11 @@
  * @module
  */
 
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { zookeeperVersion } from "../../bench/servers/jars.ts";
 import { cacheDirectory, run } from "./programs.ts";
-import { type Case, linesOf, type Suite } from "./suite.ts";
+import { type Case, casesOf, type Suite } from "./suite.ts";
 import type { Target } from "./targets.ts";
 
 const curatorVersion = "5.9.0";
@@ -65,15 +65,62 @@ export const javaClientSuite: Suite = {
   name: "java",
   title: `ZooKeeper ${zookeeperVersion}'s Java client, its own suite`,
   prepare,
-  run: (target) => runTests(target, clientTests),
+  run: (target) => runClasses(target, clientTests, classLimitMs),
 };
 
-export const curatorSuite: Suite = {
-  name: "curator",
-  title: `Apache Curator ${curatorVersion} (Java), its recipes' own suite without queues, deprecated caches and LeaderSelector`,
-  prepare,
-  run: (target) => runTests(target, curatorTests()),
-};
+/**
+ * Of Curator's, the classes of the recipes that it recommends, as far as one server is enough for them.
+ *
+ * Left out: what starts clusters in its own process (`*Cluster`, `TestCuratorCacheConsistency`); queues, which
+ * Curator advises against; the caches that `CuratorCache` has replaced (`TestNodeCache`, `TestTreeCache*`,
+ * `TestPathChildrenCache*`, `*EventOrdering`).
+ */
+const recipeTests = {
+  locks: [
+    ...["locks.TestInterProcessMultiMutex", "locks.TestInterProcessMutex"],
+    ...["locks.TestInterProcessReadWriteLock", "locks.TestInterProcessSemaphore"],
+    ...["locks.TestInterProcessSemaphoreMutex", "locks.TestLockACLs", "locks.TestLockInternals"],
+  ],
+  leader: [
+    ...["leader.TestLeaderAcls", "leader.TestLeaderLatch", "leader.TestLeaderSelector"],
+    ...["leader.TestLeaderSelectorEdges", "leader.TestLeaderSelectorParticipants"],
+    "leader.TestLeaderSelectorWithExecutor",
+  ],
+  cache: [
+    ...["cache.TestCuratorCache", "cache.TestCuratorCacheBridge", "cache.TestCuratorCacheEdges"],
+    ...["cache.TestCuratorCacheWrappers", "cache.TestWrappedNodeCache", "watch.TestPersistentWatcher"],
+  ],
+  nodes: [
+    ...["nodes.TestGroupMember", "nodes.TestPersistentEphemeralNode"],
+    ...["nodes.TestPersistentEphemeralNodeListener", "nodes.TestPersistentNode"],
+    "nodes.TestPersistentTtlNode",
+  ],
+  counters: [
+    ...["atomic.TestCachedAtomicCounter", "atomic.TestDistributedAtomicLong", "shared.TestSharedCount"],
+    ...["barriers.TestDistributedBarrier", "barriers.TestDistributedDoubleBarrier"],
+  ],
+} as const satisfies Record<string, readonly string[]>;
+
+/** Most classes take seconds. Past this one counts as hung. */
+const classLimitMs = 300_000;
+
+function curatorSuite(kind: keyof typeof recipeTests, what: string): Suite {
+  const classes = recipeTests[kind].map((name) => `org.apache.curator.framework.recipes.${name}`);
+  return {
+    name: `curator-${kind}`,
+    title: `Apache Curator ${curatorVersion} (Java), its own suite: ${what}`,
+    prepare,
+    run: (target) => runClasses(target, classes, classLimitMs),
+  };
+}
+
+export const curatorSuites: readonly Suite[] = [
+  curatorSuite("locks", "locks and semaphores"),
+  curatorSuite("leader", "leader election"),
+  curatorSuite("cache", "caches and persistent watches"),
+  curatorSuite("nodes", "persistent nodes and groups"),
+  curatorSuite("counters", "counters and barriers"),
+];
 
 function prepare(): string | undefined {
   if (run("javac", ["-version"], 30_000).code !== 0) return "javac (a JDK) is not installed";
@@ -97,57 +144,30 @@ function prepare(): string | undefined {
 }
 
 /**
- * Recipes that Curator has deprecated or advises against, and tests that wait for many a session to expire:
- * together they take longer than all the rest.
+ * A process for each class, one after the other: one that hangs costs what is left of its own tests.
+ *
+ * @param limitMs - For one class.
  */
-const leftOut =
-  /\.queue\.|TestTreeCache|TestPathChildrenCache|TestNodeCache|Consistency|EventOrdering|TestLeaderSelector/;
-
-/** Nor those that start clusters in their own process. */
-function curatorTests(): string[] {
-  const jar = join(jars(), `curator-recipes-${curatorVersion}-tests.jar`);
-  const { output } = run("jar", ["tf", jar], 60_000);
-  return [...output.matchAll(/^(org\/apache\/curator\/\S*\/Test\w+)\.class$/gm)]
-    .map(([, name = ""]) => name.replaceAll("/", "."))
-    .filter((name) => !name.includes("Cluster") && !leftOut.test(name));
+async function runClasses(
+  target: Target,
+  classes: readonly string[],
+  limitMs: number,
+): Promise<readonly Case[]> {
+  const cases: Case[] = [];
+  for (const name of classes) {
+    const title = `${name.split(".").at(-1)}, to its end`;
+    cases.push(...(await casesOf("java", javaArgs(target, name), { cwd: directory(), limitMs, title })));
+  }
+  return cases;
 }
 
-async function runTests(target: Target, classes: readonly string[]): Promise<readonly Case[]> {
-  const reports = join(directory(), `reports-${classes.length}-${target.name}`);
-  rmSync(reports, { recursive: true, force: true });
-  const { errors } = await linesOf(
-    "java",
-    [
-      ...["-Xmx1g", `-Dtarget=${target.address}`, `-Dcontrol=${target.controlUrl}`],
-      "-Djunit.jupiter.execution.timeout.default=120s",
-      ...["-cp", ["patched", "classes", `lib/${consoleJar}`, "lib/*"].join(":")],
-      ...["org.junit.platform.console.ConsoleLauncher", "--disable-banner", "--details=none"],
-      `--reports-dir=${reports}`,
-      ...classes.flatMap((name) => ["-c", name]),
-    ],
-    { cwd: directory() },
-    () => undefined,
-  );
-  const cases = existsSync(reports)
-    ? readdirSync(reports).flatMap((name) => readReport(join(reports, name)))
-    : [];
-  return cases.length > 0
-    ? cases
-    : [{ title: "the suite runs to its end", outcome: "failed", detail: errors }];
-}
-
-/** JUnit's XML, as far as it is needed: a test case, and what is in it. */
-function readReport(path: string): Case[] {
-  const text = readFileSync(path, "utf8");
-  const cases = text.matchAll(
-    /<testcase name="([^"]*)" classname="([^"]*)"[^>]*?(?:\/>|>([\s\S]*?)<\/testcase>)/g,
-  );
-  return [...cases].map(([, name = "", className = "", inside = ""]): Case => {
-    const title = `${className.split(".").at(-1)}.${name.replace(/\(.*\)$/, "")}`;
-    const [, kind] = /<(failure|error|skipped)/.exec(inside) ?? [];
-    if (kind === undefined) return { title, outcome: "passed", detail: "" };
-    return { title, outcome: kind === "skipped" ? "skipped" : "failed", detail: inside.slice(0, 1500) };
-  });
+function javaArgs(target: Target, className: string): string[] {
+  return [
+    ...["-Xmx1g", `-Dtarget=${target.address}`, `-Dcontrol=${target.controlUrl}`],
+    "-Djunit.jupiter.execution.timeout.default=60s",
+    ...["-cp", ["patched", "classes", `lib/${consoleJar}`, "lib/*"].join(":")],
+    ...["RunTests", className],
+  ];
 }
 
 function pom(): string {

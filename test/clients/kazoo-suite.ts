@@ -35,5 +35,6 @@ export const kazooSuite: Suite = {
     run(python(), ["-m", "pip", "install", "--quiet", ...packages], installTimeoutMs);
     return works() ? undefined : `pip could not install ${packages.join(" ")}`;
   },
-  run: (target) => casesOf(python(), [suitePath, target.address, target.controlUrl, ...skipped], directory()),
+  run: (target) =>
+    casesOf(python(), [suitePath, target.address, target.controlUrl, ...skipped], { cwd: directory() }),
 };

@@ -13,7 +13,7 @@
 import { parseArgs } from "node:util";
 import { startLocalProcess } from "../support/local-process.ts";
 import { goSuite } from "./go-suite.ts";
-import { curatorSuite, javaClientSuite } from "./java-suites.ts";
+import { curatorSuites, javaClientSuite } from "./java-suites.ts";
 import { testKazoo } from "./kazoo.ts";
 import { kazooSuite } from "./kazoo-suite.ts";
 import { reasonFor } from "./known.ts";
@@ -26,7 +26,7 @@ import { startEdgekeeperTarget, startZooKeeperTarget, superDigest, type Target }
 import { testZkCli } from "./zkcli.ts";
 
 const suites = [
-  ...[kazooSuite, javaClientSuite, curatorSuite, goSuite, nodeSuite, cSuite, rustSuite],
+  ...[kazooSuite, javaClientSuite, ...curatorSuites, goSuite, nodeSuite, cSuite, rustSuite],
   ...[everyMember(kazooSuite), everyMember(javaClientSuite)],
 ];
 

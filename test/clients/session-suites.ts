@@ -16,7 +16,7 @@ export const nodeSuite: Suite = {
   name: "node",
   title: "node-zookeeper-client 1.1.3 (Node), a scripted session",
   prepare: () => undefined,
-  run: (target) => casesOf(process.execPath, [join(here, "node_session.ts"), target.address], here),
+  run: (target) => casesOf(process.execPath, [join(here, "node_session.ts"), target.address], { cwd: here }),
 };
 
 export const cSuite: Suite = {
@@ -29,7 +29,10 @@ export const cSuite: Suite = {
     const built = run("cc", args, buildTimeoutMs);
     return built.code === 0 ? undefined : `cc could not build the session: ${built.output.slice(0, 300)}`;
   },
-  run: (target) => casesOf(join(cacheDirectory("c"), "session"), [target.address], cacheDirectory("c")),
+  run(target) {
+    const cwd = cacheDirectory("c");
+    return casesOf(join(cwd, "session"), [target.address], { cwd });
+  },
 };
 
 export const rustSuite: Suite = {
@@ -45,10 +48,8 @@ export const rustSuite: Suite = {
     const built = run("cargo", ["build", "--quiet"], buildTimeoutMs, project);
     return built.code === 0 ? undefined : `cargo could not build the session: ${built.output.slice(0, 300)}`;
   },
-  run: (target) =>
-    casesOf(
-      join(cacheDirectory("rust"), "target", "debug", "session"),
-      [target.address],
-      cacheDirectory("rust"),
-    ),
+  run(target) {
+    const cwd = cacheDirectory("rust");
+    return casesOf(join(cwd, "target", "debug", "session"), [target.address], { cwd });
+  },
 };

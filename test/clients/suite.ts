@@ -39,28 +39,40 @@ interface Line {
   readonly detail?: string;
 }
 
-/** Runs a program that prints a JSON object per case: `case`, `outcome`, `detail`. Other lines are its own. */
+/** Where a program runs, and for how long at most. */
+export interface Run {
+  readonly cwd: string;
+  readonly env?: NodeJS.ProcessEnv | undefined;
+  /** Default: `suiteTimeoutMs`. */
+  readonly limitMs?: number | undefined;
+}
+
+/**
+ * Runs a program that prints a JSON object per case: `case`, `outcome`, `detail`. Other lines are its own.
+ *
+ * @param run - `title` is of one more case, should the program fail or hang. Default: the suite runs to its end.
+ */
 export async function casesOf(
   program: string,
   args: readonly string[],
-  cwd: string,
+  run: Run & { readonly title?: string | undefined },
 ): Promise<readonly Case[]> {
   const cases: Case[] = [];
-  const ended = await linesOf(program, args, { cwd }, (text) => {
+  const ended = await linesOf(program, args, run, (text) => {
     const line = parse(text);
     if (line?.case === undefined || line.outcome === undefined) return;
     cases.push({ title: line.case, outcome: line.outcome, detail: line.detail ?? "" });
   });
   if (ended.code === 0) return cases;
   const detail = `exit code ${ended.code}: ${ended.errors.slice(-1000)}`;
-  return [...cases, { title: "the suite runs to its end", outcome: "failed", detail }];
+  return [...cases, { title: run.title ?? "the suite runs to its end", outcome: "failed", detail }];
 }
 
 /** Runs a program to its end, telling every line it prints. */
 export async function linesOf(
   program: string,
   args: readonly string[],
-  where: { readonly cwd: string; readonly env?: NodeJS.ProcessEnv | undefined },
+  { limitMs = suiteTimeoutMs, ...where }: Run,
   onLine: (text: string) => void,
 ): Promise<{ code: number | null; errors: string }> {
   const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], ...where });
@@ -70,7 +82,7 @@ export async function linesOf(
   });
   const kill = () => child.kill("SIGKILL");
   process.once("exit", kill);
-  const timer = setTimeout(kill, suiteTimeoutMs);
+  const timer = setTimeout(kill, limitMs);
   const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
   for await (const text of createInterface({ input: child.stdout })) onLine(text);
   const code = await ended;

@@ -47,6 +47,11 @@ public final class External {
         if (!isCalledFrom("tearDown")) stop();
     }
 
+    /** Curator's suites close their server after each test, too. */
+    public static void closeInTest() {
+        if (!isCalledFrom("teardown")) stop();
+    }
+
     /** The same for starts; the one before a test gives an empty server. */
     public static void startInTest() {
         if (isCalledFrom("setUp")) fresh();
