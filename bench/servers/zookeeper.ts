@@ -29,16 +29,20 @@ export async function givenZooKeeper(addresses: readonly Address[]): Promise<Sys
   return { name: "zookeeper", isGiven: true, addresses: leaderAtHead, stop: async () => undefined };
 }
 
-/** @param properties - Java system properties, such as `zookeeper.superUser`. Default: none. */
+/**
+ * @param properties - Java system properties, such as `zookeeper.superUser`. Default: none.
+ * @param settings - Further lines of `zoo.cfg`. Default: none.
+ */
 export async function startZooKeeper(
   classPath: string,
   members: number,
   properties: Readonly<Record<string, string>> = {},
+  settings: readonly string[] = [],
 ): Promise<System> {
   const directory = makeTemporaryDirectory();
   const ports = await freePorts(3 * members);
   const configs = Array.from({ length: members }, (_, index) =>
-    writeConfig(join(directory.path, String(index + 1)), index + 1, ports),
+    writeConfig(join(directory.path, String(index + 1)), index + 1, ports, settings),
   );
   const addresses = Array.from({ length: members }, (_, index) => clientAddress(index + 1, ports));
   const beganMs = performance.now();
@@ -121,11 +125,17 @@ function clientAddress(id: number, ports: readonly number[]): Address {
   return { host: "127.0.0.1", port: portOf(id, 0, ports) };
 }
 
-function writeConfig(directory: string, id: number, ports: readonly number[]): string {
+function writeConfig(
+  directory: string,
+  id: number,
+  ports: readonly number[],
+  settings: readonly string[],
+): string {
   mkdirSync(directory);
   writeFileSync(join(directory, "myid"), String(id));
   const servers = Array.from({ length: ports.length / 3 }, (_, index) => index + 1).map(
-    (other) => `server.${other}=127.0.0.1:${portOf(other, 1, ports)}:${portOf(other, 2, ports)}`,
+    (other) =>
+      `server.${other}=127.0.0.1:${portOf(other, 1, ports)}:${portOf(other, 2, ports)};127.0.0.1:${portOf(other, 0, ports)}`,
   );
   const lines = [
     "tickTime=2000",
@@ -137,6 +147,7 @@ function writeConfig(directory: string, id: number, ports: readonly number[]): s
     `clientPort=${portOf(id, 0, ports)}`,
     // A single one runs standalone, as it would anywhere.
     ...(servers.length > 1 ? servers : []),
+    ...settings,
   ];
   const path = join(directory, "zoo.cfg");
   writeFileSync(path, `${lines.join("\n")}\n`);

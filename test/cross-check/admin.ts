@@ -26,7 +26,7 @@ const patienceMs = 60_000;
 const fixedPaths = ["/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"] as const;
 
 /** The server's own: its data is left alone. */
-const configPath = "/zookeeper/config";
+export const configPath = "/zookeeper/config";
 
 const readOnlyAcl = [{ scheme: "world", id: "anyone", perms: 1 }];
 

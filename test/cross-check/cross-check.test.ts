@@ -19,18 +19,22 @@ import type { ScriptRequest, Step } from "./script.ts";
 import { shrink } from "./shrink.ts";
 
 function scripts(seed: number, count: number): Step[][] {
-  return Array.from({ length: count }, (_, number) => generateScript(seed, number, 150));
+  return Array.from({ length: count }, (_, number) =>
+    generateScript(seed, number, { requests: 150, isEnsemble: true }),
+  );
 }
 
 function requestStep(...requests: ScriptRequest[]): Step {
   return { kind: "requests", client: 0, requests };
 }
 
+const options = { requests: 100, isEnsemble: false };
+
 describe("scripts", () => {
   test("are the same for a seed and number, and differ otherwise", () => {
-    expect(generateScript(7, 3, 100)).toEqual(generateScript(7, 3, 100));
-    expect(generateScript(7, 3, 100)).not.toEqual(generateScript(7, 4, 100));
-    expect(generateScript(7, 3, 100)).not.toEqual(generateScript(8, 3, 100));
+    expect(generateScript(7, 3, options)).toEqual(generateScript(7, 3, options));
+    expect(generateScript(7, 3, options)).not.toEqual(generateScript(7, 4, options));
+    expect(generateScript(7, 3, options)).not.toEqual(generateScript(8, 3, options));
   });
 
   test("reach every operation that a client may send, and every kind of step", () => {
@@ -38,7 +42,7 @@ describe("scripts", () => {
     const types = new Set(
       steps.flatMap((step) => (step.kind === "requests" ? step.requests.map(({ type }) => type) : [])),
     );
-    const notSent: number[] = [OpCode.Ping, OpCode.Check, OpCode.Reconfig, OpCode.Error];
+    const notSent: number[] = [OpCode.Ping, OpCode.Check, OpCode.Error];
     const internal: number[] = [OpCode.DeleteContainer, OpCode.CreateSession];
     const wanted = Object.values(OpCode).filter(
       (type) => ![...notSent, ...internal].includes(type) && type < 1000,
@@ -161,17 +165,21 @@ describe("explanations", () => {
     { type: OpCode.Delete, path: "/a/b", version: -1 },
   );
   const frame: Step = { kind: "frame", client: 0, bytes: new Uint8Array(8) };
+  const create = { type: OpCode.Create, path: "/a", data: null, acl: OPEN_ACL, flags: 0, ttlMs: -1 } as const;
+  const burst = requestStep(create, create);
+  const [full, made] = ["xid=2 zxid=+2 err=-125", 'xid=2 zxid=+2 err=0 "/a/b"'];
   const event = 'event zxid=-1 err=0 type=3 state=3 path="/a"';
 
   test.each<[string, Step, string[], string[]]>([
     ["a character", sync, ['"/\u{1f600}"'], [`"/${"\ufffd".repeat(6)}"`]],
     ["a zxid more", frame, ["xid=1 zxid=+2 err=-5"], ["xid=1 zxid=+3 err=-5"]],
-    ["a configuration", config, [`"0x7365727665722e31" {length=49}`], [`"''" {length=0}`]],
+    ["a configuration", config, [`"0x7365727665722e31" {length=config}`], [`"''" {length=0}`]],
     ["an older ping", ping, ["xid=-2 zxid=+2 err=0"], ["xid=-2 zxid=+3 err=0"]],
     ["a new ACL", protect, ["xid=1 err=0", "xid=2 err=-102"], ["xid=1 err=0", "xid=2 err=-110"]],
     ["an empty path", nothing, ["xid=1 zxid=+1 err=0 3"], ["xid=1 zxid=+1 err=0 4"]],
     ["an event, then a zxid more", frame, [event, "xid=1 zxid=+2 err=-5"], [event, "xid=1 zxid=+3 err=-5"]],
     ["a smaller number", number, ["xid=1 zxid=+1 err=0 3"], ["xid=1 zxid=+1 err=0 4"]],
+    ["a hard limit behind a create", burst, ["xid=1 err=0", full], ["xid=1 err=0", made]],
     ["an event less", replay, ["xid=1 zxid=+1 err=0"], [event, "xid=1 zxid=+1 err=0"]],
   ])("cover %s", (_title, step, ours, theirs) => {
     expect(explain(step, ours, theirs)).toBeDefined();
@@ -183,12 +191,14 @@ describe("explanations", () => {
     ["a zxid more elsewhere", sync, ["xid=1 zxid=+2 err=-5"], ["xid=1 zxid=+3 err=-5"]],
     ["a much smaller number", nothing, ["xid=1 zxid=+1 err=0 3"], ["xid=1 zxid=+1 err=0 5"]],
     ["an older answer", ping, ["xid=2 zxid=+2 err=0"], ["xid=2 zxid=+3 err=0"]],
-    ["another znode's data", sync, [`"0x7365727665722e31" {length=49}`], [`"''" {length=0}`]],
-    ["another configuration", config, [`"0x00" {length=49}`], [`"''" {length=0}`]],
+    ["another znode's data", sync, [`"0x7365727665722e31" {length=config}`], [`"''" {length=0}`]],
+    ["another configuration", config, [`"0x00" {length=config}`], [`"''" {length=0}`]],
     ["another error behind a new ACL", protect, ["xid=2 err=-101"], ["xid=2 err=-110"]],
     ["a refusal without a new ACL", sync, ["xid=2 err=-102"], ["xid=2 err=-110"]],
     ["a greater number", number, ["xid=1 zxid=+1 err=0 5"], ["xid=1 zxid=+1 err=0 4"]],
     ["a number of something else", replay, ["xid=1 zxid=+1 err=0 3"], ["xid=1 zxid=+1 err=0 4"]],
+    ["a hard limit that only ZooKeeper sees", burst, [made], [full]],
+    ["a hard limit behind nothing", requestStep(create), [full], [made]],
     ["an event more", replay, [event, "xid=1 zxid=+1 err=0"], ["xid=1 zxid=+1 err=0"]],
     ["a live event less", replay, [], ['event zxid=+5 err=0 type=3 state=3 path="/a"']],
   ])("do not cover %s", (_title, step, ours, theirs) => {

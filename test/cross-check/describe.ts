@@ -122,7 +122,7 @@ function readStat(reader: JuteReader, names: Names): string {
   const [ctime, mtime] = [names.time(czxid, reader.readLong()), names.time(mzxid, reader.readLong())];
   const [version, cversion, aversion] = [reader.readInt(), reader.readInt(), reader.readInt()];
   const owner = names.session(reader.readLong());
-  const [dataLength, numChildren] = [reader.readInt(), reader.readInt()];
+  const [dataLength, numChildren] = [names.length(reader.readInt()), reader.readInt()];
   const pzxid = names.zxid(reader.readLong());
   return (
     `{czxid=${names.zxid(czxid)} mzxid=${names.zxid(mzxid)} pzxid=${pzxid} ctime=${ctime} mtime=${mtime}` +

@@ -67,12 +67,23 @@ const coverings: readonly Covering[] = [
       isAboutPermission(ours, theirs),
   },
   {
-    title: "The configuration of a single member can be read",
-    reason: "A ZooKeeper that runs standalone has none; it has one as soon as it is an ensemble.",
+    title: "The configuration names members in our way, and there is one for a single member",
+    reason:
+      "A ZooKeeper that runs standalone has none. Members have no address here, and the first configuration is of no " +
+      "txn, where ZooKeeper's is of the first leader's and has version -1.",
     covers: (step, ours, theirs) =>
-      render(step).includes("/zookeeper/config") &&
+      (render(step).includes("/zookeeper/config") || isReconfig(step)) &&
       ours.length === theirs.length &&
       ours.every((line, index) => withoutConfig(line) === withoutConfig(theirs[index] ?? "")),
+  },
+  {
+    title: "Hard limits of quotas count what is pipelined, and the parts of a multi",
+    reason: "In ZooKeeper a burst, or one multi, goes past them.",
+    endsScript: true,
+    covers: (step, ours, theirs) =>
+      step.kind === "requests" &&
+      (step.requests.length > 1 || step.requests.some(({ type }) => type === OpCode.Multi)) &&
+      isAboutQuota(ours, theirs),
   },
   {
     title: "A ping with nothing else under way is answered with the last zxid that its client has seen",
@@ -161,11 +172,12 @@ function withoutPingZxid(line: string): string {
   return line.replace(/^xid=-2 zxid=(?:\+\d+|old|0) err=0$/, "ping");
 }
 
-/** `server.1=...` as bytes, or nothing, and how long that is. */
+/** `server.1=...` as bytes, or nothing, that it is as long as it is, and by which txn of the server's own. */
 function withoutConfig(line: string): string {
   return line
+    .replaceAll(/ mzxid=\S+( pzxid=\S+ ctime=\S+) mtime=\S+ version=-?\d+(?=[^}]* length=config )/g, "$1")
     .replaceAll(/"(?:0x7365727665722e[^"]*|'')"/g, "config")
-    .replaceAll(/length=(?:0|49)\b/g, "length");
+    .replaceAll(/length=(?:0|config)\b/g, "length");
 }
 
 /** The first answers that differ: one says NoAuth, the other does not. */
@@ -173,6 +185,17 @@ function isAboutPermission(ours: readonly string[], theirs: readonly string[]): 
   const at = ours.findIndex((line, index) => line !== theirs[index]);
   const isRefusal = (line = "") => line.endsWith(` err=${ZkErrorCode.NoAuth}`);
   return isRefusal(ours[at]) !== isRefusal(theirs[at]);
+}
+
+/** At the first answers that differ, we alone refuse for a quota's sake. */
+function isAboutQuota(ours: readonly string[], theirs: readonly string[]): boolean {
+  const at = ours.findIndex((line, index) => line !== theirs[index]);
+  const isRefusal = (line = "") => line.includes(` err=${ZkErrorCode.QuotaExceeded}`);
+  return isRefusal(ours[at]) && !isRefusal(theirs[at]);
+}
+
+function isReconfig(step: Step): boolean {
+  return step.kind === "requests" && step.requests.some(({ type }) => type === OpCode.Reconfig);
 }
 
 /** With an empty path, alone. */

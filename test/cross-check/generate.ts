@@ -8,17 +8,27 @@
  * @module
  */
 
-import { type MultiOp, OPEN_ACL, OpCode, type WatchableReadRequest } from "../../src/base/index.ts";
+import {
+  isWriteType,
+  type MultiOp,
+  OPEN_ACL,
+  OpCode,
+  type WatchableReadRequest,
+} from "../../src/base/index.ts";
 import { encodeRequest, JuteWriter } from "../../src/jute/index.ts";
 import { Draw } from "./draw.ts";
 import {
   drawAcl,
   drawCredentials,
   drawData,
+  drawLimits,
   drawPath,
   drawSequentialPath,
   drawVersion,
   drawWritablePath,
+  noUsage,
+  quotaRoots,
+  reconfigs,
 } from "./pools.ts";
 import { clientCount, type ScriptRequest, type Step } from "./script.ts";
 
@@ -26,20 +36,37 @@ const burstMax = 8;
 /** One script in this many waits for sessions to expire, which takes seconds each. */
 const expiryEvery = 60;
 
-/** @param requests - About how many. */
-export function generateScript(seed: number, number: number, requests: number): Step[] {
+/** One script in so many per thousand begins with quotas. */
+const quotaScripts = 200;
+
+export interface ScriptOptions {
+  /** About how many. */
+  readonly requests: number;
+  /** Whether the servers have several members: then some requests are to change them. */
+  readonly isEnsemble: boolean;
+}
+
+export function generateScript(
+  seed: number,
+  number: number,
+  { requests, isEnsemble }: ScriptOptions,
+): Step[] {
   const draw = new Draw(seed, number);
   const steps: Step[] = [];
   for (let client = 0; client < clientCount; client++) steps.push(freshConnect(client, 30_000));
   // Most scripts begin with something to find, some with nothing.
   if (draw.occurs(800)) steps.push({ kind: "requests", client: 0, requests: firstZnodes });
+  if (draw.occurs(quotaScripts)) steps.push({ kind: "requests", client: 0, requests: drawQuotas(draw) });
   if (number % expiryEvery === expiryEvery - 1) return generateExpiry(draw, steps);
   const clients = Array.from(
     { length: clientCount },
     (_, index): Client => ({ isOpen: true, session: index }),
   );
   for (let sent = 0; sent < requests; ) {
-    const step = drawStep(draw, clients);
+    const step =
+      isEnsemble && draw.occurs(15)
+        ? drawReconfig(draw, draw.below(clientCount))
+        : drawStep(draw, clients, isEnsemble);
     steps.push(step);
     sent += step.kind === "requests" ? step.requests.length : 1;
   }
@@ -90,7 +117,7 @@ interface Client {
   session: number;
 }
 
-function drawStep(draw: Draw, clients: readonly Client[]): Step {
+function drawStep(draw: Draw, clients: readonly Client[], isEnsemble: boolean): Step {
   const client = draw.below(clientCount);
   const state = clients[client] ?? { isOpen: false, session: client };
   if (!state.isOpen && draw.occurs(800)) return drawConnect(draw, client, clients);
@@ -114,7 +141,7 @@ function drawStep(draw: Draw, clients: readonly Client[]): Step {
     case "ping":
       return { kind, client };
     case "frame":
-      return { kind, client, bytes: drawFrame(draw) };
+      return { kind, client, bytes: isEnsemble ? drawReadFrame(draw) : drawFrame(draw) };
     case "bytes":
       state.isOpen = false;
       return drawBytes(draw, client);
@@ -182,6 +209,7 @@ function drawRequest(draw: Draw): ScriptRequest {
     watches: 25,
     setWatches: 10,
     sync: 10,
+    quota: 15,
     whoAmI: 5,
     auth: 8,
     sasl: 1,
@@ -219,6 +247,8 @@ function drawRequest(draw: Draw): ScriptRequest {
       return drawSetWatches(draw);
     case "sync":
       return { type: OpCode.Sync, path: drawPath(draw) };
+    case "quota":
+      return drawQuotaRequest(draw);
     case "whoAmI":
       return { type: OpCode.WhoAmI };
     case "auth":
@@ -260,6 +290,39 @@ function drawCreate(draw: Draw): MultiCreate {
     flags,
     ttlMs: type === OpCode.CreateTtl ? ttlMs : -1,
   };
+}
+
+function createOf(path: string, data: Uint8Array | null): MultiCreate {
+  return { type: OpCode.Create, path, data, acl: OPEN_ACL, flags: 0, ttlMs: -1 };
+}
+
+/** As `setquota` does it. */
+function drawQuotas(draw: Draw): ScriptRequest[] {
+  return quotaRoots.flatMap((root) => [
+    createOf(root, null),
+    createOf(`${root}/zookeeper_limits`, drawLimits(draw)),
+    createOf(`${root}/zookeeper_stats`, noUsage),
+  ]);
+}
+
+function drawQuotaRequest(draw: Draw): ScriptRequest {
+  const root = draw.oneOf(quotaRoots);
+  const [limits, stats] = [`${root}/zookeeper_limits`, `${root}/zookeeper_stats`];
+  switch (draw.weighted({ read: 70, change: 15, end: 5, begin: 10 })) {
+    case "read":
+      return { type: OpCode.GetData, path: draw.oneOf([stats, stats, limits]), watch: draw.occurs(200) };
+    case "change":
+      return { type: OpCode.SetData, path: limits, data: drawLimits(draw), version: -1 };
+    case "end":
+      return { type: OpCode.Delete, path: draw.oneOf([limits, stats]), version: -1 };
+    case "begin":
+      return draw.occurs(500) ? createOf(limits, drawLimits(draw)) : createOf(stats, noUsage);
+  }
+}
+
+/** Refused without the super user's proof, which a client may have given before; alone, for it changes the zxid. */
+function drawReconfig(draw: Draw, client: number): Step {
+  return { kind: "requests", client, requests: [{ type: OpCode.Reconfig, ...draw.oneOf(reconfigs) }] };
 }
 
 function drawSetData(draw: Draw): Extract<MultiOp, { type: typeof OpCode.SetData }> {
@@ -339,6 +402,18 @@ function drawFrame(draw: Draw): Uint8Array {
     case "overwritten":
       if (at + 4 <= frame.length) frame.writeInt32BE(draw.oneOf([-1, -1, -2, 0, 1, 2_147_483_647]), at);
       return frame;
+  }
+}
+
+/**
+ * Of writes a ZooKeeper ensemble takes none that it cannot read: its leader proposes the refusal under the zxid of
+ * the txn before, and whoever waits behind it waits for ever.
+ */
+function drawReadFrame(draw: Draw): Uint8Array {
+  for (;;) {
+    const frame = drawFrame(draw);
+    const type = Buffer.from(frame).readInt32BE(4);
+    if (!isWriteType(type) && type !== OpCode.Check) return frame;
   }
 }
 

@@ -3,6 +3,7 @@
  *
  * - Sessions are numbered in the order in which the script opened them.
  * - Zxids are counted from the beginning of the script; the older ones are all alike.
+ * - The length of the configuration's text is called by its name.
  * - Times must be those of their txn: everything that a txn stamped carries the same time.
  *
  * @module
@@ -11,6 +12,8 @@
 export class Names {
   /** The newest zxid seen. */
   newestZxid = 0n;
+  /** Of `/zookeeper/config`, whose text is each server's own. */
+  configLength = 0;
   #baseZxid = 0n;
   /** Of txns that the other server has no counterpart of. */
   #skipped: bigint[] = [];
@@ -42,6 +45,10 @@ export class Names {
 
   session(id: bigint): string {
     return id === 0n ? "none" : (this.#sessions.get(id) ?? "a session of nobody");
+  }
+
+  length(bytes: number): string {
+    return bytes > 0 && bytes === this.configLength ? "config" : String(bytes);
   }
 
   zxid(zxid: bigint): string {

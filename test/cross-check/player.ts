@@ -3,7 +3,8 @@
  *
  * One step is over before the next begins, on all clients. What a server sends to one client because of
  * another's request must therefore be on its way before that request's answer is, and is read in the next
- * step of the client that it is for: the lines show on which side of which answer every event came.
+ * step of the client that it is for: the lines show on which side of which answer every event came. At several
+ * members the next step waits until its member has caught up.
  *
  * @module
  */
@@ -15,6 +16,13 @@ import type { Names } from "./names.ts";
 import { clientCount, type Step } from "./script.ts";
 import { Wire } from "./wire.ts";
 
+/** Where a client can connect. */
+export interface Place {
+  readonly port: number;
+  /** Resolves when everything that was committed has been applied there, and its events are on their way. */
+  settle(): Promise<void>;
+}
+
 /** Past this a server counts as silent. Generous: nothing is judged by how fast it is. */
 const patienceMs = 20_000;
 const eventXid = -1;
@@ -23,6 +31,10 @@ const passwordBytes = 16;
 
 interface Client {
   wire: Wire | undefined;
+  /** Where its connection is, or was last. */
+  place: Place;
+  /** Sessions move: each connection is made one member further. */
+  connects: number;
   /** 0: it has never had one. */
   session: bigint;
   password: Uint8Array;
@@ -40,7 +52,7 @@ interface Expected {
 type ConnectStep = Extract<Step, { kind: "connect" }>;
 
 export class Player {
-  readonly #port: number;
+  readonly #places: readonly Place[];
   readonly #names: Names;
   readonly #clients: Client[];
   /** Every session that the script has opened and not closed, by id. */
@@ -48,17 +60,19 @@ export class Player {
   /** The newest zxid, asked on a connection that is no part of the script. */
   readonly #askZxid: () => Promise<bigint>;
 
-  constructor(port: number, names: Names, askZxid: () => Promise<bigint>) {
-    this.#port = port;
+  /** @param places - A client begins at the place of its number, counted round. */
+  constructor(places: readonly Place[], names: Names, askZxid: () => Promise<bigint>) {
+    this.#places = places;
     this.#names = names;
     this.#askZxid = askZxid;
-    this.#clients = Array.from({ length: clientCount }, newClient);
+    this.#clients = Array.from({ length: clientCount }, (_, index) => newClient(this.#place(index)));
   }
 
   async play(step: Step): Promise<string[]> {
     const client = this.#client(step.client);
     const said = client.backlog;
     client.backlog = [];
+    await client.place.settle();
     switch (step.kind) {
       case "connect":
         await this.#connect(client, step, said);
@@ -90,7 +104,7 @@ export class Player {
     for (const client of this.#clients) this.#cut(client);
     for (const [session, password] of [...this.#sessions]) {
       const client = this.#client(0);
-      Object.assign(client, newClient(), { session, password });
+      Object.assign(client, newClient(client.place), { session, password });
       await this.#connect(client, renewal, []);
       if (client.wire !== undefined) await this.#request(client, [{ type: OpCode.CloseSession }], []);
       this.#cut(client);
@@ -104,9 +118,29 @@ export class Player {
     return client;
   }
 
+  #place(index: number): Place {
+    const place = this.#places[index % this.#places.length];
+    if (place === undefined) throw new Error("there is nowhere to connect");
+    return place;
+  }
+
+  /**
+   * A session that is connected is taken over at its member. At another one ZooKeeper would let both connections
+   * live until the older one writes; we end the older one at once.
+   */
+  #nextPlace(client: Client, owner: Client | undefined): Place {
+    const holder = this.#clients.find(
+      ({ wire, session }) => wire !== undefined && session === owner?.session,
+    );
+    client.connects += 1;
+    return holder?.place ?? this.#place(this.#clients.indexOf(client) + client.connects - 1);
+  }
+
   async #connect(client: Client, step: ConnectStep, said: string[]): Promise<void> {
-    this.#cut(client);
     const owner = step.sessionOf === undefined ? undefined : this.#client(step.sessionOf);
+    client.place = this.#nextPlace(client, owner);
+    await client.place.settle();
+    this.#cut(client);
     const offset = step.zxidOffset;
     const writer = new JuteWriter();
     encodeConnectRequest(writer, {
@@ -117,7 +151,7 @@ export class Player {
       password: passwordOf(owner, step.password),
       readOnly: step.readOnly,
     });
-    const wire = new Wire(this.#port);
+    const wire = new Wire(client.place.port);
     wire.send(writer.take());
     const incoming = await wire.next(patienceMs);
     if (incoming.kind !== "frame") {
@@ -167,6 +201,7 @@ export class Player {
   async #keepAlive(client: Client): Promise<void> {
     if (client.wire === undefined) return;
     const said: string[] = [];
+    await client.place.settle();
     await this.#ping(client, said);
     client.backlog.push(...said.filter((line) => !line.startsWith(`xid=${pingXid} `)));
   }
@@ -217,7 +252,7 @@ export class Player {
   async #sendBytes(client: Client, isFirst: boolean, bytes: Uint8Array, said: string[]): Promise<void> {
     if (isFirst) {
       this.#cut(client);
-      client.wire = new Wire(this.#port);
+      client.wire = new Wire(client.place.port);
     }
     if (client.wire === undefined) {
       said.push("not connected");
@@ -285,8 +320,9 @@ const renewal: ConnectStep = {
   readOnly: false,
 };
 
-function newClient(): Client {
-  return { wire: undefined, session: 0n, password: new Uint8Array(passwordBytes), xid: 0, backlog: [] };
+function newClient(place: Place): Client {
+  const nothing = { wire: undefined, session: 0n, password: new Uint8Array(passwordBytes) };
+  return { ...nothing, place, connects: 0, xid: 0, backlog: [] };
 }
 
 /** What these answers say, the connection does not outlive. */

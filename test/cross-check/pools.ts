@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Acl } from "../../src/base/index.ts";
+import type { Acl, ReconfigRequest } from "../../src/base/index.ts";
 import { superPassword } from "./admin.ts";
 import type { Draw } from "./draw.ts";
 
@@ -53,6 +53,37 @@ export function drawWritablePath(draw: Draw): string {
 export function drawSequentialPath(draw: Draw): string {
   return draw.occurs(800) ? draw.oneOf(sequentialPaths) : drawPath(draw);
 }
+
+/** Subtrees with quotas, by where their limits stand. */
+export const quotaRoots: readonly string[] = ["/zookeeper/quota/a", "/zookeeper/quota/b"];
+
+export const noUsage = Buffer.from("count=0,bytes=0");
+
+/** Soft and hard, close to what scripts use. What is not a quota's text a ZooKeeper server fails on. */
+const someLimits: readonly string[] = [
+  ...["count=3,bytes=10", "count=-1,bytes=-1", "count=4,bytes=-1=;byteHardLimit=-1;countHardLimit=4"],
+  ...["count=-1,bytes=5=;byteHardLimit=1004;countHardLimit=-1", "count=-1,bytes=-1=;countHardLimit=6"],
+];
+
+export function drawLimits(draw: Draw): Uint8Array {
+  return Buffer.from(draw.oneOf(someLimits));
+}
+
+type Reconfig = Omit<ReconfigRequest, "type">;
+
+const nothing: Reconfig = { joiningServers: null, leavingServers: null, newMembers: null, curConfigId: -1n };
+
+/** The members stay who they are: what would change them is refused. */
+export const reconfigs: readonly Reconfig[] = [
+  { ...nothing, leavingServers: "99" },
+  { ...nothing, leavingServers: "99", curConfigId: 5n },
+  { ...nothing, leavingServers: "1,2,3" },
+  { ...nothing, leavingServers: "one" },
+  { ...nothing, joiningServers: "nonsense" },
+  { ...nothing, joiningServers: "server.9=127.0.0.1:1:2" },
+  { ...nothing, newMembers: "server.8=127.0.0.1:1:2;3\nserver.9=127.0.0.1:4:5;6" },
+  { ...nothing, newMembers: "nonsense" },
+];
 
 const someData: readonly (Uint8Array | null)[] = [
   null,

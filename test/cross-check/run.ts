@@ -2,6 +2,8 @@
  * `npm run cross-check -- --requests N [--seed N] [--script N] [--members N] [--out FILE]`: the same random
  * requests to Apache ZooKeeper and to us, over TCP, every answer and event compared.
  *
+ * With several members the clients are spread over all of them, and a session that comes back comes to another.
+ *
  * Exits 1 on a difference that `explained.ts` does not cover, and prints it shrunk, with the command that
  * plays it again. Without Java or Maven it says so, and exits 0 unless `--required` is given.
  *
@@ -68,7 +70,7 @@ async function run(both: readonly [Side, Side]): Promise<number> {
   const unsteady: string[] = [];
   const beganMs = performance.now();
   for (let number = only ?? 0; tally.requests < requests && kinds.size < kindsMax; number++) {
-    const script = generateScript(seed, number, requestsPerScript);
+    const script = generateScript(seed, number, { requests: requestsPerScript, isEnsemble: members > 1 });
     const played = await checker.play(script);
     tally.add(played);
     if (played.difference !== undefined) {
@@ -84,7 +86,9 @@ async function run(both: readonly [Side, Side]): Promise<number> {
           const difference = await shrink(again, (shorter) => checker.play(shorter));
           kinds.set(signature, { difference, script: number, times: 1 });
           console.log(`DIFFERENCE ${kinds.size}: ${signature}\n${describeDifference(difference)}`);
-          console.log(`  again: npm run cross-check -- --seed ${seed} --script ${number}\n`);
+          console.log(
+            `  again: npm run cross-check -- --members ${members} --seed ${seed} --script ${number}\n`,
+          );
         }
       }
     }
