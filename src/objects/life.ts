@@ -83,6 +83,8 @@ export class Life {
   /** While it serves as a follower or observer. Invariant: never both. */
   #following: Following | undefined;
   #ticks = 0;
+  /** Value of `#ticks` when this member began to serve. */
+  #servedAtTick = 0;
   /** A client has done something since the last tick. */
   #isStirred = false;
   readonly #arrivals = new Arrivals();
@@ -238,8 +240,10 @@ export class Life {
       return;
     }
     this.connections.tick();
-    if (this.#leading !== undefined) this.locks.tick();
-    else this.#signs.tick(this.#ticks);
+    if (this.#leading !== undefined) {
+      this.locks.tick();
+      this.reconfiguring.tick(this.#ticks - this.#servedAtTick);
+    } else this.#signs.tick(this.#ticks);
     this.#agreement.tick();
   }
 
@@ -324,6 +328,7 @@ export class Life {
     if (serving.kind === "none") return;
     if (serving.kind === "leading") this.#leading = this.#makeLeading(serving.epoch);
     else this.#following = this.#makeFollowing();
+    this.#servedAtTick = this.#ticks;
     this.#signs.beginAnew();
     // Somebody else watches over the sessions.
     if (serving.kind !== "leading") deleteVigil(this.#parts.storage.sql);

@@ -12,6 +12,7 @@
 import {
   type AuthId,
   compareZxid,
+  type EnsembleMember,
   formatZxid,
   NO_SESSION,
   OpCode,
@@ -39,11 +40,20 @@ import type { Settlement } from "./writes.ts";
 const levelWaitMs = 10_000;
 const levelPollMs = 50;
 
+/** How long an object may take to say that it has joined; its first start may be far away. */
+const joinWaitMs = 5_000;
+
+/** When a leader tells observers that have not attached, in peer ticks of its reign: soon, and then now and then. */
+const remindTicksFirst = 15;
+const remindTicks = 100;
+
 /** Steps of one order: join, add, promote, and one more for a change that came between. */
 const stepsMax = 6;
 
 export interface ReconfiguringParts {
-  readonly replica: Pick<Replica, "ensemble" | "isLevel">;
+  readonly replica: Pick<Replica, "ensemble" | "isLevel"> & {
+    readonly status: Pick<Replica["status"], "learners">;
+  };
   readonly tree: Tree;
   /** The ensemble's. */
   readonly secret: string;
@@ -75,6 +85,18 @@ export class Reconfiguring {
       // Nobody waits for it: an order is repeated, and who is level is known to the peer.
       void this.#join(id, line === undefined ? undefined : locationOf(line));
     }
+  }
+
+  /**
+   * A tick has passed, of which this is how many of this member's reign. Whoever led before may have died before
+   * it told a new member. Only observers can be such: who votes has been attached.
+   */
+  tick(ticksLed: number): void {
+    if (ticksLed % remindTicks !== remindTicksFirst) return;
+    const { ensemble, status } = this.#parts.replica;
+    const isAbsent = ({ id, role }: EnsembleMember) => role === "observer" && !status.learners.includes(id);
+    if (!ensemble.membership.members.some(isAbsent)) return;
+    for (const line of this.#present()) if (isAbsent(line)) void this.#join(line.id, locationOf(line));
   }
 
   /** Makes a server a member in a role, in the place of another one if asked to. */
@@ -143,10 +165,16 @@ export class Reconfiguring {
     const { version, membership } = this.#parts.replica.ensemble;
     const { members, retired = [] } = membership;
     const order = { secret: this.#parts.secret, version: formatZxid(version), members, retired };
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const tooLate = new Promise<Joined>((resolve) => {
+      timer = setTimeout(() => resolve("unreachable"), joinWaitMs);
+    });
     try {
-      return await this.#parts.joinPeer(id, location, order);
+      return await Promise.race([this.#parts.joinPeer(id, location, order), tooLate]);
     } catch {
       return "unreachable";
+    } finally {
+      if (timer !== undefined) clearTimeout(timer);
     }
   }
 

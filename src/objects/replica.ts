@@ -8,7 +8,15 @@
  * @module
  */
 
-import { assert, compareZxid, formatZxid, type ServerId, type Txn, type Zxid } from "../base/index.ts";
+import {
+  assert,
+  compareZxid,
+  formatZxid,
+  type Membership,
+  type ServerId,
+  type Txn,
+  type Zxid,
+} from "../base/index.ts";
 import { decodeTxn } from "../jute/index.ts";
 import type { Applied, EnsembleView, Tree } from "../tree/index.ts";
 import {
@@ -119,7 +127,7 @@ export class Replica {
         return statusOf(peer).pending !== undefined;
       },
       storageIdOf: (id) => attachedStorageOf(peer, id),
-      hasQuorum: (next) => refuseReconfig(peer, next) === undefined,
+      hasQuorum: (next) => refuseReconfig(peer, next) === undefined && areKnown(peer, next),
     };
   }
 
@@ -326,4 +334,16 @@ export class Replica {
     this.#serving = { kind: "none" };
     this.#parts.hooks.halted(reason);
   }
+}
+
+/**
+ * Whether everybody who begins to vote is attached, so that it is known by which storage it promises. One that was
+ * never heard of could come with any, and come back with another; it is added as an observer first.
+ */
+function areKnown(peer: Peer, next: Membership): boolean {
+  const { members } = statusOf(peer).config;
+  const votes = (id: ServerId) => members.some((member) => member.id === id && member.role === "voter");
+  return next.members.every(
+    ({ id, role }) => role !== "voter" || votes(id) || attachedStorageOf(peer, id) !== undefined,
+  );
 }

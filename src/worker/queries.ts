@@ -5,7 +5,9 @@
  * @module
  */
 
+import { type ServerId, serverIdMax } from "../base/index.ts";
 import type { Consistency } from "../objects/index.ts";
+import { survey } from "./calls.ts";
 import type { Ensemble } from "./ensemble.ts";
 import type { Whom } from "./leader.ts";
 import { badRequest } from "./problems.ts";
@@ -44,14 +46,23 @@ export function readFlag(value: string | undefined, name: string): boolean {
  *
  * @throws Problem 400 for anything else, and for an id the ensemble does not have.
  */
-export function readMember(value: string, ensemble: Ensemble): Whom {
+export async function readMember(value: string, ensemble: Ensemble): Promise<Whom> {
   if (value === "leader" || value === "nearest") return value;
-  const id = ensemble.ids.find((candidate) => String(candidate) === value);
+  const id = await findMember(value, ensemble);
   if (id !== undefined) return id;
   const ids = ensemble.ids.join(", ");
   throw badRequest(
     `Cannot read the query: "member" is "${value.slice(0, 100)}", not leader, nearest or one of ${ids}`,
   );
+}
+
+/** The member of that id; `undefined` when there is none. One that was added lately is asked for among the members. */
+export async function findMember(text: string, ensemble: Ensemble): Promise<ServerId | undefined> {
+  const find = () => ensemble.ids.find((id) => String(id) === text);
+  const known = find();
+  if (known !== undefined || !/^[1-9]\d{0,2}$/.test(text) || Number(text) > serverIdMax) return known;
+  await survey(ensemble);
+  return find();
 }
 
 export function readConsistency(value: string | undefined): Consistency {

@@ -250,6 +250,27 @@ describe("reconfig over the ZooKeeper protocol", () => {
     expect(client.isClosed).toBe(false);
   }, 120_000);
 
+  test("members: whom a client names must be attached before it votes, and is told that it is named", async () => {
+    const ensemble = await TestEnsemble.start(3);
+    ensemble.added.push(four);
+    const name = async (role: string) =>
+      ensemble.stub(await ensemble.leaderId()).perform({
+        request: {
+          type: OpCode.Reconfig,
+          joiningServers: `server.4=member-4:2888:3888:${role};2181`,
+          leavingServers: null,
+          newMembers: null,
+          curConfigId: -1n,
+        },
+        identities: operator,
+        consistency: "linearizable",
+      });
+    expect(await name("participant")).toMatchObject({ outcome: { err: ZkErrorCode.NewConfigNoQuorum } });
+    expect(await name("observer")).toMatchObject({ outcome: { err: ZkErrorCode.Ok } });
+    await ensemble.serves(four);
+    expect(await name("participant")).toMatchObject({ outcome: { err: ZkErrorCode.Ok } });
+  }, 60_000);
+
   test("members: a client reads who the members are, may not change them, and is told when they change", async () => {
     const ensemble = await TestEnsemble.start(3);
     const client = await ensemble.connect();

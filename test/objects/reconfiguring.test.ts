@@ -6,7 +6,7 @@
  * @module
  */
 
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { assert, type EnsembleMember, makeServerId, makeZxid, type ServerId } from "../../src/base/index.ts";
 import { Reconfiguring } from "../../src/objects/reconfiguring.ts";
 import { formatConfig, formatServers, MemoryRows, parseServers, Tree } from "../../src/tree/index.ts";
@@ -26,6 +26,10 @@ class World {
   /** Whom the leader has told of the ensemble. */
   readonly joined: ServerId[] = [];
   readonly level: Set<ServerId>;
+  /** Attached to the leader. */
+  learners: readonly ServerId[] = [];
+  /** Whoever is told of the ensemble never answers. */
+  hangs = false;
   #changes = 0;
   readonly orders: Reconfiguring;
 
@@ -47,11 +51,18 @@ class World {
     };
     const config = formatConfig(formatServers(members.map(lineOf)), version());
     this.orders = new Reconfiguring({
-      replica: { ensemble, isLevel: (id) => this.level.has(id) },
+      replica: {
+        ensemble,
+        isLevel: (id) => this.level.has(id),
+        get status() {
+          return { learners: world.learners };
+        },
+      },
       tree: new Tree(new MemoryRows(), { cacheBytesMax: 1_000_000, config }),
       secret: "5".repeat(64),
       joinPeer: async (id) => {
         this.joined.push(id);
+        if (this.hangs) return await new Promise<never>(() => undefined);
         this.level.add(id);
         return "joined";
       },
@@ -70,6 +81,29 @@ class World {
 
 const voters: readonly EnsembleMember[] = [one, two, three].map((id) => ({ id, role: "voter" }));
 
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe("a leader", () => {
+  const named: readonly EnsembleMember[] = [...voters.slice(0, 2), { id: three, role: "observer" }];
+  const reign = (world: World) => {
+    for (let tick = 1; tick <= 300; tick++) world.orders.tick(tick);
+    return world.joined;
+  };
+
+  test("tells an observer that has not attached, now and then: whoever named it may have died", () => {
+    expect(reign(new World(named, [one, two]))).toEqual([three, three, three]);
+  });
+
+  test("tells nobody who is attached, and no voter", () => {
+    const world = new World(named, [one, two]);
+    world.learners = [two, three];
+    expect(reign(world)).toEqual([]);
+    expect(reign(new World(voters, [one]))).toEqual([]);
+  });
+});
+
 describe("an order", () => {
   test("makes an observer of a voter that is away: a failed one need not catch up to lose its vote", async () => {
     const world = new World(voters, [one, two]);
@@ -87,6 +121,16 @@ describe("an order", () => {
       expect(world.members[2]).toMatchObject({ id: three, role });
     },
   );
+
+  test("about an object that does not answer is to be repeated, and not waited for", async () => {
+    vi.useFakeTimers();
+    const world = new World(voters, [one, two, three]);
+    world.hangs = true;
+    const answer = world.orders.add({ id: makeServerId(4), role: "observer" }, []);
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(await answer).toMatchObject({ kind: "waiting", reason: "the object of server 4 did not answer" });
+    expect(world.members).toEqual(voters);
+  });
 
   test("that is done, about members that are level, calls nobody", async () => {
     const world = new World(voters, [one, two, three]);

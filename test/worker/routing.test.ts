@@ -6,7 +6,7 @@
  */
 
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { makeZxid } from "../../src/base/index.ts";
+import { makeServerId, makeZxid, type ServerId } from "../../src/base/index.ts";
 import { nearestMs } from "../../src/worker/limits.ts";
 import { clientOf, problemIn, type Send, type Sent } from "./client.ts";
 import { FakeEnsemble } from "./fake-ensemble.ts";
@@ -97,9 +97,28 @@ describe("worker: routing", () => {
   });
 
   test.each(["5", "0", "02", "follower", ""])("worker: member=%s is refused", async (member) => {
-    problemIn(await send(`${read}?member=${member}`), { status: 400 });
-    problemIn(await send(`GET /v1/main/connect?member=${member}`, { headers: upgrade }), { status: 400 });
-    expect(ensemble.calls).toEqual([]);
+    problemIn(await passTime(send(`${read}?member=${member}`)), { status: 400 });
+    const connected = send(`GET /v1/main/connect?member=${member}`, { headers: upgrade });
+    problemIn(await passTime(connected), { status: 400 });
+    // It is at most asked whether there is one by now.
+    expect(ensemble.calls.filter(({ method }) => method !== "inspect")).toEqual([]);
+    expect(ensemble.calls.length > 0).toBe(member === "5");
+  });
+
+  test("worker: a member that was added since this isolate began can be asked for", async () => {
+    const [one, two, three, added] = [1, 2, 3, 4].map(makeServerId) as [
+      ServerId,
+      ServerId,
+      ServerId,
+      ServerId,
+    ];
+    ensemble = new FakeEnsemble(4, "active", 1);
+    ensemble.plant("/a", "x");
+    for (const member of ensemble.members)
+      member.claims = { voters: [one, two, three], observers: [added], configVersion: "0x100000009" };
+    send = clientOf(ensemble, { EK_OPEN_ON_LOOPBACK: "on", EK_MEMBERS: "3", EK_OBSERVERS: "0" });
+    expect((await passTime(send(`${read}?member=4`))).text).toBe("x");
+    expect(performedBy()).toEqual([4]);
   });
 
   test("worker: a write goes to the leader, whoever is near", async () => {

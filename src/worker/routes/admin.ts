@@ -22,7 +22,7 @@ import type { AppEnv } from "../env.ts";
 import type { LeaderRouter } from "../leader.ts";
 import { adminMs } from "../limits.ts";
 import { badRequest, Problem } from "../problems.ts";
-import { readQuery } from "../queries.ts";
+import { findMember, readQuery } from "../queries.ts";
 
 export function listCommands(c: Context<AppEnv>): Response {
   readQuery(c.req.url, []);
@@ -84,7 +84,7 @@ async function reportOf(
   request: ReportRequest,
 ): Promise<MemberReport | undefined> {
   const ensemble = c.get("ensemble");
-  const asked = readMember(c);
+  const asked = await readMember(c);
   try {
     if (asked !== undefined) {
       return servedOrNone(await within(adminMs, () => ensemble.member(asked).report(request)));
@@ -107,10 +107,10 @@ function servedOrNone(answer: MemberReport | NotServed): MemberReport | undefine
   return answer.kind === "report" ? answer : undefined;
 }
 
-function readMember(c: Context<AppEnv>): ServerId | undefined {
+async function readMember(c: Context<AppEnv>): Promise<ServerId | undefined> {
   const text = new URL(c.req.url).searchParams.get("member");
   if (text === null) return undefined;
-  const id = c.get("ensemble").ids.find((each) => String(each) === text);
+  const id = await findMember(text, c.get("ensemble"));
   if (id === undefined) throw badRequest(`Cannot read the query: "member" is no member of the ensemble`);
   return id;
 }

@@ -25,7 +25,7 @@ export async function connect(c: Context<AppEnv>, router: LeaderRouter): Promise
   checkUpgrade(c.req.raw, subprotocol);
   const headers = introductionOf(c.get("caller"));
   const ensemble = c.get("ensemble");
-  const whom = readMember(query.member ?? "leader", ensemble);
+  const whom = await readMember(query.member ?? "leader", ensemble);
   const action = `Cannot connect to ensemble "${ensemble.name}"`;
   const { reply } = await router.run(ensemble, {
     action,

@@ -33,7 +33,7 @@ export async function watchSocket(c: Context<AppEnv>, router: LeaderRouter): Pro
   const query = readQuery(c.req.url, ["member"]);
   checkUpgrade(c.req.raw, subprotocol);
   const ensemble = c.get("ensemble");
-  const whom = readMember(query.member ?? "nearest", ensemble);
+  const whom = await readMember(query.member ?? "nearest", ensemble);
   const action = `Cannot open a watch stream at ensemble "${ensemble.name}"`;
   const headers = listenerOf(c);
   const { reply } = await router.run(ensemble, {
@@ -58,7 +58,7 @@ export async function watchEvents(c: Context<AppEnv>, router: LeaderRouter): Pro
   const action = `Cannot watch ${quoted(path)}`;
   const query = readQuery(c.req.url, ["scope", "with", "since", "member"]);
   const ensemble = c.get("ensemble");
-  const whom = readMember(query.member ?? "nearest", ensemble);
+  const whom = await readMember(query.member ?? "nearest", ensemble);
   const subscribe = JSON.stringify({
     ...{ type: "subscribe", id: "0", path, scope: query.scope, with: query.with },
     // A browser that reconnects says how far it was; what the URL says is older.

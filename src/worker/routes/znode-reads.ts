@@ -28,7 +28,7 @@ export const floorHeader = "Ek-Session-Zxid";
 export async function getZnode(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
   const path = pathOf(c.req.raw);
   const query = readQuery(c.req.url, ["consistency", "member", "acl", "children", "after", "limit", "with"]);
-  const how = readingOf(c, query);
+  const how = await readingOf(c, query);
   const { after, limit, with: parts } = query;
   if (readFlag(query.children, "children")) {
     if (query.acl !== undefined) throw badRequest('Cannot read the query: "acl" or "children", not both');
@@ -54,10 +54,10 @@ type Reading = Pick<Ask, "consistency" | "floor" | "whom">;
  *
  * @throws Problem 400 for a zxid, a consistency or a member that is none.
  */
-function readingOf(
+async function readingOf(
   c: Context<AppEnv>,
   query: { readonly consistency: string | undefined; readonly member: string | undefined },
-): Reading {
+): Promise<Reading> {
   const consistency = readConsistency(query.consistency);
   const whom = query.member ?? (consistency === "linearizable" ? "leader" : "nearest");
   const floor = c.req.header(floorHeader);
@@ -66,7 +66,7 @@ function readingOf(
       `Cannot read ${floorHeader}: "${floor.slice(0, 100)}" is no zxid, which is 0x and hex digits`,
     );
   }
-  return { consistency, whom: readMember(whom, c.get("ensemble")), floor };
+  return { consistency, whom: await readMember(whom, c.get("ensemble")), floor };
 }
 
 interface Found {
