@@ -4,7 +4,7 @@
  * @module
  */
 
-import { compareZxid, formatZxid, OpCode, type Zxid } from "../../../src/base/index.ts";
+import { compareZxid, formatZxid, OpCode, type ServerId, type Zxid } from "../../../src/base/index.ts";
 import { decodeTxn } from "../../../src/jute/index.ts";
 import type { Answer, Call, MemberStatus } from "../../../src/objects/index.ts";
 import { checkGrants } from "../checks/locks.ts";
@@ -85,6 +85,8 @@ async function live(world: ShellWorld): Promise<number> {
     gapMs: 4_000,
     endMs: world.now,
   });
+  const changes = story.committed.filter(({ txn }) => txn.op.kind === "reconfig").length;
+  if (changes > 0) world.counts.set("reconfigurations", changes);
   world.counts.set("sessions opened", story.opens.size);
   world.counts.set("sessions expired", expired);
   world.counts.set("resource accepted", world.resource.accepted);
@@ -109,24 +111,33 @@ async function tell(world: ShellWorld, withinMs: number): Promise<Story> {
     if (world.now > deadline) violate("LV1", `in the calm ${reason}`);
     await world.run(world.now + 500);
   }
-  const logs = hosts.map((host) => world.storedLog(host));
-  const [first = []] = logs;
-  for (const [at, log] of logs.entries()) {
-    log.forEach(({ zxid, payload }, place) => {
-      const other = first[place];
-      const isSame =
-        other !== undefined && compareZxid(other.zxid, zxid) === 0 && isEqual(other.payload, payload);
-      if (!isSame) violate("I5", `${hosts[at]?.id} has another log than 1 at ${formatZxid(zxid)}`);
-    });
-    if (log.length !== first.length)
-      violate("LV2", `${hosts[at]?.id} has ${log.length} txns, 1 has ${first.length}`);
-  }
   return new Story(
-    first.map(({ zxid, payload }): Committed => {
+    wholeLog(world, membersOf(await statuses(world))).map(({ zxid, payload }): Committed => {
       const txn = decodeTxn(payload) ?? violate("B1", `${formatZxid(zxid)} is damaged`);
       return { zxid, txn };
     }),
   );
+}
+
+/**
+ * The log of the member that has most of it. The others' are the same; of a member that came later, the end.
+ */
+function wholeLog(world: ShellWorld, members: ReadonlySet<ServerId>): ReturnType<ShellWorld["storedLog"]> {
+  const hosts = world.platform.hosts.filter(({ id }) => members.has(id));
+  const logs = hosts.map((host) => world.storedLog(host));
+  const whole = logs.reduce((longest, log) => (log.length > longest.length ? log : longest), []);
+  for (const [at, log] of logs.entries()) {
+    const skipped = whole.length - log.length;
+    log.forEach(({ zxid, payload }, place) => {
+      const other = whole[skipped + place];
+      const isSame =
+        other !== undefined && compareZxid(other.zxid, zxid) === 0 && isEqual(other.payload, payload);
+      if (!isSame) violate("I5", `${hosts[at]?.id} has another log at ${formatZxid(zxid)}`);
+    });
+    const isNew = (hosts[at]?.id ?? 0) > world.settings.voters + world.settings.observers;
+    if (skipped > 0 && !isNew) violate("LV2", `${hosts[at]?.id} lacks ${skipped} txns`);
+  }
+  return whole;
 }
 
 async function statuses(world: ShellWorld): Promise<MemberStatus[]> {
@@ -153,11 +164,23 @@ async function askNow<Result>(
 function disagreement(all: readonly MemberStatus[]): string {
   const leader = all.find(({ serving, role }) => serving && role === "leading");
   if (leader === undefined) return "nobody leads";
-  for (const { id, epoch, lastApplied, lastLogged } of all) {
+  const members = membersOf(all);
+  for (const { id, epoch, serving, configVersion, lastApplied, lastLogged } of all) {
+    if (!members.has(id)) {
+      if (serving) return `${id} is no member and serves`;
+      continue;
+    }
+    if (configVersion !== leader.configVersion) return `${id} counts with other members`;
     if (epoch !== leader.epoch) return `${id} is in epoch ${epoch}, not ${leader.epoch}`;
     if (lastApplied !== leader.lastLogged || lastLogged !== leader.lastLogged) return `${id} is behind`;
   }
   return "";
+}
+
+/** Of the configuration that the leader knows. */
+function membersOf(all: readonly MemberStatus[]): ReadonlySet<ServerId> {
+  const leader = all.find(({ serving, role }) => serving && role === "leading");
+  return new Set([...(leader?.voters ?? []), ...(leader?.observers ?? [])]);
 }
 
 /** Every client that is there says something, so that everything it was to hear has come. */
@@ -177,7 +200,9 @@ async function lastWords(world: ShellWorld): Promise<string> {
 async function compareMembers(world: ShellWorld, story: Story): Promise<void> {
   const paths = new Set(story.committed.flatMap(({ txn }) => changesOf(txn).map(({ path }) => path)));
   const tip: Zxid = story.committed.at(-1)?.zxid ?? { epoch: 0, counter: 0 };
+  const members = membersOf(await statuses(world));
   for (const host of world.platform.hosts) {
+    if (!members.has(host.id)) continue;
     for (const path of paths) {
       const znode = story.at(path, tip);
       const call: Call = {

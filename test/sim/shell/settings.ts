@@ -44,13 +44,17 @@ export interface ShellSettings {
   readonly observers: number;
   /** In percent, how often a client connects to whom it finds, and not to the leader. */
   readonly anyMember: number;
+  /** Mean time between orders about the members; 0: nobody gives any. */
+  readonly orderMs: number;
+  /** Servers that are no members when the run begins. */
+  readonly outsiders: number;
 }
 
 export function drawShellSettings(chooser: Chooser): ShellSettings {
   const draw = <Item>(items: readonly Item[]): Item => oneOf(chooser, items, Stream.Setup);
   const maybe = <Item>(otherwise: Item, items: readonly Item[]): Item =>
     chooser.choose(2, Stream.Setup) === 0 ? otherwise : draw(items);
-  return {
+  const settings = {
     voters: draw([3, 3, 3, 1, 5]),
     sessionTickMs: draw([500, 1_000, 2_000]),
     stormMs: draw([20_000, 10_000, 40_000]),
@@ -82,4 +86,7 @@ export function drawShellSettings(chooser: Chooser): ShellSettings {
     observers: maybe(0, [1, 2]),
     anyMember: draw([100, 50, 0]),
   };
+  // Drawn last, so that seeds stay comparable.
+  const orderMs = draw([0, 0, 1_000, 4_000]);
+  return { ...settings, orderMs, outsiders: orderMs === 0 ? 0 : draw([1, 2, 3]) };
 }

@@ -27,6 +27,7 @@ import { around, type Chooser, mix, occurs, Stream } from "../choose.ts";
 import { Heap, type Timed } from "../heap.ts";
 import { Violation, violate } from "../violation.ts";
 import { type ClientWorld, SimClient } from "./client.ts";
+import { Operator } from "./operators.ts";
 import {
   type Call,
   clockOrigin,
@@ -104,7 +105,7 @@ export class ShellWorld implements Fate, ClientWorld, UserWorld {
     this.#chooser = chooser;
     this.settings = settings;
     this.toleratesHalts = toleratesHalts;
-    const size = settings.voters + settings.observers;
+    const size = settings.voters + settings.observers + settings.outsiders;
     const ids = Array.from({ length: size }, (_, at) => makeServerId(at + 1));
     this.platform = new Platform(this, ids, { EK_TICK_MS: String(settings.sessionTickMs) });
     for (const host of this.platform.hosts) {
@@ -119,15 +120,19 @@ export class ShellWorld implements Fate, ClientWorld, UserWorld {
 
   /** Prepares and activates every member, starts clients and faults. */
   begin(): void {
-    const voters = this.ids.slice(0, this.settings.voters);
-    const observers = this.ids.slice(this.settings.voters);
+    const { settings } = this;
+    const firstObserver = settings.voters;
+    const firstOutsider = firstObserver + settings.observers;
+    const voters = this.ids.slice(0, firstObserver);
+    const observers = this.ids.slice(firstObserver, firstOutsider);
     const config = { voters, observers, secret: "5".repeat(64) };
-    for (const host of this.platform.hosts) {
-      this.#at(0, host, () => this.#enter(host, (instance) => instance.member.prepareBootstrap(config)));
-      this.#at(1, host, () => this.#enter(host, (instance) => instance.member.activateBootstrap()));
+    for (const [at, host] of this.platform.hosts.entries()) {
+      if (at < firstOutsider) {
+        this.#at(0, host, () => this.#enter(host, (instance) => instance.member.prepareBootstrap(config)));
+        this.#at(1, host, () => this.#enter(host, (instance) => instance.member.activateBootstrap()));
+      }
       this.after(tickMs, () => this.#poll(host));
     }
-    const { settings } = this;
     for (let at = 0; at < settings.workers; at++) this.#addWorker();
     for (let at = 0; at < settings.lockClients; at++) this.#addLockClient();
     for (let at = 0; at < settings.httpLockers; at++) {
@@ -137,6 +142,15 @@ export class ShellWorld implements Fate, ClientWorld, UserWorld {
         () => settings.thinkMs * 5,
         () => {
           if (!this.isQuiet) locker.think();
+        },
+      );
+    }
+    if (settings.orderMs > 0) {
+      const operator = new Operator(this, this.ids);
+      this.#repeat(
+        () => settings.orderMs,
+        () => {
+          if (!this.isCalm) operator.think();
         },
       );
     }
