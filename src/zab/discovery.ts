@@ -58,7 +58,7 @@ export function hearCEpoch(peer: Peer, leading: Leading, from: ServerId, packet:
   };
   if (leading.epoch > 0 && packet.acceptedEpoch > leading.epoch) {
     refuse(peer, slot, "epoch");
-    if (slot.counts) voterIsAhead(peer, leading, packet.acceptedEpoch);
+    if (!leading.forgetful.has(from)) memberIsAhead(peer, leading, packet.acceptedEpoch);
     return;
   }
   leading.slots.set(from, slot);
@@ -160,12 +160,13 @@ function promises(slot: Slot | undefined): boolean {
 }
 
 /**
- * A voter has promised an epoch that this leader's is not above: it can join only a later one.
+ * A member has promised an epoch that this leader's is not above: it can join only a later one. An observer
+ * may have promised it when it still had a vote.
  *
  * Not yet established, the attempt ends at once. An established leader steps down soon, but at most once
  * per `initLimitTicks` (see `tickLeading`): a sick member must not disturb a healthy ensemble without end.
  */
-export function voterIsAhead(peer: Peer, leading: Leading, acceptedEpoch: number): void {
+export function memberIsAhead(peer: Peer, leading: Leading, acceptedEpoch: number): void {
   peer.epochHeard = Math.max(peer.epochHeard, acceptedEpoch);
   if (leading.phase === "broadcast") leading.renewSince ??= peer.now;
   else turnTo(peer, { kind: "look" });

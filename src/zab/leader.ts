@@ -12,7 +12,7 @@
 import { equalZxid, type ServerId, ZERO_ZXID } from "../base/index.ts";
 import { commitReached, hearAck, hearAckLeader } from "./broadcast.ts";
 import { finishRound, hearPong, ping, rejectReads } from "./confirm-rounds.ts";
-import { askForPromise, chooseEpochIfQuorum, hearAckEpoch, hearCEpoch, voterIsAhead } from "./discovery.ts";
+import { askForPromise, chooseEpochIfQuorum, hearAckEpoch, hearCEpoch, memberIsAhead } from "./discovery.ts";
 import { answer, ownNotify } from "./election.ts";
 import { hearForward } from "./forwarding.ts";
 import type { LinkLoss } from "./link-types.ts";
@@ -76,7 +76,7 @@ export function newLeading(
     forgetful: new Set(),
     fitterSince: undefined,
     pingedAt: peer.now,
-    toldAt: peer.now,
+    toldAt: peer.now - peer.options.initLimitTicks,
     round: undefined,
     waiting: [],
     renewSince: undefined,
@@ -155,7 +155,7 @@ export function leaderHears(peer: Peer, leading: Leading, from: ServerId, packet
     case "decline":
       // Promised to somebody else, or ahead: either way it joins a later epoch only.
       if (packet.epoch === leading.epoch && isVoterId(peer, from) && !leading.forgetful.has(from))
-        voterIsAhead(peer, leading, packet.acceptedEpoch);
+        memberIsAhead(peer, leading, packet.acceptedEpoch);
       break;
     default:
       // Meant for learners: leftovers of an earlier role.
@@ -175,7 +175,8 @@ function hearLearner(
   if (packet.kind === "refuse") {
     endSession(peer, leading, slot, undefined);
     const isAhead = packet.reason === "epoch" && packet.acceptedEpoch >= leading.epoch;
-    if (isAhead && slot.counts && leading.epoch > 0) voterIsAhead(peer, leading, packet.acceptedEpoch);
+    if (isAhead && leading.epoch > 0 && !leading.forgetful.has(from))
+      memberIsAhead(peer, leading, packet.acceptedEpoch);
     return;
   }
   if (packet.epoch !== leading.epoch) return;
@@ -258,10 +259,10 @@ export function tickLeading(peer: Peer, leading: Leading): void {
   }
   admitObservers(peer, leading);
   keepSessions(peer, leading);
-  if (!keepOffer(peer, leading)) pingWhenDue(peer, leading);
   // The first configuration is known to all who are in it.
   const isFirst = equalZxid(peer.config.version, ZERO_ZXID);
   if (!isFirst && peer.now - leading.toldAt >= peer.options.initLimitTicks) tellAbsent(peer, leading);
+  if (!keepOffer(peer, leading)) pingWhenDue(peer, leading);
 }
 
 /** The others had their time to make a quorum without the voter that has the better history. */

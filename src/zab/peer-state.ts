@@ -169,11 +169,14 @@ export interface Leading {
   /** Since when a voter with a more recent history waits, before the history is fixed. */
   fitterSince: number | undefined;
   pingedAt: number;
-  /** When members without a session were last told of the configuration. */
+  /**
+   * When members without a session were last told of the configuration. Who begins to lead, or wakes, tells them
+   * with its next tick: it may be asleep again before another limit has passed.
+   */
   toldAt: number;
   round: ReadRound | undefined;
   waiting: Read[];
-  /** Since when a new epoch is wanted for a voter that has promised a later one. */
+  /** Since when a new epoch is wanted for a member that has promised a later one. */
   renewSince: number | undefined;
   /** Goes on in an epoch it was established in before it lost its memory. */
   readonly isResumed: boolean;

@@ -52,6 +52,7 @@ export function wake(peer: Peer, heard: ServerId | undefined): void {
 function wakeLeader(peer: Peer, leading: Leading): void {
   peer.activeAt = peer.now;
   leading.pingedAt = peer.now;
+  leading.toldAt = peer.now - peer.options.initLimitTicks;
   for (const slot of leading.slots.values()) {
     slot.lastHeard = peer.now;
     if (slot.counts) leading.contact.set(slot.id, peer.now);

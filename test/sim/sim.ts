@@ -698,6 +698,9 @@ export class Sim implements Timing {
       this.#outside.clear();
       world.cut.fill(0);
       this.#bootAll();
+      // Somebody who was out of reach and was made a member is told of it by a leader that is awake.
+      if (world.checks.memberships.changes > 0)
+        for (const { run, planner } of this.#planners) run.calm?.(planner);
       this.#untilAgreed("LV5");
     }
     this.calmTicks = Math.ceil((this.now - startedAt) / settings.tickMs);

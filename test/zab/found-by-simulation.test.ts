@@ -19,6 +19,7 @@ import {
   type PeerOptions,
   receiveRequest,
   receiveResponse,
+  statusOf,
   step,
   takeRequest,
   takeResponse,
@@ -238,3 +239,72 @@ test("zab: sync: a snapshot that takes longer than initLimit arrives, as long as
   const { serving } = hear({ kind: "ackLeader", ...scope, syncEnd: cut });
   expect(serving).toEqual({ kind: "leading", epoch: 2 });
 });
+
+/** The only voter of an ensemble that was changed once, with one observer, which has not attached. */
+function loneVoter(options: Partial<PeerOptions>) {
+  const config: Config = {
+    version: makeZxid(1, 1),
+    members: [
+      { id: one, role: "voter" },
+      { id: two, role: "observer" },
+    ],
+  };
+  const reader: HistoryReader = {
+    readAfter: () => undefined,
+    openSnapshot: () => ({ id: 1, zxid: makeZxid(1, 1) }),
+    readSnapshotPage: () => undefined,
+    closeSnapshot: () => {},
+  };
+  const promises = { acceptedEpoch: 1, acceptedLeader: one, currentEpoch: 1, establishedEpoch: 1 };
+  const outline = { base: makeZxid(1, 1), runs: [] };
+  const peer = createPeer(
+    { promises, config, outline, applied: makeZxid(1, 1) },
+    {
+      id: one,
+      initLimitTicks: 10,
+      syncLimitTicks: 5,
+      pingEveryTicks: 1,
+      finalizeWaitTicks: 1,
+      notifyEveryTicksMin: 1,
+      notifyEveryTicksMax: 4,
+      inFlightBytesMax: 1000,
+      packetBytesMax: 1000,
+      counterMax: 1000,
+      incarnation: 2,
+      resumes: true,
+      ...options,
+    },
+    reader,
+  );
+  step(peer, { kind: "booted" });
+  return peer;
+}
+
+// The leader that added the member lost its memory, and so did the link its word. It went on in its epoch, and was
+// asleep again before the limit at which members without a session are told: nobody ever told this one.
+test("zab: reconfig: a leader that falls asleep soon tells those who may not know that they are members", () => {
+  const peer = loneVoter({ idleTicks: 2 });
+  const told = () => step(peer, { kind: "ticked" }).send.filter(({ packet }) => packet.kind === "notify");
+  expect(told()).toHaveLength(1);
+  for (let tick = 0; tick < 5; tick++) told();
+  expect(statusOf(peer).asleep).toBe(true);
+  step(peer, { kind: "active" });
+  expect(told()).toMatchObject([{ to: two, packet: { config: { version: makeZxid(1, 1) } } }]);
+});
+
+// With a vote it had promised this epoch to somebody who came to nothing, and then it became an observer. The leader
+// took a new epoch for voters only, so the observer refused it for ever.
+test.each(["before it attaches", "when it is asked"])(
+  "zab: reconfig: a leader takes a later epoch for an observer that has promised one, told %s",
+  (when) => {
+    const peer = loneVoter({});
+    const session = { incarnation: 1, attempt: 1 };
+    const hear = (packet: Packet) => step(peer, { kind: "received", from: two, packet, fresh: true });
+    const ahead = when === "before it attaches" ? 5 : 1;
+    const history = { currentEpoch: 0, outline: { base: ZERO_ZXID, runs: [] } };
+    hear({ kind: "cepoch", session, acceptedEpoch: ahead, ...history, observer: true });
+    hear({ kind: "refuse", session, reason: "epoch", acceptedEpoch: ahead });
+    for (let tick = 0; tick < 30; tick++) step(peer, { kind: "ticked" });
+    expect(statusOf(peer).epoch).toBe(ahead + 1);
+  },
+);
