@@ -272,8 +272,10 @@ function hasWaitedForFitter(peer: Peer, leading: Leading): boolean {
 
 function keepSessions(peer: Peer, leading: Leading): void {
   for (const slot of [...leading.slots.values()]) {
-    if (isSilent(peer, slot)) endSession(peer, leading, slot, "outOfOrder");
-    else pump(peer, leading, slot);
+    if (isSilent(peer, slot)) {
+      endSession(peer, leading, slot, "outOfOrder");
+      leading.toldAt = peer.now - peer.options.initLimitTicks;
+    } else pump(peer, leading, slot);
   }
 }
 

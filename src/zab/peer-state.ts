@@ -170,8 +170,8 @@ export interface Leading {
   fitterSince: number | undefined;
   pingedAt: number;
   /**
-   * When members without a session were last told of the configuration. Who begins to lead, or wakes, tells them
-   * with its next tick: it may be asleep again before another limit has passed.
+   * When members without a session were last told of the configuration. Who begins to lead, wakes, or gives up a
+   * silent learner tells them with that tick or the next: it may be asleep before another limit has passed.
    */
   toldAt: number;
   round: ReadRound | undefined;

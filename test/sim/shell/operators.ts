@@ -41,13 +41,13 @@ export class Operator {
 
   #draw(): Wish {
     const world = this.#world;
-    const any = (): ServerId => this.#ids[world.choose(this.#ids.length)] ?? this.#member;
+    const server = (): ServerId => this.#ids[world.choose(this.#ids.length)] ?? this.#member;
     const draw = world.choose(8);
     // A member that leaves never comes back, so that there is somebody left in the end.
-    if (draw === 0) return { removes: any() };
+    if (draw === 0) return { removes: server() };
     const role = draw < 5 ? "voter" : "observer";
-    const id = any();
-    const replaces = any();
+    const id = server();
+    const replaces = server();
     return draw % 2 === 0 && replaces !== id ? { id, role, replaces } : { id, role };
   }
 
