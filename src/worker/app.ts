@@ -14,6 +14,7 @@ import { requireCaller } from "./auth.ts";
 import { findEnsemble } from "./ensemble.ts";
 import type { AppEnv, Env } from "./env.ts";
 import { LeaderRouter } from "./leader.ts";
+import openApi from "./openapi.json" with { type: "json" };
 import { internalProblem, Problem, problemResponse } from "./problems.ts";
 import { getCommand, getWord, listCommands } from "./routes/admin.ts";
 import { connect } from "./routes/connect.ts";
@@ -38,6 +39,8 @@ export function buildApp(): Hono<AppEnv> {
 
   app.get("/health", (c) => c.json({ status: "ok", version }));
   app.all("/health", allowOnly("GET", "HEAD"));
+  app.get("/openapi.json", (c) => c.json(openApi));
+  app.all("/openapi.json", allowOnly("GET", "HEAD"));
 
   app.use(requireSettings);
   app.use(requireCaller);
