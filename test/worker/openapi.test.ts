@@ -115,7 +115,8 @@ describe("worker: OpenAPI: schemas", () => {
     await send("POST /v1/main/locks/l", { body: '{"mode":"shared"}' });
     const operation = operations.find((each) => each.id === id);
     const { type = "", schema } = operation?.body ?? {};
-    if (type === "application/json") expect(faults(schema, JSON.parse(String(init.body ?? "{}")))).toBeUndefined();
+    if (type === "application/json")
+      expect(faults(schema, JSON.parse(String(init.body ?? "{}")))).toBeUndefined();
     const sent = await send(line, init);
     expect(sent.status).toBe(status);
     const isProblem = operation?.problems.includes(status) === true;
