@@ -11,11 +11,19 @@ import { makeSessionId, OpCode } from "../base/index.ts";
 import { type Client, ZkError, ZkErrorCode } from "../client/index.ts";
 import {
   decodeConnectResponse,
+  decodeReplyHeader,
   encodeConnectRequest,
   encodeRequest,
   FrameDecoder,
   JuteWriter,
 } from "../jute/index.ts";
+
+/** A ZooKeeper port, and the token that its clients must show, if any. */
+export interface Server {
+  readonly host: string;
+  readonly port: number;
+  readonly token: string | undefined;
+}
 
 /** How long a server may take over it, ms. */
 const patienceMs = 30_000;
@@ -28,7 +36,7 @@ const triesMax = 10;
  *
  * @throws {@link ZkError} `SessionExpired` when it has none; `OperationTimeout` when no server ends it.
  */
-export async function expireSession(client: Client, host: string, port: number): Promise<void> {
+export async function expireSession(client: Client, server: Server): Promise<void> {
   for (let tries = 0; tries < triesMax; tries++) {
     const { sessionId, sessionPassword } = client;
     if (sessionId === undefined || sessionPassword === undefined) {
@@ -36,21 +44,20 @@ export async function expireSession(client: Client, host: string, port: number):
       throw new ZkError({ code: ZkErrorCode.SessionExpired, message });
     }
     const id = makeSessionId(BigInt(sessionId));
-    const answered = await takeOverAndLeave({ id, password: sessionPassword }, host, port);
-    // The handshake, and the goodbye's: whoever gets both has ended it.
-    if (answered === "ended" || answered === "unknownSession") return;
+    if (await takeOverAndLeave({ id, password: sessionPassword }, server)) return;
   }
   const message = `Cannot expire the session: it was not ended in ${triesMax} tries`;
   throw new ZkError({ code: ZkErrorCode.OperationTimeout, message });
 }
 
-type Answered = "ended" | "unknownSession" | "cutOff";
+const goodbyeXid = 1;
+const authXid = -4;
 
+/** Whether the session is over for certain: a goodbye was answered, or there is no such session. */
 async function takeOverAndLeave(
   session: { readonly id: bigint; readonly password: Uint8Array },
-  host: string,
-  port: number,
-): Promise<Answered> {
+  { host, port, token }: Server,
+): Promise<boolean> {
   const writer = new JuteWriter();
   encodeConnectRequest(writer, {
     protocolVersion: 0,
@@ -60,7 +67,11 @@ async function takeOverAndLeave(
     password: session.password,
     readOnly: false,
   });
-  encodeRequest(writer, 1, { type: OpCode.CloseSession });
+  if (token !== undefined) {
+    const auth = new TextEncoder().encode(token);
+    encodeRequest(writer, authXid, { type: OpCode.Auth, scheme: "bearer", auth });
+  }
+  encodeRequest(writer, goodbyeXid, { type: OpCode.CloseSession });
   const socket = connect({ host, port, noDelay: true, timeout: patienceMs });
   socket.on("timeout", () => socket.destroy());
   // What an error means is seen in the frames that came before it.
@@ -74,8 +85,11 @@ async function takeOverAndLeave(
   const closed = once(socket, "close");
   socket.write(writer.take());
   await closed;
-  const [handshake, goodbye] = seen;
+  const [handshake, ...replies] = seen;
   const response = handshake === undefined ? undefined : decodeConnectResponse(handshake);
-  if (response?.timeoutMs === 0) return "unknownSession";
-  return goodbye === undefined ? "cutOff" : "ended";
+  if (response?.timeoutMs === 0) return true;
+  return replies.some((reply) => {
+    const header = decodeReplyHeader(reply);
+    return header?.xid === goodbyeXid && header.err === 0;
+  });
 }

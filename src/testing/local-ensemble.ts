@@ -187,7 +187,8 @@ export class LocalEnsemble implements AsyncDisposable {
    * @throws {@link ZkError} `SessionExpired` when it has none.
    */
   async expire(client: Client): Promise<void> {
-    await expireSession(client, host, this.#parts.running.zkPort);
+    const { running, token } = this.#parts;
+    await expireSession(client, { host, port: running.zkPort, token });
   }
 
   /** Closes the clients, stops everything and removes its directory. */

@@ -120,11 +120,16 @@ test("who is in no group of a partition, or is down, is linked to nobody", () =>
   expect(isLinked({ down: [], groups: [] }, 1, 2)).toBe(true);
 });
 
-test("leaves nothing behind", async () => {
-  const lines: string[] = [];
-  const short = await startEnsemble({ members: 1, log: (line) => lines.push(line) });
+test("may be guarded by a token, and leaves nothing behind", async () => {
+  const short = await startEnsemble({ members: 1, vars: { EK_TOKEN: "sesame" } });
   const client = short.connect();
   await client.create("/a");
+  expect((await fetch(`${short.url}/members`)).status).toBe(401);
+  const { sessionId } = client;
+  await short.expire(client);
+  await client.sync().catch(() => undefined);
+  await inState(client, "connected");
+  expect(client.sessionId).not.toBe(sessionId);
   const { url } = short;
   await short[Symbol.asyncDispose]();
   expect(client.state.kind).toBe("closed");
