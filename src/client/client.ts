@@ -17,6 +17,7 @@ import {
   type ResponseBody,
   ZkErrorCode,
 } from "../base/index.ts";
+import type { CallOptions, Watched } from "./call.ts";
 import type { Chroot } from "./chroot.ts";
 import type { Answer } from "./connection.ts";
 import { type CreateOptions, createRequest } from "./create-request.ts";
@@ -41,20 +42,6 @@ import {
   znodeEvent,
   znodeStat,
 } from "./znode.ts";
-
-export interface CallOptions {
-  /** Stops the waiting. A write that was sent may still be applied. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** An answer that is true until `changed` resolves. */
-export interface Watched {
-  /**
-   * Resolves once, when what was read has changed. Rejects with `SessionExpired` if the session ends
-   * first: then nobody watches any more.
-   */
-  readonly changed: Promise<ZnodeEvent>;
-}
 
 export interface ClientParts {
   readonly transport: Transport;

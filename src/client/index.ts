@@ -16,7 +16,8 @@ export {
   type ZkErrorName,
 } from "../base/index.ts";
 export { orAbort, pause } from "./abort.ts";
-export { type CallOptions, Client, type Watched } from "./client.ts";
+export type { CallOptions, Watched } from "./call.ts";
+export { Client } from "./client.ts";
 export { type BindingTarget, type ConnectOptions, connect, connectThrough } from "./connect.ts";
 export type { CreateOptions } from "./create-request.ts";
 export { isZkError, undefinedIf, type WriteOutcome, ZkError } from "./errors.ts";
