@@ -10,8 +10,11 @@
 /** Below the lock's znode; no contender. */
 export const stealsName = "ek-steals";
 
-/** Records that are kept: each has at most 4 KiB, and the list must fit a znode. */
+/** Records that are kept. With all their texts as long as may be, and escaped, the list still fits a znode. */
 export const stealsMax = 32;
+
+/** Of each text, UTF-16 units. A contender's owner may be longer, and is cut. */
+export const stealTextMax = 1_024;
 
 export interface Steal {
   /** The grant that was ended, printed zxid. */
@@ -29,7 +32,8 @@ export interface Steal {
 
 /** The list with one more. What is no list was not written by us, and makes way. */
 export function withSteal(stored: string, steal: Steal): string {
-  return JSON.stringify([...parseList(stored), steal].slice(-stealsMax));
+  const cut = { ...steal, owner: steal.owner.slice(0, stealTextMax) };
+  return JSON.stringify([...parseList(stored), cut].slice(-stealsMax));
 }
 
 function parseList(text: string): readonly unknown[] {

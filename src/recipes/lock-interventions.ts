@@ -18,6 +18,7 @@ import {
   queueOf,
   revokedData,
   stealsName,
+  stealTextMax,
   withSteal,
   ZkErrorCode,
   zxidFromBigint,
@@ -40,9 +41,9 @@ export interface Grant {
 }
 
 export interface StealOptions {
-  /** Who does it; kept. */
+  /** Who does it; kept. 1 to 1,024 characters. */
   readonly by: string;
-  /** Why; kept. */
+  /** Why; kept. 1 to 1,024 characters. */
   readonly reason: string;
 }
 
@@ -88,10 +89,15 @@ export async function untilRevoked(zk: Client, lock: Lock): Promise<boolean> {
  * The old holder may be at work still. What checks tokens refuses it once a greater one was seen; a
  * `lockDelay` it asked for is waited for.
  *
- * @throws {@link ZkError} `NoNode` when the lock is not held under the token; `NoAuth`; `ConnectionLoss`: it may have
- *   been taken, and the list in `ek-steals` below the lock says so.
+ * @throws {@link ZkError} `BadArguments` without `by` or `reason`; `NoNode` when the lock is not held under the token;
+ *   `NoAuth`; `ConnectionLoss`: it may have been taken, and the list in `ek-steals` below the lock says so.
  */
 export async function stealLock(zk: Client, grant: Grant, { by, reason }: StealOptions): Promise<void> {
+  for (const [name, text] of Object.entries({ by, reason })) {
+    if (text.length >= 1 && text.length <= stealTextMax) continue;
+    const message = `Cannot steal the lock on "${grant.path}": ${name} must have 1 to ${stealTextMax} characters`;
+    throw new ZkError({ code: ZkErrorCode.BadArguments, message, path: grant.path });
+  }
   await intervene(zk, grant, "steal", async (holder) => {
     const at = joinPath(grant.path, stealsName);
     const stored = await zk.get(at).catch(orGone);

@@ -62,7 +62,14 @@ export function locksSuite(open: () => Client): void {
         const lock = await zk.lock(path, { owner: "billing" });
         const next = other.lock(path);
         const lost = aborted(lock);
-        await stealLock(other, lock, theft);
+        for (const options of [
+          { ...theft, by: "" },
+          { ...theft, reason: "x".repeat(1_025) },
+        ]) {
+          const refused = { codeName: "BadArguments", outcome: "notApplied" };
+          await expect(stealLock(other, lock, options)).rejects.toMatchObject(refused);
+        }
+        await stealLock(other, lock, { ...theft });
         expect(await lost).toBe("deleted");
         const { token } = await next;
         expect(token > lock.token).toBe(true);
