@@ -64,6 +64,8 @@ export class Client implements AsyncDisposable {
   readonly #watches = new Watches();
   readonly #stateListeners = new Set<(state: SessionState) => void>();
   readonly #closing = new AbortController();
+  /** Aborts when `close` is called, before the server hears of it: whoever holds something stops first. */
+  readonly closing: AbortSignal = this.#closing.signal;
   #wasConnected = false;
 
   constructor(parts: ClientParts) {
@@ -370,11 +372,8 @@ export class Client implements AsyncDisposable {
    * for await (const event of zk.watch("/config", { subtree: true })) console.log(event.kind, event.path);
    */
   watch(path: string, options: WatchOptions = {}): WatchStream {
-    return watchEvents(
-      { chroot: this.#chroot, watches: this.#watches, session: this.#session },
-      path,
-      options,
-    );
+    const host = { chroot: this.#chroot, watches: this.#watches, session: this.#session };
+    return watchEvents(host, path, options);
   }
 
   /**
@@ -423,11 +422,6 @@ export class Client implements AsyncDisposable {
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#session.close();
-  }
-
-  /** Aborts when `close` is called, before the server hears of it: whoever holds something stops first. */
-  get closing(): AbortSignal {
-    return this.#closing.signal;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
