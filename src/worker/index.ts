@@ -7,6 +7,7 @@
 import { buildApp } from "./app.ts";
 
 export { Member } from "../objects/index.ts";
+export type { Api } from "./rpc.ts";
 
 const app = buildApp();
 

@@ -1,0 +1,119 @@
+/**
+ * Proves that the type of the API fits it: the app called through `hc<Api>`, against a fake ensemble, with the types
+ * checked by the compiler.
+ */
+
+import { hc } from "hono/client";
+import { describe, expect, expectTypeOf, test } from "vitest";
+import { buildApp } from "../../src/worker/app.ts";
+import type {
+  Api,
+  ApiSchema,
+  LockGrant,
+  ProblemJson,
+  SessionOpened,
+  TransactionDone,
+} from "../../src/worker/rpc.ts";
+import { FakeEnsemble } from "./fake-ensemble.ts";
+
+function apiOf(ensemble: FakeEnsemble, headers: Record<string, string> = {}) {
+  const app = buildApp();
+  const env = ensemble.env();
+  const { v1, health } = hc<Api>("http://127.0.0.1:8787", {
+    headers,
+    fetch: (input: RequestInfo | URL, init?: RequestInit) =>
+      app.request(new Request(input, init), undefined, env),
+  });
+  return { health, main: v1[":ensemble"] };
+}
+
+const param = { ensemble: "main" };
+
+describe("worker: hc<Api>", () => {
+  test("worker: hc<Api>: a transaction, its result, and its refusal", async () => {
+    const { main } = apiOf(new FakeEnsemble());
+    const json = [{ op: "create", path: "/a", value: "1" }] as const;
+    const done = await main.transactions.$post({ param, json });
+    if (done.status !== 200) throw new Error("it was refused");
+    const body = await done.json();
+    expectTypeOf(body).toEqualTypeOf<TransactionDone>();
+    expect(body).toMatchObject({
+      zxid: "0x100000001",
+      results: [{ op: "create", path: "/a", stat: { version: 0 } }],
+    });
+    const refused = await main.transactions.$post({ param, json });
+    if (refused.status === 200) throw new Error("it was done twice");
+    const problem = await refused.json();
+    expectTypeOf(problem).toEqualTypeOf<ProblemJson>();
+    expect(problem).toMatchObject({ status: 409, codeName: "NodeExists" });
+  });
+
+  test("worker: hc<Api>: znodes by paths with slashes", async () => {
+    const ensemble = new FakeEnsemble();
+    ensemble.plant("/a");
+    ensemble.plant("/a/b", "blue");
+    const { main } = apiOf(ensemble, { Accept: "application/json" });
+    const read = await main.znodes[":path{.+}"].$get({ param: { ...param, path: "a/b" }, query: {} });
+    expect(await read.json()).toMatchObject({ path: "/a/b", value: "blue", encoding: "utf8" });
+    const listed = await main.znodes[":path{.+}"].$get({
+      param: { ...param, path: "a" },
+      query: { children: "" },
+    });
+    expect(await listed.json()).toMatchObject({ children: ["b"], more: false });
+    const deleted = await main.znodes[":path{.+}"].$delete({
+      param: { ...param, path: "a" },
+      query: { recursive: "true" },
+    });
+    expect(await deleted.json()).toMatchObject({ path: "/a", deleted: 2 });
+  });
+
+  test("worker: hc<Api>: a session, and a lock", async () => {
+    const { main } = apiOf(new FakeEnsemble());
+    const opened = await main.sessions.$post({ param, json: { ttl: "1m" } });
+    if (opened.status !== 201) throw new Error("it was refused");
+    const session = await opened.json();
+    expectTypeOf(session).toEqualTypeOf<SessionOpened>();
+    const kept = await main.sessions[":id"].$put(
+      { param: { ...param, id: session.id } },
+      { headers: { "Ek-Session": session.session } },
+    );
+    expect(await kept.json()).toMatchObject({ id: session.id, ttl_ms: 60_000 });
+    const locked = await main.locks[":path{.+}"].$post({
+      param: { ...param, path: "jobs/42" },
+      json: { wait: "1s" },
+    });
+    if (locked.status !== 201) throw new Error("it was refused");
+    const grant = await locked.json();
+    expectTypeOf(grant).toEqualTypeOf<LockGrant>();
+    const queue = await main.locks[":path{.+}"].$get({ param: { ...param, path: "jobs/42" } });
+    expect(await queue.json()).toMatchObject({
+      path: "/jobs/42",
+      holders: [{ token: grant.token }],
+      queue: [],
+    });
+  });
+
+  test("worker: hc<Api>: what is not in the API does not typecheck", () => {
+    const { main, health } = apiOf(new FakeEnsemble());
+    expectTypeOf(health.$get).toBeFunction();
+    // @ts-expect-error: there is no such route
+    void main.znodez;
+    type Json = Parameters<typeof main.transactions.$post>[0]["json"];
+    expectTypeOf<readonly [{ op: "rename"; path: "/a" }]>().not.toExtend<Json>();
+    expectTypeOf<readonly [{ op: "check"; path: "/a" }]>().toExtend<Json>();
+  });
+
+  test("worker: hc<Api>: every route of the type is one of the app", () => {
+    const typed: Readonly<Record<keyof ApiSchema, readonly string[]>> = {
+      "/health": ["GET"],
+      "/v1/:ensemble/znodes/:path{.+}": ["GET", "PUT", "POST", "DELETE"],
+      "/v1/:ensemble/transactions": ["POST"],
+      "/v1/:ensemble/sessions": ["POST"],
+      "/v1/:ensemble/sessions/:id": ["GET", "PUT"],
+      "/v1/:ensemble/locks/:path{.+}": ["GET", "POST", "PUT"],
+    };
+    const routes = buildApp().routes.map(({ method, path }) => `${method} ${path}`);
+    for (const [path, methods] of Object.entries(typed))
+      for (const method of methods) expect(routes).toContain(`${method} ${path.replace(":path{.+}", "*")}`);
+  });
+});
