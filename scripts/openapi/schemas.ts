@@ -173,6 +173,7 @@ export const schemas: Readonly<Record<string, Schema>> = {
       ttl_ms: { type: "integer" },
     },
     expires_at: text("By the leader's clock", { format: "date-time" }),
+    "revocation_requested?": { type: "boolean" },
   }),
   LockIntervention: answered({ path, token: zxid, zxid }),
   LockQueue: answered({ path, holders: list(ref("Contender")), queue: list(ref("Contender")), zxid }),
