@@ -239,8 +239,13 @@ function report(
     console.log(listOf(totals.memberCounts));
   }
   if (coverage === undefined) return;
-  console.log(`src/zab: ${coverage.blocks} blocks in ${coverage.functions} functions, not reached:`);
-  for (const { file, line, text } of coverage.unreached) console.log(`  ${file}:${line}: ${text}`);
+  const { blocks, functions, unreached } = coverage;
+  console.log(
+    `src/zab: ${blocks} blocks in ${functions} functions, ${unreached.length} not reached (--json lists them)`,
+  );
+  const lines = new Map<string, number[]>();
+  for (const { file, line } of unreached) lines.set(file, [...(lines.get(file) ?? []), line]);
+  for (const [file, own] of lines) console.log(`  ${file}: ${own.join(" ")}`);
 }
 
 function listOf(counts: Readonly<Record<string, number>>): string {
