@@ -29,5 +29,13 @@ export { type LossCause, Lost, Tenure } from "./tenure.ts";
 export type { Transaction, TransactionResult } from "./transaction.ts";
 export type { Clock, Transport, Wire, WireEvents } from "./transport.ts";
 export type { WatchEvent, WatchOptions, WatchStream } from "./watch-events.ts";
+export {
+  type StreamChange,
+  type StreamEvent,
+  type StreamStat,
+  type StreamZnode,
+  type WatchStreamOptions,
+  watchStream,
+} from "./watch-stream.ts";
 export type { ServiceBinding, WebSocketClass, WebSocketLike } from "./web-socket.ts";
 export { type Data, json, type Schema, Znode, type ZnodeEvent, type ZnodeStat } from "./znode.ts";
