@@ -106,6 +106,11 @@ export class Connections {
   readonly #held = new Set<Entry>();
   /** Entries with answers that the turn's output had no room for. */
   readonly #stalled = new Set<Entry>();
+  /**
+   * Sessions whose connection broke off, and the ownership that it had. Until they end, or are taken up again, the
+   * ensemble stays awake: an end that is due while it sleeps comes a whole timeout later.
+   */
+  readonly #abandoned = new Map<SessionId, number>();
   #isResuming = false;
   /** Entries without a session, and the tick at which they came. */
   readonly #strangers = new Map<Entry, number>();
@@ -159,7 +164,8 @@ export class Connections {
 
   /** Somebody has yet to be heard, or has answers coming. */
   get isBusy(): boolean {
-    return this.#strangers.size > 0 || this.#stalled.size > 0 || this.#sleepers.size > 0;
+    if (this.#strangers.size > 0 || this.#stalled.size > 0 || this.#sleepers.size > 0) return true;
+    return this.#abandoned.size > 0;
   }
 
   /** When the session's client was last answered in this member's place; `undefined`: never, or not here. */
@@ -199,6 +205,9 @@ export class Connections {
   /** A peer tick has passed: whoever has not shaken hands by now never will. */
   tick(): void {
     this.#ticks += 1;
+    for (const [session, ownership] of this.#abandoned) {
+      if (this.#parts.tree.session(session)?.ownership !== ownership) this.#abandoned.delete(session);
+    }
     for (const [entry, since] of this.#strangers) {
       if (this.#ticks - since < handshakeTicksMax) return;
       this.#strangers.delete(entry);
@@ -254,11 +263,15 @@ export class Connections {
 
   /** The client's end of a socket has closed. Its session goes on. */
   closed(socket: WebSocket, code: number): void {
+    const left = this.#bySocket.get(socket)?.connection.requester ?? this.#sleepers.get(socket)?.attachment;
     this.#sleepers.delete(socket);
-    const session = this.#bySocket.get(socket)?.connection.sessionId;
-    const signMs = this.#parts.lastSign(socket);
-    // Nobody can ask the socket afterwards.
-    if (session !== undefined && signMs !== undefined) this.#parts.heard(session, signMs);
+    if (left !== undefined && left.sessionId !== 0n) {
+      const session = makeSessionId(left.sessionId);
+      const signMs = this.#parts.lastSign(socket);
+      // Nobody can ask the socket afterwards.
+      if (signMs !== undefined) this.#parts.heard(session, signMs);
+      this.#abandoned.set(session, left.ownership ?? 0);
+    }
     this.#finish(socket, code, "closed by the client");
   }
 
@@ -271,6 +284,7 @@ export class Connections {
   /** This member no longer serves. */
   closeAll(reason: string): void {
     this.closeSleepers(reason);
+    this.#abandoned.clear();
     for (const entry of [...this.#bySocket.values()])
       this.#finish(entry.socket, CloseCode.NotLeading, reason);
   }

@@ -227,6 +227,12 @@ export class Life {
     return this.#isArriving ? this.#arrivals.wait(this.#ticks) : undefined;
   }
 
+  /** The client's end of a socket has closed. A session that it leaves behind keeps the ensemble awake. */
+  closed(socket: WebSocket, code: number): void {
+    this.clients.closed(socket, code);
+    if (this.clients.isBusy) this.stir();
+  }
+
   /** A tick of the peer has passed. */
   tick(): void {
     if (this.#rest.isAsleep) return;

@@ -254,11 +254,11 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
   }
 
   override async webSocketClose(socket: WebSocket, code: number): Promise<void> {
-    this.#turn(() => this.#awake()?.clients.closed(socket, code));
+    this.#turn(() => this.#awake()?.closed(socket, code));
   }
 
   override async webSocketError(socket: WebSocket): Promise<void> {
-    this.#turn(() => this.#awake()?.clients.closed(socket, 1006));
+    this.#turn(() => this.#awake()?.closed(socket, 1006));
   }
 
   /** Never throws: after six failures an alarm is gone for good. */

@@ -237,6 +237,24 @@ describe("sessions of an ensemble that sleeps", () => {
     while (await exists(ensemble, "/e")) await pause(100);
   }, 90_000);
 
+  test("whose clients break off expire as if nobody slept, and then everybody does", async () => {
+    const ensemble = await TestEnsemble.start(3);
+    for (const id of [await ensemble.leaderId(), await ensemble.followerId()]) {
+      await ensemble.serves(id);
+      const client = await ensemble.connectAt(id);
+      await client.connect(undefined, timeoutMs);
+      await client.request(create("/e", CreateMode.Ephemeral));
+      await sleeping();
+      await hibernate(ensemble);
+      const before = events.alarm;
+      client.close();
+      while ((await ensemble.stub(id).inspect()).sessions > 0) await pause(100);
+      // No alarm had to find out.
+      expect(events.alarm).toBe(before);
+      await sleeping();
+    }
+  }, 90_000);
+
   test("that end while it sleeps leave no alarm behind", async () => {
     const ensemble = await TestEnsemble.start(3);
     const client = await connect(ensemble);
