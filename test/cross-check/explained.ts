@@ -175,7 +175,7 @@ function withoutPingZxid(line: string): string {
 /** `server.1=...` as bytes, or nothing, that it is as long as it is, and by which txn of the server's own. */
 function withoutConfig(line: string): string {
   return line
-    .replaceAll(/ mzxid=\S+( pzxid=\S+ ctime=\S+) mtime=\S+ version=-?\d+(?=[^}]* length=config )/g, "$1")
+    .replaceAll(/ mzxid=\S+( pzxid=\S+ ctime=\S+) mtime=[^}]*? version=-?\d+(?=[^}]* length=config )/g, "$1")
     .replaceAll(/"(?:0x7365727665722e[^"]*|'')"/g, "config")
     .replaceAll(/length=(?:0|config)\b/g, "length");
 }
