@@ -164,8 +164,7 @@ export class Connections {
 
   /** Somebody has yet to be heard, or has answers coming. */
   get isBusy(): boolean {
-    if (this.#strangers.size > 0 || this.#stalled.size > 0 || this.#sleepers.size > 0) return true;
-    return this.#abandoned.size > 0;
+    return this.#strangers.size + this.#stalled.size + this.#sleepers.size + this.#abandoned.size > 0;
   }
 
   /** When the session's client was last answered in this member's place; `undefined`: never, or not here. */

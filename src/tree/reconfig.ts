@@ -54,6 +54,10 @@ export function planReconfig(
   if (ensemble.isChanging) return ZkErrorCode.ReconfigInProgress;
   const { curConfigId } = request;
   if (curConfigId !== -1n && curConfigId !== zxidToBigint(ensemble.version)) return ZkErrorCode.BadVersion;
+  // No id, and ZooKeeper fails over the number instead of the list.
+  if (request.newMembers === null && parseServerIds(request.leavingServers ?? "") === undefined) {
+    return ZkErrorCode.MarshallingError;
+  }
   const present = presentServers(ensemble, presentText);
   const wanted = request.newMembers === null ? change(present, request) : replace(request.newMembers);
   if (wanted === undefined || !isSound(wanted)) return ZkErrorCode.BadArguments;

@@ -180,6 +180,7 @@ describe("explanations", () => {
     ["an event, then a zxid more", frame, [event, "xid=1 zxid=+2 err=-5"], [event, "xid=1 zxid=+3 err=-5"]],
     ["a smaller number", number, ["xid=1 zxid=+1 err=0 3"], ["xid=1 zxid=+1 err=0 4"]],
     ["a hard limit behind a create", burst, ["xid=1 err=0", full], ["xid=1 err=0", made]],
+    ["a hard limit that a delete has made room under", burst, [made], [full]],
     ["an event less", replay, ["xid=1 zxid=+1 err=0"], [event, "xid=1 zxid=+1 err=0"]],
   ])("cover %s", (_title, step, ours, theirs) => {
     expect(explain(step, ours, theirs)).toBeDefined();
@@ -197,7 +198,7 @@ describe("explanations", () => {
     ["a refusal without a new ACL", sync, ["xid=2 err=-102"], ["xid=2 err=-110"]],
     ["a greater number", number, ["xid=1 zxid=+1 err=0 5"], ["xid=1 zxid=+1 err=0 4"]],
     ["a number of something else", replay, ["xid=1 zxid=+1 err=0 3"], ["xid=1 zxid=+1 err=0 4"]],
-    ["a hard limit that only ZooKeeper sees", burst, [made], [full]],
+    ["a hard limit and another error", burst, ["xid=2 err=-101"], ["xid=2 err=-110"]],
     ["a hard limit behind nothing", requestStep(create), [full], [made]],
     ["an event more", replay, [event, "xid=1 zxid=+1 err=0"], ["xid=1 zxid=+1 err=0"]],
     ["a live event less", replay, [], ['event zxid=+5 err=0 type=3 state=3 path="/a"']],

@@ -78,7 +78,7 @@ const coverings: readonly Covering[] = [
   },
   {
     title: "Hard limits of quotas count what is pipelined, and the parts of a multi",
-    reason: "In ZooKeeper a burst, or one multi, goes past them.",
+    reason: "In ZooKeeper a burst, or one multi, goes past them; or is refused for what it has just deleted.",
     endsScript: true,
     covers: (step, ours, theirs) =>
       step.kind === "requests" &&
@@ -187,11 +187,11 @@ function isAboutPermission(ours: readonly string[], theirs: readonly string[]): 
   return isRefusal(ours[at]) !== isRefusal(theirs[at]);
 }
 
-/** At the first answers that differ, we alone refuse for a quota's sake. */
+/** At the first answers that differ, one of the two refuses for a quota's sake. */
 function isAboutQuota(ours: readonly string[], theirs: readonly string[]): boolean {
   const at = ours.findIndex((line, index) => line !== theirs[index]);
   const isRefusal = (line = "") => line.includes(` err=${ZkErrorCode.QuotaExceeded}`);
-  return isRefusal(ours[at]) && !isRefusal(theirs[at]);
+  return isRefusal(ours[at]) !== isRefusal(theirs[at]);
 }
 
 function isReconfig(step: Step): boolean {
