@@ -38,8 +38,11 @@ export interface HistoryBounds {
   readonly bytes: number;
 }
 
-/** About 4 MiB on top of the data, part of which the cache of znodes has anyway. */
-export const changeHistoryBounds: HistoryBounds = { changes: 16_384, bytes: 8 * 1024 * 1024 };
+/**
+ * About 2 MiB on top of the data, part of which the cache of znodes has anyway. What is kept grows old before it is
+ * garbage: twice as many cost a txn another half a microsecond.
+ */
+export const changeHistoryBounds: HistoryBounds = { changes: 8_192, bytes: 8 * 1024 * 1024 };
 
 /** A change, and what it refers to besides data and path. */
 const changeBytes = 256;
