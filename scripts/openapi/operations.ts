@@ -42,6 +42,7 @@ const written = [...everywhere, 403, 409, 410, 412, 413, 422, 429, 507];
 const znode = "/v1/{ensemble}/znodes/{path}";
 const session = "/v1/{ensemble}/sessions/{id}";
 const lock = "/v1/{ensemble}/locks/{path}";
+const election = "/v1/{ensemble}/elections/{path}";
 const conditions = ["If-Match", "If-None-Match"];
 
 export const operations: readonly Operation[] = [
@@ -148,6 +149,28 @@ export const operations: readonly Operation[] = [
   },
   {
     ...{ route: lock, method: "delete", id: "deleteLock", summary: "Releases a lock" },
+    ...{ query: { id: lockId }, answers: { 204: {} }, problems: everywhere },
+  },
+  {
+    ...{
+      route: election,
+      method: "get",
+      id: "getElection",
+      summary: "Shows who leads, and who would be next",
+    },
+    ...{ answers: { 200: json("Election") }, problems: [...everywhere, 403] },
+  },
+  {
+    ...{ route: election, method: "post", id: "postElection", summary: "Stands, and waits to lead" },
+    ...{ body: bodyOf("Candidacy", false), answers: { 201: json("Leadership") } },
+    problems: [...everywhere, 403, 409, 413, 429],
+  },
+  {
+    ...{ route: election, method: "put", id: "putElection", summary: "Stays the leader for another ttl" },
+    ...{ query: { id: lockId }, answers: { 200: json("Leadership") }, problems: [...everywhere, 409] },
+  },
+  {
+    ...{ route: election, method: "delete", id: "deleteElection", summary: "Resigns, or stands no longer" },
     ...{ query: { id: lockId }, answers: { 204: {} }, problems: everywhere },
   },
   {

@@ -7,6 +7,7 @@
 import { keyedPartsMax, locationHints, serverIdMax } from "../../src/base/index.ts";
 import {
   aclEntriesMax,
+  candidateBytesMax,
   sessionTtlMsDefault,
   sessionTtlMsMax,
   sessionTtlMsMin,
@@ -181,6 +182,22 @@ export const schemas: Readonly<Record<string, Schema>> = {
     ...{ id: { type: "string" }, mode: { enum: ["exclusive", "shared"] }, owner: { type: "string" } },
     ...{ token: zxid, since: { type: "string", format: "date-time" } },
     "revocation_requested?": { type: "boolean" },
+  }),
+  Candidacy: taken({
+    candidate: text(`Shown to others; at most ${candidateBytesMax} bytes of UTF-8`),
+    ...{ ttl: ref("Duration"), wait: ref("Duration"), id: grantId },
+  }),
+  Leadership: answered({
+    ...{ id: grantId, token: zxid, path, "candidate?": { type: "string" }, ttl_ms: { type: "integer" } },
+    expires_at: text("By the leader's clock", { format: "date-time" }),
+  }),
+  Candidate: answered({
+    ...{ id: { type: "string" }, candidate: { type: "string" }, token: zxid },
+    since: { type: "string", format: "date-time" },
+  }),
+  Election: answered({
+    ...{ path, leader: { oneOf: [ref("Candidate"), { type: "null" }] } },
+    ...{ candidates: list(ref("Candidate")), zxid },
   }),
   Members: answered({
     ...{ ensemble: { type: "string" }, leader: { type: ["integer", "null"] } },

@@ -18,6 +18,7 @@ import openApi from "./openapi.json" with { type: "json" };
 import { internalProblem, Problem, problemResponse } from "./problems.ts";
 import { getCommand, getWord, listCommands } from "./routes/admin.ts";
 import { connect } from "./routes/connect.ts";
+import { deleteElection, getElection, postElection, putElection } from "./routes/elections.ts";
 import { deleteLock, getLock, postLock, putLock } from "./routes/locks.ts";
 import { deleteMember, getMembers, postMember } from "./routes/members.ts";
 import { deleteSession, getSession, postSession, putSession } from "./routes/sessions.ts";
@@ -68,6 +69,12 @@ export function buildApp(): Hono<AppEnv> {
   app.delete("/v1/:ensemble/locks/*", (c) => deleteLock(c, router));
   app.all("/v1/:ensemble/locks/*", allowOnly("GET", "HEAD", "POST", "PUT", "DELETE"));
 
+  app.get("/v1/:ensemble/elections/*", (c) => getElection(c, router));
+  app.post("/v1/:ensemble/elections/*", (c) => postElection(c, router));
+  app.put("/v1/:ensemble/elections/*", (c) => putElection(c, router));
+  app.delete("/v1/:ensemble/elections/*", (c) => deleteElection(c, router));
+  app.all("/v1/:ensemble/elections/*", allowOnly("GET", "HEAD", "POST", "PUT", "DELETE"));
+
   app.get("/v1/:ensemble/members", getMembers);
   app.post("/v1/:ensemble/members", (c) => postMember(c, router));
   app.all("/v1/:ensemble/members", allowOnly("GET", "HEAD", "POST"));
@@ -116,7 +123,7 @@ const notFound = {
   title: "No such resource",
   status: 404,
   detail:
-    "Cannot find the resource: the API is below /v1/{ensemble}/, as znodes, transactions, sessions, locks, watch, members, admin and connect",
+    "Cannot find the resource: the API is below /v1/{ensemble}/, as znodes, transactions, sessions, locks, elections, watch, members, admin and connect",
 };
 
 /** An isolate has one `env`, so its settings are read once. */

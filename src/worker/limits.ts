@@ -29,6 +29,12 @@ export const sessionTtlMsMin = 1_000;
 export const sessionTtlMsMax = 600_000;
 export const sessionTtlMsDefault = 30_000;
 
+/** How long one request may wait to lead, ms. */
+export const waitMsMax = 60_000;
+
+/** What a candidate says of itself. */
+export const candidateBytesMax = 1_024;
+
 /** The parts of one transaction, and so the znodes of one recursive delete. Each is decided, logged and applied in one go, while others wait. */
 export const transactionOperationsMax = 1_000;
 

@@ -1,5 +1,5 @@
 /**
- * Sessions over HTTP down to members that agree and store: an ephemeral lives and dies with the session of
+ * Sessions, ACLs and elections over HTTP down to members that agree and store: an ephemeral lives and dies with the session of
  * whoever created it, and what only members can refuse is refused.
  */
 
@@ -82,4 +82,21 @@ test("worker: an ACL shuts out whoever it does not name", async () => {
     status: 400,
     json: { codeName: "InvalidACL" },
   });
+});
+
+test("worker: who stands next leads when the leader resigns, under a greater token", async () => {
+  const stand = (candidate: string, wait: string) =>
+    send("POST elections/crown", {}, JSON.stringify({ candidate, ttl: "1m", wait }));
+  const first = await stand("first", "0s");
+  expect(first).toMatchObject({ status: 201, json: { candidate: "first" } });
+  const second = stand("second", "1m");
+  const isWaiting = async () => (await send("GET elections/crown")).json["candidates"];
+  while (((await isWaiting()) as readonly unknown[]).length === 0) await scheduler.wait(20);
+  expect(await send("GET elections/crown")).toMatchObject({
+    json: { leader: { candidate: "first" }, candidates: [{ candidate: "second" }] },
+  });
+  expect((await send(`DELETE elections/crown?id=${first.json["id"]}`)).status).toBe(204);
+  const elected = await second;
+  expect(elected).toMatchObject({ status: 201, json: { candidate: "second" } });
+  expect(Number(elected.json["token"])).toBeGreaterThan(Number(first.json["token"]));
 });
