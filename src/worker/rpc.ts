@@ -143,12 +143,13 @@ export interface LockOrderJson {
   readonly id?: string;
 }
 
-interface Endpoint<Input, Output, Status extends number> {
+/** No interface: Hono wants what could have an index signature. */
+type Endpoint<Input, Output, Status extends number> = {
   input: Input;
   output: Output;
   outputFormat: "json";
   status: Status;
-}
+};
 
 type Refused<Input> = Endpoint<
   Input,

@@ -1,6 +1,6 @@
 /**
- * Sessions, ACLs and elections over HTTP down to members that agree and store: an ephemeral lives and dies with the session of
- * whoever created it, and what only members can refuse is refused.
+ * Sessions, ACLs and elections over HTTP down to members that agree and store: an ephemeral lives and dies with the
+ * session of whoever created it, and what only members can refuse is refused.
  */
 
 import { SELF } from "cloudflare:test";
