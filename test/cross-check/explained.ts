@@ -175,7 +175,10 @@ function withoutPingZxid(line: string): string {
 /** `server.1=...` as bytes, or nothing, that it is as long as it is, and by which txn of the server's own. */
 function withoutConfig(line: string): string {
   return line
-    .replaceAll(/ mzxid=\S+( pzxid=\S+ ctime=\S+) mtime=[^}]*? version=-?\d+(?=[^}]* length=config )/g, "$1")
+    .replaceAll(
+      /(\{czxid=0) mzxid=\S+( pzxid=0 ctime=\S+) mtime=[^}]*? version=-?\d+(?=[^}]* length=(?:0|config) )/g,
+      "$1$2",
+    )
     .replaceAll(/"(?:0x7365727665722e[^"]*|'')"/g, "config")
     .replaceAll(/length=(?:0|config)\b/g, "length");
 }
