@@ -3,8 +3,8 @@
  * holder's.
  *
  * One table, one statement. Where a greater token is kept, the statement puts NULL into a column that takes
- * none: the database itself ends the transaction, with everything else in it. That is SQL which SQLite, D1
- * and PostgreSQL understand alike.
+ * none: the database itself ends the transaction, with everything else in it. Tested on D1 and on a Durable
+ * Object's SQLite.
  *
  * @module
  */

@@ -111,9 +111,11 @@ export class Locks {
       const entered = await this.#enterOnce(request);
       if (entered.kind !== "entered") return entered;
       const place = this.#find(path, id);
-      const isDelayed = (request.delayMs ?? 0) > 0 || this.#delays.isInTheWay(path, request.mode);
+      const mayHold = place?.contender.holds === true && (request.delayMs ?? 0) === 0;
       // Its own commit has just confirmed this leader.
-      if (place?.contender.holds === true && !isDelayed) return this.#granted(id, place, entered.atMs);
+      if (mayHold && !this.#delays.isInTheWay(path, request.mode)) {
+        return this.#granted(id, place, entered.atMs);
+      }
     }
     return this.#wait(request);
   }
