@@ -10,7 +10,7 @@
  * @module
  */
 
-import { CreateMode, joinPath, ZkErrorCode } from "../base/index.ts";
+import { CreateMode, joinPath, parseDuration, ZkErrorCode } from "../base/index.ts";
 import {
   type Client,
   type Duration,
@@ -72,18 +72,44 @@ export async function takeSeat(zk: Client, path: string, options: SemaphoreOptio
   const leases = joinPath(path, "leases");
   await zk.createPath(leases, { signal });
   await agree(zk, path, seats, signal);
+  using limit = new WaitLimit(zk, path, wait);
   await using turn = await zk.lock(joinPath(path, "lock"), { signal, wait, owner });
   // Whoever has the turn keeps it while it waits, so nobody overtakes.
-  const until = signal === undefined ? turn.signal : AbortSignal.any([signal, turn.signal]);
+  const until = AbortSignal.any([limit.signal, turn.signal, ...(signal === undefined ? [] : [signal])]);
   for (;;) {
     const { children, changed } = await zk.children(leases, { watch: true, signal: until });
     if (children.length < seats) break;
     if (wait === 0) throw timedOut(path);
     await orAbort(changed, until);
   }
+  // There is a seat: what takes it is not given up half-way.
+  limit[Symbol.dispose]();
   const lease = { mode: CreateMode.EphemeralSequential, signal: until };
   const { path: seat, stat } = await zk.createWithStat(joinPath(leases, "lease-"), owner, lease);
   return new Seat(zk, seat, stat.czxid);
+}
+
+/** Ends the waiting, for the turn and for a seat together. */
+class WaitLimit implements Disposable {
+  readonly #zk: Client;
+  readonly #controller = new AbortController();
+  readonly #timer: unknown;
+
+  constructor(zk: Client, path: string, wait: Duration | undefined) {
+    this.#zk = zk;
+    const ms = wait === undefined ? undefined : parseDuration(wait);
+    // What is no duration is refused by the lock; 0 does not wait at all.
+    if (ms === undefined || ms === 0) return;
+    this.#timer = zk.clock.setTimer(() => this.#controller.abort(timedOut(path)), ms);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  [Symbol.dispose](): void {
+    this.#zk.clock.clearTimer(this.#timer);
+  }
 }
 
 async function agree(zk: Client, path: string, seats: number, signal?: AbortSignal): Promise<void> {

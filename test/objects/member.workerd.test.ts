@@ -327,6 +327,20 @@ describe("locks", () => {
     }
   });
 
+  test("lock: a delay outlives its holder and the leader that granted it", async () => {
+    const ensemble = await TestEnsemble.start(3);
+    const leader = await ensemble.leader();
+    const delayed = await leader.acquireLock({ ...lock("a", 0), delayMs: 600_000 });
+    expect(delayed.kind).toBe("granted");
+    const seen = await leader.describeLock("/locks/a", []);
+    const [holder] = seen.kind === "described" ? seen.contenders : [];
+    const steal = { type: OpCode.Delete, path: `/locks/a/${holder?.name}`, version: -1 } as const;
+    await leader.perform({ request: steal, identities: [], consistency: "linearizable" });
+    expect((await leader.acquireLock(lock("b", 0))).kind).toBe("timedOut");
+    await runInDurableObject(leader, (_, state) => state.abort(quietly)).catch(() => undefined);
+    expect((await (await ensemble.leader()).acquireLock(lock("c", 0))).kind).toBe("timedOut");
+  });
+
   test("lock: who does not get it in time leaves the queue", async () => {
     const ensemble = await TestEnsemble.start(1);
     const leader = await ensemble.leader();

@@ -142,6 +142,9 @@ describe("semaphore", () => {
     const doomed = open();
     const seat = await takeSeat(doomed, path, { seats: 1 });
     await expect(takeSeat(zk, path, { seats: 1, wait: 0 })).rejects.toThrow("all are taken");
+    await expect(takeSeat(zk, path, { seats: 1, wait: "50ms" })).rejects.toMatchObject({
+      codeName: "OperationTimeout",
+    });
     await expect(takeSeat(zk, path, { seats: 2 })).rejects.toMatchObject({ codeName: "BadArguments" });
     const next = takeSeat(zk, path, { seats: 1 });
     await doomed.close();
