@@ -117,6 +117,8 @@ export interface LockGrant {
   readonly path: string;
   readonly ttl_ms: number;
   readonly expires_at: string;
+  /** Somebody asks for the lock back. */
+  readonly revocation_requested?: boolean | undefined;
 }
 
 export interface ContenderJson {
