@@ -7,6 +7,7 @@
  */
 
 import { OpCode, ZkErrorCode } from "../../src/base/index.ts";
+import { configPath } from "./admin.ts";
 import { render, type Step } from "./script.ts";
 
 export interface Explanation {
@@ -72,7 +73,7 @@ const coverings: readonly Covering[] = [
       "A ZooKeeper that runs standalone has none. Members have no address here, and the first configuration is of no " +
       "txn, where ZooKeeper's is of the first leader's and has version -1.",
     covers: (step, ours, theirs) =>
-      (render(step).includes("/zookeeper/config") || isReconfig(step)) &&
+      (isAboutConfig(step) || isReconfig(step)) &&
       ours.length === theirs.length &&
       ours.every((line, index) => withoutConfig(line) === withoutConfig(theirs[index] ?? "")),
   },
@@ -195,6 +196,12 @@ function isAboutQuota(ours: readonly string[], theirs: readonly string[]): boole
   const at = ours.findIndex((line, index) => line !== theirs[index]);
   const isRefusal = (line = "") => line.includes(` err=${ZkErrorCode.QuotaExceeded}`);
   return isRefusal(ours[at]) !== isRefusal(theirs[at]);
+}
+
+function isAboutConfig(step: Step): boolean {
+  return (
+    render(step).includes(configPath) || ("bytes" in step && Buffer.from(step.bytes).includes(configPath))
+  );
 }
 
 function isReconfig(step: Step): boolean {
