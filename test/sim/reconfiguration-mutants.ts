@@ -191,14 +191,6 @@ export const reconfigurationMutants: readonly Mutant[] = [
     lean,
   },
   {
-    id: "R23",
-    file: "src/zab/election.ts",
-    mistake: "an election counts votes in the pending configuration, which may be known to few",
-    find: "  return hasQuorum(peer.active.slice(0, 1), has);",
-    replace: "  return hasQuorum(peer.active.slice(-1), has);",
-    lean,
-  },
-  {
     id: "R24",
     file: leader,
     mistake: "a leader keeps the sessions of those that it removed",

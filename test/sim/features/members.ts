@@ -85,9 +85,16 @@ export const members: Feature = {
       return true;
     }
 
-    /** Nobody may count on a storage that is lost, now or once what is proposed is committed. */
+    /**
+     * Nobody may count on a storage that is lost, now or once what is proposed is committed. A leader that has not
+     * missed the learner yet would give it a vote.
+     */
     function isCountedOn(id: ServerId): boolean {
       if (world.checks.memberships.governing.voters.has(id)) return true;
+      const isAttached = world.members.some(
+        ({ live }) => live?.peer.role.kind === "leading" && live.peer.role.slots.has(id),
+      );
+      if (isAttached) return true;
       return world.members.some(({ disk }) =>
         [disk.config, disk.pendingConfig].some((config) =>
           config?.members.some((member) => member.id === id && member.role === "voter"),
