@@ -128,17 +128,42 @@ export class Queue {
     signal: AbortSignal | undefined,
     tryTake: (path: string) => Promise<Taken | undefined>,
   ): Promise<Taken> {
+    /** Items that others work on, each with what happens when they come free. */
+    const held = new Map<string, Promise<unknown>>();
     for (;;) {
       signal?.throwIfAborted();
       const { entries, changed } = await this.#watchEntries(signal);
       const now = this.#zk.clock.now();
-      for (const { name } of entries.filter(({ notBeforeMs }) => notBeforeMs <= now)) {
+      const due = entries.filter(({ notBeforeMs }) => notBeforeMs <= now).map(({ name }) => name);
+      for (const name of due) {
         const taken = await tryTake(joinPath(this.path, name));
         if (taken !== undefined) return taken;
       }
+      if (!(await this.#watchHeld(due, held, signal))) continue;
       const dueMs = Math.min(...entries.map(({ notBeforeMs }) => notBeforeMs).filter((ms) => ms > now));
-      await this.#waitFor(changed, dueMs - now, signal);
+      await this.#waitFor(Promise.race([changed, ...held.values()]), dueMs - now, signal);
     }
+  }
+
+  /**
+   * Watches whoever holds one of `names`: their end changes the item's children, and not the queue's. False when
+   * an item was free, or gone, after all.
+   */
+  async #watchHeld(
+    names: readonly string[],
+    held: Map<string, Promise<unknown>>,
+    signal: AbortSignal | undefined,
+  ): Promise<boolean> {
+    for (const name of names) {
+      if (held.has(name)) continue;
+      const path = joinPath(this.path, name);
+      const item = await this.#zk.children(path, { watch: true, signal }).catch(undefinedIf("NoNode"));
+      if (item === undefined || item.children.length === 0) return false;
+      const freed = item.changed.finally(() => void held.delete(name));
+      freed.catch(() => undefined);
+      held.set(name, freed);
+    }
+    return true;
   }
 
   /** Whichever comes first: a change, or the time of the next item. */

@@ -247,6 +247,8 @@ describe("queue", () => {
     lost.catch(() => undefined);
     await working;
     const next = queue.consume(async ({ text }) => text);
+    // Time to find it held, and to wait: nothing then changes but the item.
+    await new Promise((resolve) => setTimeout(resolve, 300));
     await doomed.close();
     expect(await next).toBe("job");
     expect(await queue.size()).toBe(0);
