@@ -74,11 +74,23 @@ export function rowsPerWrite(kind: WriteKind, batch: number): number {
   return log + rowsAtCheckpoint[kind] * (1 + 2 / draftRows);
 }
 
+/**
+ * Rows that the record of an `Idempotency-Key` adds to its write, per member, at most: the record and its end at
+ * checkpoints, and the write that sweeps it. Sweeps are assumed to share log rows as other writes do.
+ *
+ * @param batch - As for {@link rowsPerWrite}.
+ */
+export function rowsPerKey(batch: number): number {
+  return rowsPerWrite("create", batch) - rowsPerWrite("update", batch) + rowsPerWrite("delete", batch);
+}
+
 export interface Usage {
   readonly members: number;
   readonly readsPerDay: number;
   readonly writesPerDay: number;
   readonly kind: WriteKind;
+  /** Each write has an `Idempotency-Key`. */
+  readonly keyed: boolean;
   /** Writes that share a log row, and the calls between members. */
   readonly batch: number;
   readonly storedGb: number;
@@ -110,19 +122,20 @@ interface Amounts {
 }
 
 function amountsOf(usage: Usage): Amounts {
-  const { members, readsPerDay, writesPerDay, kind, batch, storedGb, websocket, awake } = usage;
+  const { members, readsPerDay, writesPerDay, kind, keyed, batch, storedGb, websocket, awake } = usage;
   const writes = writesPerDay * daysPerMonth;
   const requests = readsPerDay * daysPerMonth + writes;
   const perRequest = websocket ? 1 / messagesPerRequest : 1;
   // A commit rides on the next call.
-  const peerCalls = (writes * (members - 1)) / batch;
+  const committed = keyed ? 2 * writes : writes;
+  const peerCalls = (committed * (members - 1)) / batch;
+  const rowsEach = rowsPerWrite(kind, batch) + (keyed ? rowsPerKey(batch) : 0);
   const awakeSeconds = secondsPerMonth * awake;
   const pings = ((members - 1) * awakeSeconds) / pingSeconds;
   return {
     objectRequests: requests * perRequest + peerCalls + pings,
     workerRequests: websocket ? 0 : requests,
-    rowsWritten:
-      members * (writes * rowsPerWrite(kind, batch) + (awakeSeconds / watchdogSeconds) * watchdogRows),
+    rowsWritten: members * (writes * rowsEach + (awakeSeconds / watchdogSeconds) * watchdogRows),
     gbSeconds: members * awakeSeconds * objectGb,
     storedGb: storedGb * members,
   };

@@ -1,6 +1,6 @@
 /**
  * `npm run cost -- [--reads-per-day N] [--writes-per-day N] [--kind update] [--batch 10] [--members 3]
- * [--stored-gb 0.1] [--http] [--awake 1]`
+ * [--stored-gb 0.1] [--http] [--keyed] [--awake 1]`
  *
  * What a month costs, from the model that `docs/cost.md` explains. `--table` prints that page's tables.
  *
@@ -8,7 +8,7 @@
  */
 
 import { parseArgs } from "node:util";
-import { billOf, daysPerMonth, rowsPerWrite, type Usage, type WriteKind } from "./cost-model.ts";
+import { billOf, daysPerMonth, rowsPerKey, rowsPerWrite, type Usage, type WriteKind } from "./cost-model.ts";
 
 const kinds: readonly WriteKind[] = ["update", "create", "delete", "lock", "session"];
 
@@ -27,6 +27,7 @@ function main(): number {
         "stored-gb": { type: "string", default: "0.1" },
         awake: { type: "string", default: "1" },
         http: { type: "boolean", default: false },
+        keyed: { type: "boolean", default: false },
         table: { type: "boolean", default: false },
       },
     });
@@ -41,6 +42,7 @@ function main(): number {
       readsPerDay: numberIn("reads-per-day", values["reads-per-day"], 0, 1e12),
       writesPerDay: numberIn("writes-per-day", values["writes-per-day"], 0, 1e12),
       kind,
+      keyed: values.keyed,
       batch: numberIn("batch", values.batch, 1, 10_000),
       storedGb: numberIn("stored-gb", values["stored-gb"], 0, 10),
       awake: numberIn("awake", values.awake, 0, 1),
@@ -62,8 +64,9 @@ function numberIn(name: string, text: string, min: number, max: number): number 
 
 function linesOf(usage: Usage): readonly string[] {
   const { lines, listUsd, billUsd } = billOf(usage);
+  const rowsEach = rowsPerWrite(usage.kind, usage.batch) + (usage.keyed ? rowsPerKey(usage.batch) : 0);
   return [
-    `rows written per write and member  ${rowsPerWrite(usage.kind, usage.batch).toFixed(3)}`,
+    `rows written per write and member  ${rowsEach.toFixed(3)}`,
     `requests   ${dollars(lines.requests)}`,
     `rows       ${dollars(lines.rows)}`,
     `awake      ${dollars(lines.awake)}`,
@@ -84,6 +87,7 @@ function usageOf(requestsPerDay: number, given: Partial<Usage> = {}): Usage {
     readsPerDay: 0.9 * requestsPerDay,
     writesPerDay: 0.1 * requestsPerDay,
     kind: "update",
+    keyed: false,
     batch: 10,
     storedGb: 0.1,
     websocket: true,

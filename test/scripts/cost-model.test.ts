@@ -6,13 +6,14 @@
  */
 
 import { describe, expect, test } from "vitest";
-import { billOf, rowsPerWrite, type Usage } from "../../scripts/cost-model.ts";
+import { billOf, rowsPerKey, rowsPerWrite, type Usage } from "../../scripts/cost-model.ts";
 
 const nothing: Usage = {
   members: 3,
   readsPerDay: 0,
   writesPerDay: 0,
   kind: "update",
+  keyed: false,
   batch: 10,
   storedGb: 0,
   websocket: true,
@@ -29,6 +30,16 @@ describe("rowsPerWrite()", () => {
     ["session", 1, 2.004],
   ] as const)("of kind %s, %i at a time, is %f", (kind, batch, rows) => {
     expect(rowsPerWrite(kind, batch)).toBeCloseTo(rows, 3);
+  });
+});
+
+describe("rowsPerKey()", () => {
+  test.each([
+    [1, 4.012],
+    [10, 2.208],
+    [64, 2.039],
+  ])("%i at a time, is %f: a record, its end, and the sweep", (batch, rows) => {
+    expect(rowsPerKey(batch)).toBeCloseTo(rows, 3);
   });
 });
 
@@ -53,6 +64,13 @@ describe("billOf()", () => {
     // 30 million writes: a Worker and an object request and 1 ms each, two calls, 3 x 2 rows.
     expect(lines.requests).toBeCloseTo(30 * (0.3 + 0.15 + 0.02) + 60 * 0.15, 5);
     expect(lines.rows).toBeCloseTo(30 * 3 * (2 + 1 / 256), 5);
+  });
+
+  test("a key on each of them: the sweep's calls, and four rows more", () => {
+    const usage: Usage = { ...nothing, writesPerDay: 1e6, batch: 1, websocket: false, keyed: true };
+    const { lines } = billOf(usage);
+    expect(lines.requests).toBeCloseTo(30 * (0.3 + 0.15 + 0.02) + 120 * 0.15, 5);
+    expect(lines.rows).toBeCloseTo(30 * 3 * (2 * (2 + 1 / 256) + 2 * (1 + 2 / 512)), 5);
   });
 
   test("messages on WebSockets are a twentieth of a request, and reads no row", () => {
