@@ -12,6 +12,7 @@ import {
   type Results,
   ratioOf,
   type Sample,
+  type ScaleResults,
   type Spread,
   spreadOf,
   type Verdict,
@@ -24,8 +25,17 @@ export interface Page {
   readonly plots: ReadonlyMap<string, string>;
 }
 
-/** @param source - `undefined`: nothing is kept yet. */
-export function renderPage(source: { readonly name: string; readonly results: Results } | undefined): Page {
+export interface Kept<Figures> {
+  /** Of the file below `bench/results`. */
+  readonly name: string;
+  readonly results: Figures;
+}
+
+/**
+ * @param source - `undefined`: nothing is kept yet.
+ * @param scale - Of trees of different sizes, from a run of its own.
+ */
+export function renderPage(source: Kept<Results> | undefined, scale?: Kept<ScaleResults>): Page {
   const plots = source === undefined ? new Map<string, Plot>() : plotsOf(source.results);
   const sections =
     source === undefined
@@ -34,8 +44,10 @@ export function renderPage(source: { readonly name: string; readonly results: Re
           introduction,
           machineSection(source.name, source.results),
           barsSection(source.results),
+          missesSection(source.results),
           plotsSection(plots),
           ...groupSections(source.results),
+          scale === undefined ? "" : scaleSection(scale),
           skippedSection(source.results),
           howMeasured,
           caveats,
@@ -117,6 +129,62 @@ function barsSection(results: Results): string {
     ];
   });
   return `## The bars\n\n${table(["measure", "what", "against", "wanted", "found", "met"], rows)}`;
+}
+
+/** Whatever is missed, the reasons are these. */
+const reasonsOfMisses = `What is missed above, and what was tried ([where the time of a request goes](internals/latency.md) has the
+measurements):
+
+- **One outstanding.** A set waits for three flushes, one after the other: the members share one process and one
+  thread here, and so one queue for the disk. An appending beside the calls, a later second call and kept stubs gained
+  nothing or cost as much as they saved. Members on machines of their own flush at the same time.
+- **Many connections with little outstanding on each, watchers, sessions.** Each connection is a WebSocket, and each
+  message of it an event of the runtime and two system calls; our own code is a fifth of it. One WebSocket for all connections of a gateway was
+  measured in a prototype, 2.6 times as fast, and is not built.
+- **Creates, and values of 1 KB.** Three members insert every row, in one thread; ZooKeeper's servers have a
+  processor each as far as the machine has them. Looking for what is there before it is created has not been made cheaper yet.
+- **A leader that hangs.** Most of the time is its followers' patience, 1.3 s; less would take a lost call for a dead leader.
+- **The bare object** keeps nothing and asks nobody; with one connection it sends back what it gets in one message.`;
+
+function missesSection(results: Results): string {
+  return judge(results).every(({ isMet }) => isMet) ? "" : reasonsOfMisses;
+}
+
+function scaleSection({
+  name,
+  results: { date, commit, machine, members, sizes },
+}: Kept<ScaleResults>): string {
+  const rows = sizes.map((size) => {
+    const wakes = spreadOf(size.wakeMs);
+    const { empty, loaded, restarted } = size.memoryMiB;
+    return [
+      `${formatNumber(size.znodes)} of ${formatNumber(size.bytes)} B`,
+      `${empty} / ${loaded} / ${restarted}`,
+      `${formatNumber(size.storageMiB.used)} / ${formatNumber(size.storageMiB.file)}`,
+      formatNumber(size.startMs),
+      wakes === undefined
+        ? ""
+        : `${formatNumber(wakes.median)} (${formatNumber(wakes.min)} to ${formatNumber(wakes.max)})`,
+      `${formatNumber(size.writeMs.p50)} / ${formatNumber(size.writeMs.p99)} / ${formatNumber(size.writeMs.worst)}`,
+    ];
+  });
+  const header = [
+    ...["znodes", "memory, MiB: empty / loaded / restarted", "storage, MiB: used / file", "start, ms"],
+    ...["wake-up to first read, ms", "a write while loading, ms: p50 / p99 / worst"],
+  ];
+  const others = sizes.flatMap(({ znodes, commit: own }) =>
+    own === undefined ? [] : [` ${formatNumber(znodes)} znodes at commit ${own}.`],
+  );
+  const quiet =
+    machine.loadBefore > quietLoadMax
+      ? ` Load average before the run ${formatNumber(machine.loadBefore)}: **others were at work, so times are upper bounds.**`
+      : "";
+  return `## Trees of different sizes
+
+Members: ${members}. Memory is the whole runtime's, right after loading with what its collector has yet to free, and after
+a restart. Measured on ${date} at commit ${commit}.${others.join("")}${quiet} Raw figures: \`bench/results/${name}\`.
+
+${table(header, rows)}`;
 }
 
 const againstWords = { zookeeper: "ZooKeeper", "bare object": "the bare object", limit: "" } as const;

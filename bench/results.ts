@@ -127,3 +127,37 @@ export function judge(results: Pick<Results, "samples" | "measures">): Verdict[]
     }),
   );
 }
+
+/** What `npm run bench:scale` was asked to make. */
+export interface Given {
+  readonly znodes: number;
+  /** Of each. */
+  readonly bytes: number;
+  /** Creates outstanding while they are made. */
+  readonly width: number;
+}
+
+/** A tree of one size: what it takes. */
+export interface Size extends Given {
+  /** Of the whole runtime, all members in it, in MiB. */
+  readonly memoryMiB: { readonly empty: number; readonly loaded: number; readonly restarted: number };
+  /** Of the member with the largest file, the load behind it and quiet: pages in use, and free ones too. */
+  readonly storageMiB: { readonly used: number; readonly file: number };
+  readonly loadSeconds: number;
+  /** From the command to the first session, with everything stored. */
+  readonly startMs: number;
+  /** Each of several wake-ups. */
+  readonly wakeMs: readonly number[];
+  /** Of one write at a time on a connection of its own, while the znodes are created. */
+  readonly writeMs: Percentiles & { readonly worst: number };
+}
+
+/** What `npm run bench:scale -- --save NAME` keeps. */
+export interface ScaleResults {
+  readonly date: string;
+  readonly commit: string;
+  readonly machine: Machine;
+  readonly members: number;
+  /** `commit`: where it is not the one above. */
+  readonly sizes: readonly (Size & { readonly commit?: string | undefined })[];
+}

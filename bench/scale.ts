@@ -17,9 +17,10 @@ import { DatabaseSync } from "node:sqlite";
 import { parseArgs } from "node:util";
 import { type Address, LoadConnection } from "./load/connection.ts";
 import { Failure, pause } from "./load/drive.ts";
-import { Histogram, type Percentiles } from "./load/histogram.ts";
+import { Histogram } from "./load/histogram.ts";
 import { create, makeValue, set } from "./load/ring.ts";
 import { commitOfCode, describeMachine } from "./machine.ts";
+import type { Given, ScaleResults, Size } from "./results.ts";
 import { makeTemporaryDirectory, ServerProcess } from "./servers/process.ts";
 
 const hostPath = join(import.meta.dirname, "servers", "host.ts");
@@ -37,28 +38,6 @@ interface Server {
   readonly url: string;
   readonly address: Address;
   readonly readyMs: number;
-}
-
-interface Given {
-  readonly znodes: number;
-  /** Of each. */
-  readonly bytes: number;
-  /** Creates outstanding while they are made. */
-  readonly width: number;
-}
-
-interface Size extends Given {
-  /** Of the whole runtime, all members in it, in MiB. */
-  readonly memoryMiB: { readonly empty: number; readonly loaded: number; readonly restarted: number };
-  /** Of the member with the largest file, the load behind it and quiet: pages in use, and free ones too. */
-  readonly storageMiB: { readonly used: number; readonly file: number };
-  readonly loadSeconds: number;
-  /** From the command to the first session, with everything stored. */
-  readonly startMs: number;
-  /** Each of several wake-ups. */
-  readonly wakeMs: readonly number[];
-  /** Of one write at a time on a connection of its own, while the znodes are created. */
-  readonly writeMs: Percentiles & { readonly worst: number };
 }
 
 async function start(directory: string, members: number): Promise<Server> {
@@ -251,7 +230,7 @@ for (const znodes of values.znodes.split(",").map(Number)) {
 }
 if (values.save !== undefined) {
   const date = new Date().toISOString().slice(0, 10);
-  const report = {
+  const report: ScaleResults = {
     date,
     commit: commitOfCode(),
     machine: describeMachine("none"),

@@ -6,7 +6,7 @@
 
 import { expect, test } from "vitest";
 import { renderPage } from "../../bench/render.ts";
-import type { Results, Sample } from "../../bench/results.ts";
+import type { Results, Sample, ScaleResults } from "../../bench/results.ts";
 
 function sample(measure: string, system: Sample["system"], value: number, p50: number): Sample {
   return { measure, system, repeat: 1, value, latency: { p50, p90: p50, p99: 9, p999: 9, max: 9 } };
@@ -79,4 +79,44 @@ test("without results the page says so and shows no figures", () => {
   expect(markdown).toContain("No results are kept yet");
   expect(markdown).not.toMatch(/\| ---/);
   expect(plots.size).toBe(0);
+});
+
+test("what is missed has its reasons, and a page without a miss has none", () => {
+  const reasons = "What is missed above";
+  expect(renderPage({ name: "x.json", results }).markdown).toContain(reasons);
+  const met = results.measures.filter(({ name }) => name === "failover");
+  expect(renderPage({ name: "x.json", results: { ...results, measures: met } }).markdown).not.toContain(
+    reasons,
+  );
+});
+
+test("trees of different sizes come from a run of their own, which says whether it was alone", () => {
+  const scale: ScaleResults = {
+    ...{ date: "2026-11-23", commit: "abc1234", members: 1 },
+    machine: { ...results.machine, loadBefore: 9 },
+    sizes: [
+      {
+        ...{
+          znodes: 1_000_000,
+          bytes: 100,
+          width: 256,
+          loadSeconds: 133,
+          startMs: 2_110,
+          wakeMs: [22, 16, 11],
+        },
+        memoryMiB: { empty: 90, loaded: 328, restarted: 91 },
+        storageMiB: { used: 200, file: 203 },
+        writeMs: { p50: 17, p90: 84, p99: 266, p999: 483, max: 550, worst: 551 },
+      },
+    ],
+  };
+  const { markdown } = renderPage(
+    { name: "x.json", results },
+    { name: "2026-11-23-scale.json", results: scale },
+  );
+  expect(markdown).toContain(
+    "| 1,000,000 of 100 B | 90 / 328 / 91 | 200 / 203 | 2,110 | 16 (11 to 22) | 17 / 266 / 551 |",
+  );
+  expect(markdown).toContain("others were at work");
+  expect(markdown).toContain("bench/results/2026-11-23-scale.json");
 });
