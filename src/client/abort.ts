@@ -6,13 +6,17 @@
 
 import type { Clock } from "./transport.ts";
 
-/** The promise's end, or a rejection with the signal's reason, whichever comes first. */
+/**
+ * The promise's end, or a rejection with the signal's reason, whichever comes first.
+ *
+ * A promise that nobody waits for any more may reject: it is heard, and nothing comes of it.
+ */
 export function orAbort<Value>(promise: Promise<Value>, signal: AbortSignal | undefined): Promise<Value> {
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason);
     const aborted = () => reject(signal.reason);
-    signal.addEventListener("abort", aborted, { once: true });
+    if (signal.aborted) aborted();
+    else signal.addEventListener("abort", aborted, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", aborted));
   });
 }
