@@ -136,20 +136,27 @@ export const operations: readonly Operation[] = [
       summary: "Takes a lock, asks for it back, or steals it",
     },
     query: { revoke: ref("Zxid"), steal: ref("Zxid") },
+    headers: ["Ek-Session"],
     body: {
       ...{ type: "application/json", required: false },
       schema: { anyOf: [ref("LockOrder"), ref("StealOrder")] },
     },
     answers: { 200: json("LockIntervention"), 201: json("LockGrant") },
-    problems: [...everywhere, 403, 409, 412, 413, 429],
+    problems: [...everywhere, 403, 409, 410, 412, 413, 429],
   },
   {
     ...{ route: lock, method: "put", id: "putLock", summary: "Keeps a lock for another ttl" },
-    ...{ query: { id: lockId }, answers: { 200: json("LockGrant") }, problems: [...everywhere, 409] },
+    ...{
+      query: { id: lockId },
+      headers: ["Ek-Session"],
+      answers: { 200: json("LockGrant") },
+      problems: [...everywhere, 409, 410],
+    },
   },
   {
     ...{ route: lock, method: "delete", id: "deleteLock", summary: "Releases a lock" },
-    ...{ query: { id: lockId }, answers: { 204: {} }, problems: everywhere },
+    ...{ query: { id: lockId }, headers: ["Ek-Session"], answers: { 204: {} } },
+    problems: [...everywhere, 403, 410],
   },
   {
     ...{
@@ -162,16 +169,22 @@ export const operations: readonly Operation[] = [
   },
   {
     ...{ route: election, method: "post", id: "postElection", summary: "Stands, and waits to lead" },
-    ...{ body: bodyOf("Candidacy", false), answers: { 201: json("Leadership") } },
-    problems: [...everywhere, 403, 409, 413, 429],
+    ...{ headers: ["Ek-Session"], body: bodyOf("Candidacy", false), answers: { 201: json("Leadership") } },
+    problems: [...everywhere, 403, 409, 410, 413, 429],
   },
   {
     ...{ route: election, method: "put", id: "putElection", summary: "Stays the leader for another ttl" },
-    ...{ query: { id: lockId }, answers: { 200: json("Leadership") }, problems: [...everywhere, 409] },
+    ...{
+      query: { id: lockId },
+      headers: ["Ek-Session"],
+      answers: { 200: json("Leadership") },
+      problems: [...everywhere, 409, 410],
+    },
   },
   {
     ...{ route: election, method: "delete", id: "deleteElection", summary: "Resigns, or stands no longer" },
-    ...{ query: { id: lockId }, answers: { 204: {} }, problems: everywhere },
+    ...{ query: { id: lockId }, headers: ["Ek-Session"], answers: { 204: {} } },
+    problems: [...everywhere, 403, 410],
   },
   {
     ...{ route: "/v1/{ensemble}/members", method: "get", id: "getMembers" },

@@ -40,20 +40,29 @@ const contenderPattern = /^(.*)__(r?lock)__-?([0-9]{10})$/;
 /** What our own contenders' names begin with: nobody else's lock is ours to keep or release. */
 const ownPrefix = "ek-";
 
+/** The same where the session is the caller's, who may have more in it: it does not end with the place. */
+const lentPrefix = "eks-";
+
 /** The name to create sequentially: the server appends the ten digits. */
 export function contenderName(prefix: string, mode: LockMode): string {
   return `${prefix}${mode === "shared" ? "__rlock__" : "__lock__"}`;
 }
 
-/** The same for a contender that HTTP knows by its lock id. */
-export function ownContenderName(id: string, mode: LockMode): string {
-  return contenderName(`${ownPrefix}${id}`, mode);
+/** The same for a contender that HTTP knows by its lock id. `isLent`: it stands in a session of the caller's. */
+export function ownContenderName(id: string, mode: LockMode, isLent = false): string {
+  return contenderName(`${isLent ? lentPrefix : ownPrefix}${id}`, mode);
 }
 
 /** The lock id of a contender of ours; `undefined` for others. */
 export function ownLockId(contender: { readonly prefix: string }): string | undefined {
   const { prefix } = contender;
-  return prefix.startsWith(ownPrefix) ? prefix.slice(ownPrefix.length) : undefined;
+  const own = [ownPrefix, lentPrefix].find((each) => prefix.startsWith(each));
+  return own === undefined ? undefined : prefix.slice(own.length);
+}
+
+/** Whether a contender of ours stands in a session of the caller's. */
+export function isInLentSession(contender: { readonly prefix: string }): boolean {
+  return contender.prefix.startsWith(lentPrefix);
 }
 
 /** Contenders in queue order, and which of them hold. */

@@ -241,7 +241,7 @@ export interface LockRequest {
   /** 32 hex digits, made by the caller and kept for its retries: asking twice takes one place in the queue. */
   readonly id: string;
   readonly mode: LockMode;
-  /** How long the lock lives without a keep-alive, ms. 1,000 to 600,000. */
+  /** How long the lock lives without a keep-alive, ms. 1,000 to 600,000. With `session` its timeout counts. */
   readonly ttlMs: number;
   /** 0 to 60,000: how long the call may wait for its turn. */
   readonly waitMs: number;
@@ -249,6 +249,8 @@ export interface LockRequest {
   readonly owner: string;
   /** 0 to 600,000: how long nobody else gets the lock when this holder is lost. Default: 0. */
   readonly delayMs?: number | undefined;
+  /** The caller's, in which the place is taken. Default: one of its own, which ends with the place. */
+  readonly session?: SessionCredential | undefined;
   readonly identities: readonly AuthId[];
 }
 
@@ -286,9 +288,14 @@ export type LockAnswer =
   | { readonly kind: "released" }
   /** No lock of that id (any more). */
   | { readonly kind: "gone" }
+  /** The password is not the session's, or the place of that id is another session's. Nothing happened. */
+  | { readonly kind: "foreign" }
   | { readonly kind: "refused"; readonly outcome: Outcome; readonly path: string }
   | NotServed
   | Unknown;
+
+/** `zxid`: what this member had applied when it answered, printed. */
+export type LockReply = (LockAnswer & { readonly zxid: string }) | NotServed;
 
 export type LockView =
   | { readonly kind: "described"; readonly contenders: readonly Contender[]; readonly zxid: string }
@@ -299,6 +306,8 @@ export type LockView =
 export interface LockReference {
   readonly path: string;
   readonly id: string;
+  /** In which the place was taken. */
+  readonly session?: SessionCredential | undefined;
   readonly identities: readonly AuthId[];
 }
 
@@ -338,9 +347,9 @@ export interface MemberApi {
   removeMember(id: ServerId, identities: readonly AuthId[]): Promise<MembersAnswer>;
   perform(call: Call): Promise<Answer>;
   attendSession(order: SessionOrder): Promise<SessionAnswer>;
-  acquireLock(request: LockRequest): Promise<LockAnswer>;
-  keepLock(reference: LockReference): Promise<LockAnswer>;
-  releaseLock(reference: LockReference): Promise<LockAnswer>;
+  acquireLock(request: LockRequest): Promise<LockReply>;
+  keepLock(reference: LockReference): Promise<LockReply>;
+  releaseLock(reference: LockReference): Promise<LockReply>;
   describeLock(path: string, identities: readonly AuthId[]): Promise<LockView>;
   /**
    * Opens a client connection: a WebSocket of subprotocol `zookeeper` carrying the ZooKeeper byte stream.

@@ -69,7 +69,7 @@ export class HttpDoor {
    */
   async perform(call: Call, fresh: boolean): Promise<Answer> {
     const { request, identities } = call;
-    const session = call.session === undefined ? NO_SESSION : this.#sessionOf(call.session);
+    const session = call.session === undefined ? NO_SESSION : this.sessionOf(call.session);
     if (session === undefined) return { kind: "foreign" };
     if (isWrite(request)) return this.#performWrite(request, { sessionId: session, identities });
     return this.#performRead(request, call, { session, fresh });
@@ -111,7 +111,7 @@ export class HttpDoor {
   async attendSession(order: SessionOrder, fresh: boolean): Promise<SessionAnswer> {
     if (this.#parts.leading() === undefined) return this.#parts.notServed();
     if (order.kind === "open") return this.#openSession(order.timeoutMs);
-    const id = this.#sessionOf(order.credential);
+    const id = this.sessionOf(order.credential);
     if (id === undefined) return { kind: "foreign" };
     return order.kind === "close" ? this.#closeSession(id) : this.#describeSession(id, order.kind, fresh);
   }
@@ -221,7 +221,7 @@ export class HttpDoor {
   }
 
   /** `undefined` when the password is not that session's. */
-  #sessionOf({ id, password }: SessionCredential): SessionId | undefined {
+  sessionOf({ id, password }: SessionCredential): SessionId | undefined {
     const session = parseSessionId(id);
     if (session === undefined || session === NO_SESSION) return undefined;
     return isSessionPassword(this.#parts.secret, session, bytesOf(password)) ? session : undefined;

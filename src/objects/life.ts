@@ -435,6 +435,7 @@ export class Life {
       hasRoom: () => this.#leading?.hasRoom === true && this.#leading.sessions.hasRoom,
       isLeading: () => this.#leading !== undefined,
       newSessionId: () => this.#leading?.sessions.newId(),
+      sessionOf: (credential) => this.http.sessionOf(credential),
       write: (request, requester) => this.http.write(request, requester),
       touch: (session) => {
         const nowMs = Date.now();

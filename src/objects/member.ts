@@ -40,6 +40,7 @@ import type {
   JoinOrder,
   LockAnswer,
   LockReference,
+  LockReply,
   LockRequest,
   LockView,
   MemberApi,
@@ -214,16 +215,16 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
     return this.#visit((life, fresh) => life.http.attendSession(order, fresh));
   }
 
-  async acquireLock(request: LockRequest): Promise<LockAnswer> {
-    return this.#withLocks((locks) => locks.acquire(request));
+  async acquireLock(request: LockRequest): Promise<LockReply> {
+    return this.#withLock((locks) => locks.acquire(request));
   }
 
-  async keepLock(reference: LockReference): Promise<LockAnswer> {
-    return this.#withLocks((locks, fresh) => locks.keep(reference, fresh));
+  async keepLock(reference: LockReference): Promise<LockReply> {
+    return this.#withLock((locks, fresh) => locks.keep(reference, fresh));
   }
 
-  async releaseLock(reference: LockReference): Promise<LockAnswer> {
-    return this.#withLocks((locks, fresh) => locks.release(reference, fresh));
+  async releaseLock(reference: LockReference): Promise<LockReply> {
+    return this.#withLock((locks, fresh) => locks.release(reference, fresh));
   }
 
   async describeLock(path: string, identities: readonly AuthId[]): Promise<LockView> {
@@ -431,6 +432,10 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
     const arrival = life.arrival();
     if (arrival !== undefined) await arrival;
     return use(life, arrival === undefined);
+  }
+
+  #withLock(use: (locks: Locks, fresh: boolean) => Promise<LockAnswer>): Promise<LockReply> {
+    return this.#withLocks(async (locks, fresh) => locks.date(await use(locks, fresh)));
   }
 
   #withLocks<Result>(use: (locks: Locks, fresh: boolean) => Promise<Result>): Promise<Result | NotServed> {

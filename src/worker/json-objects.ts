@@ -30,6 +30,10 @@ export class JsonObject<Name extends string> {
     throw this.#refuse(`${JSON.stringify(unknown.slice(0, 100))} is not a field, ${known.join(", ")} are`);
   }
 
+  has(name: Name): boolean {
+    return this.#fields[name] !== undefined;
+  }
+
   /** Milliseconds. */
   duration(name: Name, { min, max, otherwise }: Bounds): number {
     const value = this.#fields[name] ?? otherwise;

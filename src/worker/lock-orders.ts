@@ -24,6 +24,9 @@ const waitMsMax = 60_000;
 const delayMsMax = 600_000;
 const ownerBytesMax = 1_024;
 
+/** What is wrong with a `ttl` beside an `Ek-Session`. */
+export const ttlOfSession = "is that of the session in Ek-Session, leave it out";
+
 const fields = ["mode", "ttl", "wait", "owner", "lock_delay", "id"];
 
 export function isLockId(text: string): boolean {
@@ -33,9 +36,13 @@ export function isLockId(text: string): boolean {
 /**
  * Reads the body of a lock request; an empty one asks for an exclusive lock of 30 s, without waiting.
  *
+ * @param isInSession - The place is to be in a session of the caller's, whose timeout counts.
  * @throws Problem 400 naming the field at fault.
  */
-export function readLockOrder(body: Uint8Array, path: string): LockOrder {
+export function readLockOrder(
+  body: Uint8Array,
+  { path, isInSession }: { readonly path: string; readonly isInSession: boolean },
+): LockOrder {
   const refuse = (reason: string) => badRequest(`Cannot lock ${JSON.stringify(path)}: ${reason}`, path);
   const order = body.byteLength === 0 ? {} : parseObject(body);
   if (order === undefined) throw refuse("the body is not a JSON object");
@@ -45,6 +52,7 @@ export function readLockOrder(body: Uint8Array, path: string): LockOrder {
   }
   const { mode = "exclusive", ttl = ttlMsDefault, wait = 0, owner = "", lock_delay = 0, id } = order;
   if (mode !== "exclusive" && mode !== "shared") throw refuse('"mode" must be "exclusive" or "shared"');
+  if (isInSession && order["ttl"] !== undefined) throw refuse(`"ttl" ${ttlOfSession}`);
   const ttlMs = readWithin(ttl, ttlMsMin, ttlMsMax);
   if (ttlMs === undefined) throw refuse(durationFault("ttl", ttlMsMin, ttlMsMax));
   const waitMs = readWithin(wait, 0, waitMsMax);

@@ -22,17 +22,29 @@ export function readSession(headers: Headers): SessionCredential | undefined {
   );
 }
 
+/** For a place in a queue: it was taken in one session, and is asked for in another, or in none. */
+export function foreignPlace(action: string): Problem {
+  return foreignSession(
+    action,
+    `the session in ${sessionHeader} is not the caller's, or not that of the place`,
+  );
+}
+
 /** What the header is to say. */
 export function formatSession({ id, password }: SessionCredential): string {
   return `${id}:${password}`;
 }
 
-export function foreignSession(action: string): Problem {
+/** @param reason - Default: it is the password's fault. */
+export function foreignSession(
+  action: string,
+  reason = `the password in ${sessionHeader} is not that of the session`,
+): Problem {
   return new Problem({
     slug: "foreign-session",
     title: "Session is not yours",
     status: 401,
-    detail: `${action}: the password in ${sessionHeader} is not that of the session`,
+    detail: `${action}: ${reason}`,
     codeName: "AuthFailed",
     // RFC 9110 wants a challenge with every 401.
     headers: { "WWW-Authenticate": `${sessionHeader} realm="edgekeeper"` },

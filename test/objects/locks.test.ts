@@ -16,6 +16,7 @@ import {
   NO_SESSION,
   OPEN_ACL,
   OpCode,
+  Perms,
   type SessionId,
   ZkErrorCode,
 } from "../../src/base/index.ts";
@@ -62,6 +63,7 @@ class World {
     isLeading: () => this.isLeading,
     hasRoom: () => this.hasRoom,
     newSessionId: () => (this.isLeading ? this.newSessionId() : undefined),
+    sessionOf: ({ id, password }) => (password === "right" ? makeSessionId(BigInt(id)) : undefined),
     write: (request, requester) => {
       if (!this.isLeading) return Promise.resolve({ kind: "lost" });
       return new Promise<Settlement>((resolve) => {
@@ -598,6 +600,7 @@ describe("a session that is ending", () => {
       isLeading: () => true,
       hasRoom: () => true,
       newSessionId: () => sessions.newId(),
+      sessionOf: () => undefined,
       write: (request, requester) =>
         new Promise((resolve) => {
           leader.submit(request, {
@@ -760,5 +763,100 @@ describe("a lock whose holder asked for a delay", () => {
     world.lapse(holder);
     expect(await world.acquire(b)).toMatchObject({ kind: "granted" });
     expect(tombstones(world)).toEqual([]);
+  });
+});
+
+describe("a place in a session of the caller's", () => {
+  /** Opens a session, and what its caller says of it. */
+  function lend(world: World) {
+    const sessionId = world.newSessionId();
+    const requester = { sessionId, identities: [] };
+    world.leader.submit({ type: OpCode.CreateSession, timeoutMs: 7_000 }, { requester });
+    world.leader.writes.flush();
+    return { sessionId, session: { id: String(sessionId), password: "right" } };
+  }
+  const reference = { path: "/locks/x", id: a, identities: [] };
+  const expired = { kind: "refused", outcome: { err: ZkErrorCode.SessionExpired }, path: "/locks/x" };
+
+  test("is granted by its timeout, kept as the session is, and released without its end", async () => {
+    const world = new World();
+    const { sessionId, session } = lend(world);
+    expect(await world.acquire(a, { session })).toMatchObject({ kind: "granted", ttlMs: 7_000 });
+    expect([world.queue, world.ownerOf(world.queue[0] ?? "")]).toEqual([
+      [`eks-${a}__lock__0000000000`],
+      sessionId,
+    ]);
+    world.touched.length = 0;
+    expect(await world.locks.keep({ ...reference, session }, true)).toMatchObject({ kind: "granted" });
+    expect(new Set(world.touched)).toEqual(new Set([sessionId]));
+    expect(await world.locks.release({ ...reference, session }, true)).toEqual({ kind: "released" });
+    expect([world.queue, world.leader.tree.hasSession(sessionId)]).toEqual([[], true]);
+    expect(await world.locks.release({ ...reference, session }, true)).toEqual({ kind: "gone" });
+  });
+
+  test("that is not granted in time is given up, though the session waits for another lock", async () => {
+    const world = new World();
+    const { sessionId, session } = lend(world);
+    await world.acquire(b);
+    await world.acquire(b, { path: "/locks/y" });
+    const elsewhere = world.acquire(a, { session, path: "/locks/y", waitMs: 5_000 });
+    expect((await world.acquire(a, { session })).kind).toBe("timedOut");
+    expect(world.queue).toEqual([`ek-${b}__lock__0000000000`]);
+    expect(world.leader.tree.children("/locks/y", undefined, 9)).toHaveLength(2);
+    await world.locks.release({ path: "/locks/y", id: b, identities: [] }, true);
+    expect((await elsewhere).kind).toBe("granted");
+    expect(world.leader.tree.hasSession(sessionId)).toBe(true);
+  });
+
+  test("goes with the session, and whoever asks for it hears so", async () => {
+    const world = new World();
+    const { sessionId, session } = lend(world);
+    await world.acquire(a, { session });
+    world.lapse(sessionId);
+    expect(world.queue).toEqual([]);
+    expect(await world.acquire(a, { session })).toEqual(expired);
+    expect(await world.locks.keep({ ...reference, session }, true)).toEqual(expired);
+    expect(await world.locks.release({ ...reference, session }, true)).toEqual(expired);
+    expect([world.queue, world.leader.tree.sessionCount]).toEqual([[], 0]);
+  });
+
+  test("is nobody's who asks without it, with another, or with a wrong password", async () => {
+    const world = new World();
+    const { sessionId, session } = lend(world);
+    const { session: other } = lend(world);
+    await world.acquire(a, { session });
+    for (const asked of [undefined, other, { ...session, password: "wrong" }]) {
+      world.touched.length = 0;
+      expect(await world.acquire(a, { session: asked })).toEqual({ kind: "foreign" });
+      expect(await world.locks.keep({ ...reference, session: asked }, true)).toEqual({ kind: "foreign" });
+      expect(await world.locks.release({ ...reference, session: asked }, true)).toEqual({ kind: "foreign" });
+      expect(world.touched).not.toContain(sessionId);
+    }
+    expect(world.queue).toEqual([`eks-${a}__lock__0000000000`]);
+    // Nor the other way round.
+    await world.acquire(c, { path: "/locks/y" });
+    const own = { path: "/locks/y", id: c, session, identities: [] };
+    expect(await world.locks.release(own, true)).toEqual({ kind: "foreign" });
+    expect(world.leader.tree.children("/locks/y", undefined, 9)).toHaveLength(1);
+  });
+
+  test("that may not be deleted stays, and that is said", async () => {
+    const world = new World();
+    const { session } = lend(world);
+    await world.acquire(a, { session });
+    const name = world.queue[0] ?? "";
+    // Who may create below the lock need not be allowed to delete there.
+    const acl = [{ scheme: "world", id: "anyone", perms: Perms.Read | Perms.Create }];
+    world.leader.submit(
+      { type: OpCode.SetAcl, path: "/locks/x", acl, version: -1 },
+      { requester: { sessionId: NO_SESSION, identities: [] } },
+    );
+    world.leader.writes.flush();
+    expect(await world.locks.release({ ...reference, session }, true)).toEqual({
+      kind: "refused",
+      outcome: { err: ZkErrorCode.NoAuth },
+      path: `/locks/x/${name}`,
+    });
+    expect(world.queue).toEqual([name]);
   });
 });

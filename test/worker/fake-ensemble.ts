@@ -46,6 +46,7 @@ import type {
   JoinOrder,
   LockAnswer,
   LockReference,
+  LockReply,
   LockRequest,
   LockView,
   MemberApi,
@@ -392,6 +393,11 @@ export class FakeEnsemble {
   }
 
   acquire(request: LockRequest): LockAnswer {
+    const { session } = request;
+    if (session !== undefined && !isFakeSession(session)) return { kind: "foreign" };
+    if (session !== undefined && !this.sessions.has(session.id)) {
+      return { kind: "refused", outcome: { err: ZkErrorCode.SessionExpired }, path: request.path };
+    }
     const known = this.locks.find((lock) => lock.id === request.id && lock.path === request.path);
     if (known !== undefined) return granted(known, request.ttlMs);
     const rivals = this.locks.filter((lock) => lock.path === request.path);
@@ -573,16 +579,20 @@ export class FakeMember implements MemberApi {
     return this.#serve("attendSession", order, () => this.#ensemble.attend(order));
   }
 
-  acquireLock(request: LockRequest): Promise<LockAnswer> {
-    return this.#serve("acquireLock", request, () => this.#ensemble.acquire(request));
+  acquireLock(request: LockRequest): Promise<LockReply> {
+    return this.#serve("acquireLock", request, () => this.#dated(this.#ensemble.acquire(request)));
   }
 
-  keepLock(reference: LockReference): Promise<LockAnswer> {
-    return this.#serve("keepLock", reference, () => this.#ensemble.keep(reference));
+  keepLock(reference: LockReference): Promise<LockReply> {
+    return this.#serve("keepLock", reference, () => this.#dated(this.#ensemble.keep(reference)));
   }
 
-  releaseLock(reference: LockReference): Promise<LockAnswer> {
-    return this.#serve("releaseLock", reference, () => this.#ensemble.release(reference));
+  releaseLock(reference: LockReference): Promise<LockReply> {
+    return this.#serve("releaseLock", reference, () => this.#dated(this.#ensemble.release(reference)));
+  }
+
+  #dated(answer: LockAnswer): LockReply {
+    return { ...answer, zxid: formatZxid(this.#ensemble.zxid) };
   }
 
   describeLock(path: string): Promise<LockView> {

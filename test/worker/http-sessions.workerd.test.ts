@@ -100,3 +100,25 @@ test("worker: who stands next leads when the leader resigns, under a greater tok
   expect(elected).toMatchObject({ status: 201, json: { candidate: "second" } });
   expect(Number(elected.json["token"])).toBeGreaterThan(Number(first.json["token"]));
 });
+
+test("worker: locks of a session go with it, and one is released without it", async () => {
+  const { id, headers } = await open("1m");
+  const ask = (path: string, given = {}) => send(`POST ${path}`, given, JSON.stringify({ owner: "me" }));
+  const granted = await ask("locks/lent/1", headers);
+  expect(granted).toMatchObject({ status: 201, json: { ttl_ms: 60_000 } });
+  const zxid = Number(granted.headers.get("Ek-Zxid"));
+  expect(zxid).toBeGreaterThanOrEqual(Number(granted.json["token"]));
+  expect((await send("POST elections/lent/2", headers)).status).toBe(201);
+  const of = `locks/lent/1?id=${granted.json["id"]}`;
+  expect((await send(`PUT ${of}`)).status).toBe(401);
+  expect((await send(`PUT ${of}`, headers)).status).toBe(200);
+  expect((await send(`DELETE ${of}`, headers)).status).toBe(204);
+  expect((await ask("locks/lent/1")).status).toBe(201);
+  expect((await ask("locks/lent/2")).status).toBe(409);
+  expect((await send(`DELETE sessions/${id}`, headers)).status).toBe(204);
+  expect((await ask("locks/lent/2")).status).toBe(201);
+  expect(await send(`PUT ${of}`, headers)).toMatchObject({
+    status: 410,
+    json: { codeName: "SessionExpired" },
+  });
+});

@@ -251,3 +251,52 @@ describe("worker: keeping, releasing and showing a lock", () => {
     });
   });
 });
+
+describe("worker: a lock under Ek-Session", () => {
+  async function open(): Promise<{ readonly id: string; readonly headers: Record<string, string> }> {
+    const opened = (await send("POST /v1/main/sessions")).json();
+    return { id: String(opened["id"]), headers: { "Ek-Session": String(opened["session"]) } };
+  }
+
+  test("worker: it is asked for, kept and released in the session's name, and dated", async () => {
+    const { id: sessionId, headers } = await open();
+    const sent = await send(`POST ${lockPath}`, { headers });
+    expect([sent.status, sent.headers.get("Ek-Zxid")]).toEqual([201, "0x100000002"]);
+    const of = `${lockPath}?id=${sent.json()["id"]}`;
+    const kept = await send(`PUT ${of}`, { headers });
+    expect([kept.status, kept.headers.get("Ek-Zxid")]).toEqual([200, "0x100000002"]);
+    const released = await send(`DELETE ${of}`, { headers });
+    expect([released.status, released.headers.get("Ek-Zxid")]).toEqual([204, "0x100000002"]);
+    const gone = await send(`DELETE ${of}`, { headers });
+    expect([gone.status, gone.headers.get("Ek-Zxid")]).toEqual([404, "0x100000002"]);
+    for (const method of ["acquireLock", "keepLock", "releaseLock"] as const) {
+      expect(ensemble.callsOf(method)[0]?.argument).toMatchObject({ session: { id: sessionId } });
+    }
+  });
+
+  test.each([lockPath, "/v1/main/elections/crown"])(
+    "worker: POST %s refuses a ttl beside it, a header that is none, a foreign session and an ended one",
+    async (path) => {
+      const { id, headers } = await open();
+      problemIn(await send(`POST ${path}`, { headers, body: '{"ttl": "30s"}' }), { status: 400 });
+      problemIn(await send(`POST ${path}`, { headers: { "Ek-Session": "x" } }), { status: 400 });
+      expect(ensemble.callsOf("acquireLock")).toEqual([]);
+      const wrong = { "Ek-Session": `${id}:${"0".repeat(32)}` };
+      problemIn(await send(`POST ${path}`, { headers: wrong }), { status: 401, codeName: "AuthFailed" });
+      await send(`DELETE /v1/main/sessions/${id}`, { headers });
+      problemIn(await send(`POST ${path}`, { headers }), { status: 410, codeName: "SessionExpired" });
+      expect(ensemble.locks).toEqual([]);
+    },
+  );
+
+  test.each([
+    ["keepLock", "PUT"],
+    ["releaseLock", "DELETE"],
+  ] as const)("worker: what is another session's is 401 to %s", async (method, verb) => {
+    for (const route of ["locks", "elections"]) {
+      ensemble.member(1).fail(method, { answer: { kind: "foreign", zxid: "0x100000001" } });
+      const sent = await send(`${verb} /v1/main/${route}/x?id=${"0".repeat(32)}`);
+      problemIn(sent, { status: 401, type: "/problems/foreign-session", codeName: "AuthFailed" });
+    }
+  });
+});

@@ -87,7 +87,9 @@ async function reportOf(
   const asked = await readMember(c);
   try {
     if (asked !== undefined) {
-      return servedOrNone(await within(adminMs, () => ensemble.member(asked).report(request)));
+      const report = servedOrNone(await within(adminMs, () => ensemble.member(asked).report(request)));
+      if (report !== undefined) c.set("zxid", report.zxid);
+      return report;
     }
     const { reply } = await router.run(ensemble, {
       action: "Cannot report",
@@ -97,6 +99,7 @@ async function reportOf(
       attemptMs: () => adminMs,
       attempt: (member) => member.report(request),
     });
+    c.set("zxid", reply.zxid);
     return reply;
   } catch {
     return undefined;

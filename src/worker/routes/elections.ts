@@ -11,7 +11,7 @@
 
 import type { Context } from "hono";
 import { formatDuration } from "../../base/index.ts";
-import type { Contender, LockAnswer, LockView } from "../../objects/index.ts";
+import type { Contender, LockReply, LockView } from "../../objects/index.ts";
 import { readBody } from "../bodies.ts";
 import { hexOf } from "../bootstrap.ts";
 import type { AppEnv, MemberStub } from "../env.ts";
@@ -29,29 +29,33 @@ import {
   waitMsMax,
   writeMs,
 } from "../limits.ts";
-import { isLockId } from "../lock-orders.ts";
+import { isLockId, ttlOfSession } from "../lock-orders.ts";
 import { badRequest, Problem } from "../problems.ts";
 import { readQuery } from "../queries.ts";
+import { foreignPlace, readSession } from "../session-header.ts";
 import { pathOf, quoted, refusal } from "./shared.ts";
 
 export async function postElection(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
   readQuery(c.req.url, []);
   const path = electionPathOf(c.req.raw);
   const action = `Cannot stand for election at ${quoted(path)}`;
+  const session = readSession(c.req.raw.headers);
   const { candidate, ttlMs, waitMs, id } = readCandidacy(
     await readBody(c.req.raw, lockBodyBytesMax, { action, path }),
-    { action, path },
+    { action, path, isInSession: session !== undefined },
   );
   const { identities } = c.get("caller");
   const waitUntil = Date.now() + waitMs;
   const leftMs = () => Math.max(0, waitUntil - Date.now());
-  const lock = { path, id, mode: "exclusive", ttlMs, owner: candidate, identities } as const;
+  const lock = { path, id, session, mode: "exclusive", ttlMs, owner: candidate, identities } as const;
   const { reply } = await run(c, router, {
     ...{ action, path, effect: "idempotent", more: { id }, searchMs: waitMs + findLeaderMs },
     attemptMs: () => leftMs() + lockMarginMs,
     attempt: (member) => member.acquireLock({ ...lock, waitMs: leftMs() }),
   });
+  c.set("zxid", reply.zxid);
   if (reply.kind === "granted") return Response.json(leadershipJson(reply, path, candidate), { status: 201 });
+  if (reply.kind === "foreign") throw foreignPlace(action);
   if (reply.kind === "refused") throw refusal(reply.outcome, { action, path: reply.path });
   const others = reply.kind === "timedOut" ? reply.contenders.filter((contender) => contender.id !== id) : [];
   throw notElected(`${action}: it was not elected within ${formatDuration(waitMs)}`, path, others);
@@ -60,13 +64,16 @@ export async function postElection(c: Context<AppEnv>, router: LeaderRouter): Pr
 export async function putElection(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
   const path = electionPathOf(c.req.raw);
   const id = readId(c.req.url, path);
+  const session = readSession(c.req.raw.headers);
   const action = `Cannot stay the leader at ${quoted(path)}`;
   const { identities } = c.get("caller");
   const { reply } = await run(c, router, {
     ...{ action, path, effect: "idempotent", more: { id }, attemptMs: () => writeMs },
-    attempt: (member) => member.keepLock({ path, id, identities }),
+    attempt: (member) => member.keepLock({ path, id, session, identities }),
   });
+  c.set("zxid", reply.zxid);
   if (reply.kind === "granted") return Response.json(leadershipJson(reply, path));
+  if (reply.kind === "foreign") throw foreignPlace(action);
   if (reply.kind === "refused") throw refusal(reply.outcome, { action, path: reply.path });
   if (reply.kind === "timedOut") throw notElected(`${action}: it does not lead`, path, reply.contenders);
   throw noCandidate(action, path);
@@ -75,12 +82,15 @@ export async function putElection(c: Context<AppEnv>, router: LeaderRouter): Pro
 export async function deleteElection(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
   const path = electionPathOf(c.req.raw);
   const id = readId(c.req.url, path);
+  const session = readSession(c.req.raw.headers);
   const action = `Cannot resign at ${quoted(path)}`;
   const { identities } = c.get("caller");
   const { reply, repeated } = await run(c, router, {
     ...{ action, path, effect: "idempotent", more: { id }, attemptMs: () => writeMs },
-    attempt: (member) => member.releaseLock({ path, id, identities }),
+    attempt: (member) => member.releaseLock({ path, id, session, identities }),
   });
+  c.set("zxid", reply.zxid);
+  if (reply.kind === "foreign") throw foreignPlace(action);
   // If an earlier attempt may have resigned, then "gone" is what it was asked to be.
   const isGone = reply.kind === "released" || (reply.kind === "gone" && repeated);
   if (isGone) return new Response(null, { status: 204 });
@@ -112,7 +122,7 @@ interface Step<Reply> {
   attempt(member: MemberStub): Promise<Reply>;
 }
 
-function run<Reply extends LockAnswer | LockView>(
+function run<Reply extends LockReply | LockView>(
   c: Context<AppEnv>,
   router: LeaderRouter,
   step: Step<Reply>,
@@ -133,10 +143,14 @@ function readId(url: string, path: string): string {
   throw badRequest('Cannot tell which candidate is meant: "id" must be the 32 hex digits it was given', path);
 }
 
-function readCandidacy(body: Uint8Array, about: { readonly action: string; readonly path: string }) {
+function readCandidacy(
+  body: Uint8Array,
+  about: { readonly action: string; readonly path: string; readonly isInSession: boolean },
+) {
   const order = new JsonObject(body, ["candidate", "ttl", "wait", "id"], about);
   const isCandidate = (text: string) =>
     text.isWellFormed() && new TextEncoder().encode(text).byteLength <= candidateBytesMax;
+  if (about.isInSession && order.has("ttl")) throw order.fault("ttl", ttlOfSession);
   return {
     candidate:
       order.text("candidate", isCandidate, `text of at most ${candidateBytesMax} bytes of UTF-8`) ?? "",
@@ -152,7 +166,7 @@ function readCandidacy(body: Uint8Array, about: { readonly action: string; reado
 }
 
 function leadershipJson(
-  grant: Extract<LockAnswer, { readonly kind: "granted" }>,
+  grant: Extract<LockReply, { readonly kind: "granted" }>,
   path: string,
   candidate?: string,
 ) {

@@ -6,6 +6,8 @@
  * the first try, so that a call may be repeated at another leader without queueing twice; a client that
  * wants to repeat its own calls brings an id.
  *
+ * With `Ek-Session` the place is taken in the caller's session, and is kept and released in its name.
+ *
  * A granted lock's `token` is a zxid that grows from grant to grant: the resource it protects refuses a
  * token smaller than one it has seen.
  *
@@ -23,6 +25,7 @@ import { findLeaderMs, lockBodyBytesMax, lockMarginMs, readMs, writeMs } from ".
 import { isLockId, readLockOrder } from "../lock-orders.ts";
 import { badRequest, Problem } from "../problems.ts";
 import { readQuery } from "../queries.ts";
+import { foreignPlace, readSession } from "../session-header.ts";
 import { intervene } from "./lock-interventions.ts";
 import { pathOf, quoted, refusal } from "./shared.ts";
 
@@ -35,7 +38,10 @@ export async function postLock(c: Context<AppEnv>, router: LeaderRouter): Promis
   if (revoke !== undefined) return intervene(c, router, { kind: "revoke", path, tokenText: revoke });
   if (steal !== undefined) return intervene(c, router, { kind: "steal", path, tokenText: steal });
   const action = `Cannot lock ${quoted(path)}`;
-  const order = readLockOrder(await readBody(c.req.raw, lockBodyBytesMax, { action, path }), path);
+  const session = readSession(c.req.raw.headers);
+  const order = readLockOrder(await readBody(c.req.raw, lockBodyBytesMax, { action, path }), {
+    ...{ path, isInSession: session !== undefined },
+  });
   const id = order.id ?? makeLockId();
   const { identities } = c.get("caller");
   const waitUntil = Date.now() + order.waitMs;
@@ -49,8 +55,9 @@ export async function postLock(c: Context<AppEnv>, router: LeaderRouter): Promis
     more: { id },
     attemptMs: () => waitMs() + lockMarginMs,
     attempt: (member) =>
-      member.acquireLock({ path, id, mode, ttlMs, waitMs: waitMs(), owner, delayMs, identities }),
+      member.acquireLock({ path, id, session, mode, ttlMs, waitMs: waitMs(), owner, delayMs, identities }),
   });
+  c.set("zxid", reply.zxid);
   if (reply.kind === "timedOut") {
     // Its own place is listed, and is given up by now.
     const others = reply.contenders.filter((contender) => contender.id !== id);
@@ -68,6 +75,7 @@ function makeLockId(): string {
 export async function putLock(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
   const path = lockPathOf(c.req.raw);
   const id = readIdParameter(c.req.url, path);
+  const session = readSession(c.req.raw.headers);
   const { identities } = c.get("caller");
   const action = `Cannot keep the lock on ${quoted(path)}`;
   const { reply } = await router.run(c.get("ensemble"), {
@@ -76,14 +84,16 @@ export async function putLock(c: Context<AppEnv>, router: LeaderRouter): Promise
     effect: "idempotent",
     more: { id },
     attemptMs: () => writeMs,
-    attempt: (member) => member.keepLock({ path, id, identities }),
+    attempt: (member) => member.keepLock({ path, id, session, identities }),
   });
+  c.set("zxid", reply.zxid);
   return lockAnswer(reply, { action, path, status: 200 });
 }
 
 export async function deleteLock(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
   const path = lockPathOf(c.req.raw);
   const id = readIdParameter(c.req.url, path);
+  const session = readSession(c.req.raw.headers);
   const { identities } = c.get("caller");
   const action = `Cannot release the lock on ${quoted(path)}`;
   const { reply, repeated } = await router.run(c.get("ensemble"), {
@@ -92,8 +102,9 @@ export async function deleteLock(c: Context<AppEnv>, router: LeaderRouter): Prom
     effect: "idempotent",
     more: { id },
     attemptMs: () => writeMs,
-    attempt: (member) => member.releaseLock({ path, id, identities }),
+    attempt: (member) => member.releaseLock({ path, id, session, identities }),
   });
+  c.set("zxid", reply.zxid);
   // If an earlier attempt may have released it, then "gone" is what it was asked to be.
   if (reply.kind === "gone" && repeated) return new Response(null, { status: 204 });
   return lockAnswer(reply, { action, path, status: 204 });
@@ -146,6 +157,8 @@ function lockAnswer(
       return new Response(null, { status: 204 });
     case "gone":
       throw lockGone(action, path);
+    case "foreign":
+      throw foreignPlace(action);
     case "timedOut":
       throw lockHeld(`${action}: it is not granted`, path, reply.contenders);
     case "refused":

@@ -71,6 +71,7 @@ async function carryOut(
   });
   switch (reply.kind) {
     case "done":
+      c.set("zxid", reply.version);
       return Response.json({
         ensemble: ensemble.name,
         config_version: reply.version,
