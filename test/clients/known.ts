@@ -24,6 +24,21 @@ const knownDifferences: readonly Known[] = [
     reason: busy,
   })),
   {
+    suite: "curator-leader",
+    title: "TestLeaderLatch.testCallbackNotifyLeader",
+    reason:
+      "It counts before its own executor has run the last callback. Alone it failed 3 times of 25 here and 6 of 60 " +
+      "on ZooKeeper; waiting for the executor, 0 of 60 here",
+  },
+  {
+    suite: "curator-counters",
+    title: "TestSharedCount.testMultiClients",
+    reason:
+      "A client that hears late of its first connection calls its listener once more than the test counts on, which " +
+      "then sets values before all have read. Alone it failed once of 12 here, once of 15 on ZooKeeper; traced, " +
+      "every watch that was set fired once, before any answer that knew of its change, on both",
+  },
+  {
     suite: "java",
     title: "FourLetterWordsTest.testFourLetterWords",
     reason: "It wants `java.version` of `envi`, and there is no JVM here",
