@@ -65,6 +65,16 @@ describe("words", () => {
     expect(await word("srvr")).toMatch(/Mode: standalone\nNode count: 5\n$/);
   });
 
+  test("what a member said is dated, whether it was asked for or not; what nobody was asked is not", async () => {
+    for (const [of, zxid] of [
+      ["words/srvr", "0x100000000"],
+      ["commands/stats?member=1", "0x100000000"],
+      ["words/ruok", null],
+    ] as const) {
+      expect((await send(`GET /v1/main/admin/${of}`)).headers.get("Ek-Zxid")).toBe(zxid);
+    }
+  });
+
   test("the version is one that the Go client can read", async () => {
     const pattern =
       /Zookeeper version: ([A-Za-z0-9.-]+), built on (\d\d\/\d\d\/\d{4} \d\d:\d\d [A-Za-z0-9:+-]+)/;
