@@ -31,7 +31,7 @@ const [one, two, three, four, five, six] = [1, 2, 3, 4, 5, 6].map(makeServerId) 
 
 const operator = [{ scheme: "super", id: "" }];
 
-/** Orders it at whoever leads, until there is an answer that is not "again". */
+/** Orders it at whoever leads, until there is an answer that is not "again", or "not before others have caught up". */
 async function order(
   ensemble: TestEnsemble,
   give: (id: ServerId) => Promise<MembersAnswer>,
@@ -39,7 +39,8 @@ async function order(
   for (;;) {
     try {
       const answer = await give(await ensemble.leaderId());
-      if (answer.kind === "done" || answer.kind === "refused") return answer;
+      const isEarly = answer.kind === "refused" && answer.code === ZkErrorCode.NewConfigNoQuorum;
+      if (answer.kind === "done" || (answer.kind === "refused" && !isEarly)) return answer;
     } catch {
       // It died, or left: it may have happened.
     }
