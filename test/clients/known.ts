@@ -15,7 +15,9 @@ const slowStart =
   "A session of 5 s, kept only if the killed server is up again in time: a start of all three members took 9 s " +
   "on the busy machine of this run, ZooKeeper's 2 s";
 
-const busy = "Ran out of its time on the busy machine of this run. Alone, on an idle one, it passes";
+const afterTimeout =
+  "Gets no first lease, probably as threads of `testMaxPerSession`, which ran out of its time before it, hold leases " +
+  "of the same path. Alone it passed twice of two";
 
 const notReached =
   "Not reached: the cases before it used up the class's time on the busy machine of this run. Alone it passed " +
@@ -27,10 +29,17 @@ const knownDifferences: readonly Known[] = [
     title: `TestInterProcessSemaphore.${name}`,
     reason: notReached,
   })),
-  ...["testMaxPerSession", "testInterruptAcquire", "testClientClose"].map((name) => ({
+  {
+    suite: "curator-locks",
+    title: "TestInterProcessSemaphore.testMaxPerSession",
+    reason:
+      "Some 25,000 requests in 60 s, too many for the busy machine of this run. Alone it passes: in 33 s here, in 16 s " +
+      "on ZooKeeper",
+  },
+  ...["testInterruptAcquire", "testClientClose"].map((name) => ({
     suite: "curator-locks",
     title: `TestInterProcessSemaphore.${name}`,
-    reason: busy,
+    reason: afterTimeout,
   })),
   {
     suite: "curator-leader",
