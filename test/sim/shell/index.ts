@@ -70,7 +70,7 @@ async function live(world: ShellWorld): Promise<number> {
   await world.run(settings.stormMs);
   world.becalm();
   await world.run(world.now + calmMs);
-  const story = await tell(world, calmMs + settleMs);
+  const { story, members } = await tell(world, calmMs + settleMs);
   for (const stream of world.streams) {
     checkStream(story, stream);
     checkWatches(story, stream);
@@ -91,32 +91,44 @@ async function live(world: ShellWorld): Promise<number> {
   world.counts.set("sessions expired", expired);
   world.counts.set("resource accepted", world.resource.accepted);
   world.counts.set("resource refused", world.resource.refused);
-  await compareMembers(world, story);
+  await compareMembers(world, story, members);
   return story.committed.length;
 }
 
-/** Waits for everybody to agree and every client to be there, then reads the log. */
-async function tell(world: ShellWorld, withinMs: number): Promise<Story> {
+/** What was committed, and the members that agree on it. */
+interface Ending {
+  readonly story: Story;
+  readonly members: ReadonlySet<ServerId>;
+}
+
+/**
+ * Waits for everybody to agree and every client to be there, then reads the log.
+ *
+ * Until members are compared with it no time may pass: locks still lapse, and each is a txn that the story lacks.
+ */
+async function tell(world: ShellWorld, withinMs: number): Promise<Ending> {
   const { hosts } = world.platform;
   const deadline = world.now + withinMs;
   world.isQuiet = true;
+  let members: ReadonlySet<ServerId> = new Set();
   for (let reason = ""; ; ) {
     reason = disagreement(await statuses(world));
     if (reason === "") reason = await lastWords(world);
     // Sessions may have lapsed meanwhile: once more, at one moment.
     if (reason === "") {
-      reason = disagreement(await Promise.all(hosts.map((host) => host.wake().member.inspect())));
+      const all = await Promise.all(hosts.map((host) => host.wake().member.inspect()));
+      reason = disagreement(all);
+      members = membersOf(all);
     }
     if (reason === "") break;
     if (world.now > deadline) violate("LV1", `in the calm ${reason}`);
     await world.run(world.now + 500);
   }
-  return new Story(
-    wholeLog(world, membersOf(await statuses(world))).map(({ zxid, payload }): Committed => {
-      const txn = decodeTxn(payload) ?? violate("B1", `${formatZxid(zxid)} is damaged`);
-      return { zxid, txn };
-    }),
-  );
+  const committed = wholeLog(world, members).map(({ zxid, payload }): Committed => {
+    const txn = decodeTxn(payload) ?? violate("B1", `${formatZxid(zxid)} is damaged`);
+    return { zxid, txn };
+  });
+  return { story: new Story(committed), members };
 }
 
 /**
@@ -197,10 +209,13 @@ async function lastWords(world: ShellWorld): Promise<string> {
 }
 
 /** Every member tells the same of every path there ever was, and that is what the story says. */
-async function compareMembers(world: ShellWorld, story: Story): Promise<void> {
+async function compareMembers(
+  world: ShellWorld,
+  story: Story,
+  members: ReadonlySet<ServerId>,
+): Promise<void> {
   const paths = new Set(story.committed.flatMap(({ txn }) => changesOf(txn).map(({ path }) => path)));
   const tip: Zxid = story.committed.at(-1)?.zxid ?? { epoch: 0, counter: 0 };
-  const members = membersOf(await statuses(world));
   for (const host of world.platform.hosts) {
     if (!members.has(host.id)) continue;
     for (const path of paths) {
