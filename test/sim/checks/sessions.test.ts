@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from "vitest";
 import { makeServerId } from "../../../src/base/index.ts";
-import { checkExpiry, type SessionFacts, type SessionRecord } from "./sessions.ts";
+import { type Arrival, checkExpiry, type Lapse, type SessionFacts, type SessionRecord } from "./sessions.ts";
 import { me, opened, server, story } from "./telling.ts";
 
 const closed = { session: me, op: { kind: "closeSession", ephemerals: [] } } as const;
@@ -23,7 +23,8 @@ function facts(
     sessions: new Map([[me, session]]),
     decidedAt: () => ({ leader: server, atMs }),
     ledSince: () => 0,
-    hasReached: () => true,
+    arrivals: () => [],
+    lapses: [],
     jumps: [],
     gapMs: 4_000,
     endMs: 100_000,
@@ -33,15 +34,29 @@ function facts(
 
 const other = makeServerId(2);
 const at = (atMs: number, member: typeof server) => ({ atMs, member });
+/** Touched at 2,000 at the leader, at 2,600 elsewhere; expired at 3,400. */
+const elsewhere = (fromOther: readonly Arrival[], lapses: readonly Lapse[] = []) =>
+  facts(
+    3_400,
+    { touches: [at(2_000, server), at(2_600, other)] },
+    { arrivals: (from, to) => (from === other && to === server ? fromOther : []), lapses },
+  );
 const jump = (byMs: number, atMs = 2_500, member = server) => ({ jumps: [{ member, atMs, byMs }] });
 
 describe("checkExpiry()", () => {
   it.each([
     ["a session expired after its timeout", facts(3_100)],
     ["a session that said goodbye", facts(2_001, { goodbyeAt: 2_000 })],
+    ["a session touched at a member that could not tell the leader", elsewhere([])],
+    ["one whose member told the leader too late", elsewhere([{ leftMs: 3_350, atMs: 3_450 }])],
+    ["one whose member spoke before it was to tell", elsewhere([{ leftMs: 3_300, atMs: 3_360 }])],
     [
-      "a session touched at a member that could not tell the leader",
-      facts(3_100, { touches: [at(2_000, server), at(2_900, other)] }, { hasReached: () => false }),
+      "one whose member told a leader that stalled, and decided ahead of what had come meanwhile",
+      elsewhere([{ leftMs: 3_350, atMs: 3_400 }]),
+    ],
+    [
+      "one whose member had lost touch with the leader before it told it",
+      elsewhere([{ leftMs: 3_350, atMs: 3_370 }], [{ member: other, atMs: 2_900 }]),
     ],
     ["a leader whose clock leapt a little", facts(2_600, {}, jump(900))],
     [
@@ -58,9 +73,18 @@ describe("checkExpiry()", () => {
       "one expired although it was touched again",
       facts(3_100, { touches: [2_000, 2_900].map((atMs) => ({ atMs, member: server })) }),
     ],
+    ["one touched at another member, which told the leader", elsewhere([{ leftMs: 3_350, atMs: 3_399 }])],
     [
-      "one touched at another member, which told the leader",
-      facts(3_100, { touches: [at(2_000, server), at(2_900, other)] }),
+      "one whose member told the leader, and lost touch with it afterwards",
+      elsewhere([{ leftMs: 3_350, atMs: 3_370 }], [{ member: other, atMs: 3_351 }]),
+    ],
+    [
+      "one whose member had lost touch with the leader before it was touched",
+      elsewhere([{ leftMs: 3_350, atMs: 3_370 }], [{ member: other, atMs: 2_500 }]),
+    ],
+    [
+      "one whose leader another member had lost touch with",
+      elsewhere([{ leftMs: 3_350, atMs: 3_370 }], [{ member: server, atMs: 2_900 }]),
     ],
     ["one expired by a leader that has just begun", facts(9_000, {}, { ledSince: () => 8_500 })],
     ["one expired by a leap that is no evidence", facts(2_600, {}, jump(9_000))],

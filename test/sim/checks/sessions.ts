@@ -23,6 +23,16 @@ export interface Touch {
   readonly member: ServerId;
 }
 
+export interface Arrival {
+  readonly leftMs: number;
+  readonly atMs: number;
+}
+
+export interface Lapse {
+  readonly member: ServerId;
+  readonly atMs: number;
+}
+
 export interface SessionRecord {
   /** What the client was granted last. */
   timeoutMs: number;
@@ -40,16 +50,10 @@ export interface SessionFacts {
   decidedAt(zxid: Zxid, timeMs: number): { readonly leader: ServerId; readonly atMs: number } | undefined;
   /** When a member had begun to lead an epoch, or a little before. */
   ledSince(leader: ServerId, epoch: number): number | undefined;
-  /**
-   * Whether something that a touched member sent at least `afterMs` later, in the same life, had reached
-   * `to` by `untilMs`. A member that does not lead passes on whom it has heard from; until that arrives the
-   * leader knows nothing of it.
-   */
-  hasReached(
-    touch: Touch,
-    to: ServerId,
-    when: { readonly afterMs: number; readonly untilMs: number },
-  ): boolean;
+  /** What reached `to` of all that `from` sent. */
+  arrivals(from: ServerId, to: ServerId): readonly Arrival[];
+  /** When members forgot whom they had heard from: with their memory, or with the leader they would have told. */
+  readonly lapses: readonly Lapse[];
   readonly jumps: readonly Jump[];
   /** A gap in a leader's clock that is no evidence of anything. */
   readonly gapMs: number;
@@ -84,8 +88,7 @@ export function checkExpiry(story: Story, facts: SessionFacts): { readonly expir
     const heard = record.touches.filter(
       (touch) =>
         // In the same millisecond, who was first cannot be told.
-        touch.atMs < atMs &&
-        (touch.member === leader || facts.hasReached(touch, leader, { afterMs: reportMs, untilMs: atMs })),
+        touch.atMs < atMs && (touch.member === leader || hasTold(touch, leader, facts, atMs)),
     );
     let since = Math.max(led, ...heard.map((touch) => touch.atMs));
     let skipped = 0;
@@ -105,6 +108,24 @@ export function checkExpiry(story: Story, facts: SessionFacts): { readonly expir
     }
   }
   return { expired };
+}
+
+/**
+ * Whether something reached the leader before it decided that the touched member had sent with its report, or
+ * after it. A member that does not lead passes on whom it has heard from; until that arrives the leader knows
+ * nothing of it. What a stall has held back comes in the millisecond in which it ends, and a tick is ahead of it.
+ */
+function hasTold(
+  { member, atMs: touchedAt }: Touch,
+  leader: ServerId,
+  facts: SessionFacts,
+  decidedAt: number,
+) {
+  const lapsed = facts.lapses.find((lapse) => lapse.member === member && lapse.atMs > touchedAt);
+  const lapsedAt = lapsed?.atMs ?? Number.POSITIVE_INFINITY;
+  return facts
+    .arrivals(member, leader)
+    .some(({ leftMs, atMs }) => leftMs >= touchedAt + reportMs && leftMs < lapsedAt && atMs < decidedAt);
 }
 
 /** Jumps as a member sees them, who looks at its clock once a tick: those between two looks are one. */

@@ -79,7 +79,8 @@ async function live(world: ShellWorld): Promise<number> {
   const { expired } = checkExpiry(story, {
     sessions: world.sessions,
     decidedAt: (zxid, timeMs) => world.decidedAt(zxid, timeMs),
-    hasReached: (touch, to, when) => world.hasReached(touch, to, when),
+    arrivals: (from, to) => world.arrivals(from, to),
+    lapses: world.lapses,
     ledSince: (leader, epoch) => world.reigns.get(`${leader} ${epoch}`),
     jumps: world.jumps,
     gapMs: 4_000,

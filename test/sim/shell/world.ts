@@ -21,7 +21,7 @@ import {
 import { unpackPayloads } from "../../../src/jute/index.ts";
 import type { MemberStatus } from "../../../src/objects/index.ts";
 import { type Grant, Resource } from "../checks/locks.ts";
-import type { Jump, SessionRecord, Touch } from "../checks/sessions.ts";
+import type { Arrival, Jump, Lapse, SessionRecord } from "../checks/sessions.ts";
 import type { Stream as ClientStream } from "../checks/streams.ts";
 import { around, type Chooser, mix, occurs, Stream } from "../choose.ts";
 import { Heap, type Timed } from "../heap.ts";
@@ -60,6 +60,9 @@ interface Pipe {
 
 const tickMs = 100;
 
+/** With which a member closes what it has when it serves no longer. */
+const notServingCode = 4001;
+
 export class ShellWorld implements Fate, ClientWorld, UserWorld {
   readonly settings: ShellSettings;
   readonly platform: Platform;
@@ -70,9 +73,9 @@ export class ShellWorld implements Fate, ClientWorld, UserWorld {
   readonly grants: Grant[] = [];
   readonly resource = new Resource();
   readonly sessions = new Map<SessionId, SessionRecord>();
+  readonly lapses: Lapse[] = [];
   /** What members sent each other and when it arrived, by path. */
-  readonly #starts: { readonly member: ServerId; readonly atMs: number }[] = [];
-  readonly #arrivals = new Map<number, { readonly leftMs: number; readonly atMs: number }[]>();
+  readonly #arrivals = new Map<number, Arrival[]>();
   readonly jumps: Jump[] = [];
   readonly counts = new Map<string, number>();
   /** First logged by whom and when, by zxid; and since when who has led which epoch. */
@@ -254,20 +257,8 @@ export class ShellWorld implements Fate, ClientWorld, UserWorld {
     }
   }
 
-  /** See `SessionFacts`. */
-  hasReached(
-    touch: Touch,
-    to: ServerId,
-    { afterMs, untilMs }: { afterMs: number; untilMs: number },
-  ): boolean {
-    const { member, atMs: touchedAt } = touch;
-    // Whoever loses its memory forgets whom it has heard from.
-    const lostAt = this.#starts.find((start) => start.member === member && start.atMs > touchedAt)?.atMs;
-    const arrivals = this.#arrivals.get(member * 16 + to) ?? [];
-    return arrivals.some(
-      ({ leftMs, atMs }) =>
-        leftMs >= touchedAt + afterMs && atMs <= untilMs && (lostAt === undefined || leftMs < lostAt),
-    );
+  arrivals(from: ServerId, to: ServerId): readonly Arrival[] {
+    return this.#arrivals.get(from * 16 + to) ?? [];
   }
 
   #reached(from: ServerId, to: ServerId, leftMs: number): void {
@@ -288,6 +279,7 @@ export class ShellWorld implements Fate, ClientWorld, UserWorld {
   }
 
   closedByServer(socket: Socket, code: number, reason: string): void {
+    if (code === notServingCode) this.lapses.push({ member: socket.host.id, atMs: this.now });
     const pipe = this.#pipes.get(socket);
     if (pipe === undefined) return;
     this.#note("closed", pipe.client.id, code);
@@ -499,7 +491,7 @@ export class ShellWorld implements Fate, ClientWorld, UserWorld {
     const instance = host.wake();
     if (before === undefined) {
       this.count("start");
-      this.#starts.push({ member: host.id, atMs: this.now });
+      this.lapses.push({ member: host.id, atMs: this.now });
       this.log?.(`${this.now} ${host.id} starts`);
     }
     if (instance.isAlive) this.platform.run(instance, () => body(instance));
