@@ -254,8 +254,6 @@ export interface Peer extends MembershipView {
   /** The highest epoch a voter is known to have promised. */
   epochHeard: number;
   readonly penalties: Map<ServerId, Penalty>;
-  /** How many sessions read from each open snapshot. */
-  readonly snapshots: Map<number, number>;
   /** Pages of an earlier incarnation may still be staged. */
   stagingUnknown: boolean;
   role: RoleState;

@@ -58,6 +58,7 @@ export interface HistoryReader {
     id: number,
     page: number,
   ): { readonly bytes: Uint8Array; readonly last: boolean } | undefined;
+  /** Once for each time it was opened or joined; with the last the cut may go. */
   closeSnapshot(id: number): void;
 }
 

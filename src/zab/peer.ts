@@ -88,7 +88,6 @@ export function createPeer(durable: DurableState, options: PeerOptions, history:
     asleep: false,
     epochHeard: 0,
     penalties: new Map(),
-    snapshots: new Map(),
     stagingUnknown: true,
     role: idle(),
     serving: { kind: "none" },

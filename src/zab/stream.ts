@@ -92,31 +92,20 @@ export function startStream(peer: Peer, leading: Leading, slot: Slot, ack: AckEp
 /** A cut that reaches far enough; one that is open already may have been made before a compaction. */
 function openSnapshot(peer: Peer, above: Zxid): { readonly id: number; readonly zxid: Zxid } | undefined {
   const source = peer.reader.openSnapshot();
-  peer.snapshots.set(source.id, (peer.snapshots.get(source.id) ?? 0) + 1);
   const { base } = peer.history.outline;
   const usable =
     compareZxid(source.zxid, above) > 0 &&
     compareZxid(source.zxid, base) >= 0 &&
     compareZxid(source.zxid, peer.delivered) <= 0;
   if (usable) return source;
-  releaseSnapshot(peer, source.id);
+  peer.reader.closeSnapshot(source.id);
   return undefined;
 }
 
 function closeSnapshot(peer: Peer, stream: Stream): void {
   if (stream.snapshot === undefined) return;
-  releaseSnapshot(peer, stream.snapshot.id);
+  peer.reader.closeSnapshot(stream.snapshot.id);
   stream.snapshot = undefined;
-}
-
-function releaseSnapshot(peer: Peer, id: number): void {
-  const readers = (peer.snapshots.get(id) ?? 1) - 1;
-  if (readers > 0) {
-    peer.snapshots.set(id, readers);
-    return;
-  }
-  peer.snapshots.delete(id);
-  peer.reader.closeSnapshot(id);
 }
 
 /** Pages first. */

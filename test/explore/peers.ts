@@ -86,7 +86,6 @@ const peerFields: Record<keyof Peer, true> = {
   asleep: true,
   epochHeard: true,
   penalties: true,
-  snapshots: true,
   stagingUnknown: true,
   role: true,
   serving: true,
@@ -126,7 +125,6 @@ export function copyPeer(peer: Peer, how: Copying): Peer {
     asleep: false,
     epochHeard: peer.epochHeard,
     penalties: new Map(),
-    snapshots: new Map([...peer.snapshots].sort(([a], [b]) => a - b)),
     stagingUnknown: peer.stagingUnknown,
     role,
     serving: servingOf(role, identity.isVoter),
@@ -297,14 +295,7 @@ export function encodePeer(peer: Peer, flow: boolean): number[] {
   encodeOutline(code, peer.history.outline);
   encodeZxid(code, peer.applied);
   encodeZxid(code, peer.delivered);
-  code.push(
-    peer.confirmRounds,
-    Number(peer.booted),
-    peer.epochHeard,
-    Number(peer.stagingUnknown),
-    peer.snapshots.size,
-  );
-  for (const [id, readers] of [...peer.snapshots].sort(([a], [b]) => a - b)) code.push(id, readers);
+  code.push(peer.confirmRounds, Number(peer.booted), peer.epochHeard, Number(peer.stagingUnknown));
   const { role } = peer;
   switch (role.kind) {
     case "looking":

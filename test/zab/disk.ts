@@ -203,6 +203,7 @@ export class Reader implements HistoryReader {
   /** Tests close the cut behind the peer's back. */
   open: { id: number; state: Applied } | undefined;
   reads = 0;
+  #readers = 0;
   #ids = 0;
 
   constructor(disk: () => Disk, live: () => Applied, pages: number) {
@@ -234,7 +235,9 @@ export class Reader implements HistoryReader {
     if (this.open === undefined) {
       this.#ids += 1;
       this.open = { id: this.#ids, state: this.live() };
+      this.#readers = 0;
     }
+    this.#readers += 1;
     return { id: this.open.id, zxid: this.open.state.zxid };
   }
 
@@ -246,6 +249,8 @@ export class Reader implements HistoryReader {
   }
 
   closeSnapshot(id: number): void {
-    if (this.open?.id === id) this.open = undefined;
+    if (this.open?.id !== id) return;
+    this.#readers -= 1;
+    if (this.#readers === 0) this.open = undefined;
   }
 }
