@@ -61,8 +61,10 @@ function ownVote(peer: Peer): Vote {
 
 function isAcceptable(peer: Peer, vote: Vote): boolean {
   const { leader } = vote;
-  // Also one that is only being made a voter: who has not logged that yet must still be able to join it.
-  return leader !== 0 && (leader === peer.id || peer.others.includes(leader)) && !isPenalized(peer, leader);
+  if (leader === 0 || isPenalized(peer, leader)) return false;
+  // Also one that is only being made a voter: who has not logged that yet must still be able to join it. About
+  // myself nobody knows better: some may still vote for me when I know that I have no vote any more.
+  return leader === peer.id ? peer.isVoter : peer.others.includes(leader);
 }
 
 /**

@@ -16,7 +16,7 @@ import { askForPromise, chooseEpochIfQuorum, hearAckEpoch, hearCEpoch, memberIsA
 import { answer, ownNotify } from "./election.ts";
 import { hearForward } from "./forwarding.ts";
 import type { LinkLoss } from "./link-types.ts";
-import { mayCount } from "./membership.ts";
+import { mayBeUnknown, mayCount } from "./membership.ts";
 import type {
   Ack,
   AckEpoch,
@@ -44,7 +44,7 @@ import {
   turnTo,
 } from "./peer-state.ts";
 import { hasQuorum } from "./quorum.ts";
-import { hearQuiesced, hearWake, keepOffer } from "./sleep.ts";
+import { hearQuiesced, hearWake, keepOffer, owesWord } from "./sleep.ts";
 import { solicit, solicitAgain } from "./solicit.ts";
 import { arrived, endSession, pump } from "./stream.ts";
 
@@ -125,7 +125,7 @@ function forgetFormerVoters(peer: Peer, leading: Leading): void {
   for (const id of leading.forgetful) if (!isVoterId(peer, id)) leading.forgetful.delete(id);
 }
 
-/** A member that was just added does not know that it is one, and would not ask. */
+/** A member that was just added does not know that it is one, and one that sleeps not that it is missed. */
 function tellAbsent(peer: Peer, leading: Leading): void {
   leading.toldAt = peer.now;
   // It vouches for nothing, so it needs no fence.
@@ -228,6 +228,8 @@ function hearNotify(peer: Peer, leading: Leading, from: ServerId, notify: Notify
     solicit(peer, leading, from);
     return;
   }
+  // One that votes for nobody does not know yet that it has a vote, or whom to give it.
+  if (notify.vote.leader === 0) return;
   const changedItsMind =
     notify.round > peer.round || (notify.round === peer.round && notify.vote.leader !== peer.id);
   if (!changedItsMind) return;
@@ -238,8 +240,10 @@ function hearNotify(peer: Peer, leading: Leading, from: ServerId, notify: Notify
 
 export function leaderLinkDown(peer: Peer, leading: Leading, from: ServerId, reason: LinkLoss): void {
   const slot = leading.slots.get(from);
-  if (slot === undefined) return;
-  endSession(peer, leading, slot, reason === "restarted" ? undefined : "outOfOrder");
+  if (slot !== undefined) endSession(peer, leading, slot, reason === "restarted" ? undefined : "outOfOrder");
+  // What it was told went to its former incarnation.
+  else if (reason === "restarted" && leading.phase === "broadcast" && mayBeUnknown(peer))
+    tellAbsent(peer, leading);
 }
 
 export function tickLeading(peer: Peer, leading: Leading): void {
@@ -259,9 +263,8 @@ export function tickLeading(peer: Peer, leading: Leading): void {
   }
   admitObservers(peer, leading);
   keepSessions(peer, leading);
-  // The first configuration is known to all who are in it.
-  const isFirst = equalZxid(peer.config.version, ZERO_ZXID);
-  if (!isFirst && peer.now - leading.toldAt >= peer.options.initLimitTicks) tellAbsent(peer, leading);
+  const isDue = mayBeUnknown(peer) && peer.now - leading.toldAt >= peer.options.initLimitTicks;
+  if (isDue || owesWord(peer, leading)) tellAbsent(peer, leading);
   if (!keepOffer(peer, leading)) pingWhenDue(peer, leading);
 }
 

@@ -20,7 +20,7 @@
  * @module
  */
 
-import { compareZxid, type ServerId, type Zxid } from "../base/index.ts";
+import { compareZxid, type ServerId, ZERO_ZXID, type Zxid } from "../base/index.ts";
 import type { Batch } from "./batch.ts";
 import { type Config, type Membership, memberOf } from "./config.ts";
 import type { Peer, Slot } from "./peer-state.ts";
@@ -64,6 +64,11 @@ function isStorageOf(configs: readonly Config[], id: ServerId, storageId: string
 export function mayCount(peer: Peer, id: ServerId, storageId: string | undefined): boolean {
   const configs = peer.pending === undefined ? [peer.config] : [peer.config, peer.pending];
   return peer.active.some((voters) => voters.includes(id)) && isStorageOf(configs, id, storageId);
+}
+
+/** Whether a member may not know that it is one. The first configuration is known to all who are in it. */
+export function mayBeUnknown({ config }: Peer): boolean {
+  return compareZxid(config.version, ZERO_ZXID) > 0;
 }
 
 /** Writes both down, in the step under way; what follows from them is drawn when the handler has returned. */

@@ -150,8 +150,6 @@ function handle(peer: Peer, event: PeerEvent): void {
       if (peer.booted) hear(peer, event.from, event.packet);
       return;
     case "linkDown":
-      if (!isTogether(peer, event.peer) || !isMissed(peer, event.peer)) return;
-      wake(peer, event.peer);
       linkDown(peer, event.peer, event.reason ?? "lost");
       return;
     case "submitted":
@@ -240,6 +238,8 @@ function receive(peer: Peer, from: ServerId, packet: Packet): void {
 }
 
 function linkDown(peer: Peer, from: ServerId, reason: LinkLoss): void {
+  if (!isTogether(peer, from) || !isMissed(peer, from, reason)) return;
+  wake(peer, from);
   const { role } = peer;
   switch (role.kind) {
     case "looking":

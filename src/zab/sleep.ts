@@ -22,6 +22,8 @@
 
 import { equalZxid, type ServerId } from "../base/index.ts";
 import { ping } from "./confirm-rounds.ts";
+import type { LinkLoss } from "./link-types.ts";
+import { mayBeUnknown } from "./membership.ts";
 import type { Quiesce, Quiesced } from "./packets.ts";
 import {
   type Leading,
@@ -66,11 +68,20 @@ function wakeLearner(peer: Peer, learning: Learning, heard: ServerId | undefined
   if (heard !== leader) send(peer, leader, { kind: "wake", session, epoch });
 }
 
-/** Whether the end of a link means anything here: asleep, only that of one's leader or of a learner does. */
-export function isMissed(peer: Peer, other: ServerId): boolean {
+/**
+ * Whether the end of a link means anything here: asleep, only that of one's leader or of a learner does, and
+ * that of a member that has restarted: what it was told last has not reached it.
+ */
+export function isMissed(peer: Peer, other: ServerId, reason: LinkLoss): boolean {
   const { role, asleep } = peer;
   if (!asleep || role.kind === "looking") return true;
-  return role.kind === "learning" ? role.leader === other : role.slots.has(other);
+  if (role.kind === "learning") return role.leader === other;
+  return role.slots.has(other) || (reason === "restarted" && mayBeUnknown(peer));
+}
+
+/** Members that are not attached were told that there is a leader before the last activity, and not since. */
+export function owesWord(peer: Peer, { offer, toldAt }: Leading): boolean {
+  return offer === undefined && isIdle(peer) && toldAt < peer.activeAt;
 }
 
 /** A tick of an established leader: offers sleep, or gives an offer up. True: an offer is under way. */

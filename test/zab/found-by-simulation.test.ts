@@ -240,20 +240,22 @@ test("zab: sync: a snapshot that takes longer than initLimit arrives, as long as
   expect(serving).toEqual({ kind: "leading", epoch: 2 });
 });
 
-/** The only voter of an ensemble that was changed once, with one observer, which has not attached. */
-function loneVoter(options: Partial<PeerOptions>) {
+/** The only voter of an ensemble that was changed once, with one observer (or others), which has not attached. */
+function loneVoter(
+  options: Partial<PeerOptions>,
+  others: Config["members"] = [{ id: two, role: "observer" }],
+  snapshots: Partial<HistoryReader> = {},
+) {
   const config: Config = {
     version: makeZxid(1, 1),
-    members: [
-      { id: one, role: "voter" },
-      { id: two, role: "observer" },
-    ],
+    members: [{ id: one, role: "voter" }, ...others],
   };
   const reader: HistoryReader = {
     readAfter: () => undefined,
     openSnapshot: () => ({ id: 1, zxid: makeZxid(1, 1) }),
     readSnapshotPage: () => undefined,
     closeSnapshot: () => {},
+    ...snapshots,
   };
   const promises = { acceptedEpoch: 1, acceptedLeader: one, currentEpoch: 1, establishedEpoch: 1 };
   const outline = { base: makeZxid(1, 1), runs: [] };
@@ -308,3 +310,71 @@ test.each(["before it attaches", "when it is asked"])(
     expect(statusOf(peer).epoch).toBe(ahead + 1);
   },
 );
+
+// What it was told went to its former incarnation, and the leader was asleep, or about to be.
+test("zab: reconfig: a member that has restarted is told again that there is a leader, by one that sleeps too", () => {
+  const peer = loneVoter({ idleTicks: 2 });
+  for (let tick = 0; tick < 5; tick++) step(peer, { kind: "ticked" });
+  expect(statusOf(peer).asleep).toBe(true);
+  const { send } = step(peer, { kind: "linkDown", peer: two, reason: "restarted" });
+  expect(send).toMatchObject([{ to: two, packet: { kind: "notify", state: "leading" } }]);
+});
+
+// It was told while it was down, and came up in time to hear of it, but not before the leader slept.
+test("zab: reconfig: members that are not attached are told once more before a leader falls asleep", () => {
+  const peer = loneVoter({ idleTicks: 4 });
+  const told = () =>
+    step(peer, { kind: "ticked" }).send.filter(({ packet }) => packet.kind === "notify").length;
+  expect([told(), told()]).toEqual([1, 0]);
+  step(peer, { kind: "active" });
+  let words = 0;
+  while (!statusOf(peer).asleep) words += told();
+  expect(words).toBe(1);
+});
+
+// It knew already that it was no voter any more. Voters that did not yet know made it their leader.
+test("zab: reconfig: a member without a vote is not elected by those who still vote for it", () => {
+  const peer = loneVoter({ id: two, resumes: false });
+  const vote = { leader: two, lastZxid: makeZxid(1, 1), currentEpoch: 1 };
+  step(peer, { kind: "received", from: one, packet: { ...word, vote }, fresh: true });
+  for (let tick = 0; tick < 3; tick++) step(peer, { kind: "ticked" });
+  expect(statusOf(peer).role).toBe("looking");
+});
+
+// Two was being made a voter and did not know. The leader that needed it took its looking for a desertion, looked
+// too, and led again, each time before it had answered.
+test("zab: reconfig: a leader in discovery is not deserted by one that votes for nobody", () => {
+  const peer = loneVoter({ resumes: false }, [{ id: two, role: "voter" }]);
+  const hear = (packet: Packet) => step(peer, { kind: "received", from: two, packet, fresh: true });
+  hear({ ...word, vote: { leader: one, lastZxid: makeZxid(1, 1), currentEpoch: 1 } });
+  expect(statusOf(peer).role).toBe("leading");
+  hear({ ...word, round: 9 });
+  expect(statusOf(peer).role).toBe("leading");
+});
+
+// Shells count who reads from a snapshot, and the peer did as well: joined twice it was closed once, and held for ever.
+test("zab: streams: a snapshot is closed as often as it was opened", () => {
+  const three = makeServerId(3);
+  let open = 0;
+  const others = [two, three].map((id) => ({ id, role: "observer" as const }));
+  const peer = loneVoter({}, others, {
+    openSnapshot: () => {
+      open += 1;
+      return { id: 1, zxid: makeZxid(1, 1) };
+    },
+    readSnapshotPage: () => ({ bytes: new Uint8Array(10), last: false }),
+    closeSnapshot: () => {
+      open -= 1;
+    },
+  });
+  const session = { incarnation: 1, attempt: 1 };
+  const empty = { base: ZERO_ZXID, runs: [] };
+  for (const from of [two, three]) {
+    const hear = (packet: Packet) => step(peer, { kind: "received", from, packet, fresh: true });
+    hear({ kind: "cepoch", session, acceptedEpoch: 0, currentEpoch: 0, outline: empty, observer: true });
+    hear({ kind: "ackEpoch", session, epoch: 1, currentEpoch: 0, outline: empty, delivered: ZERO_ZXID });
+  }
+  expect(open).toBe(2);
+  for (const id of [two, three]) step(peer, { kind: "linkDown", peer: id });
+  expect(open).toBe(0);
+});
