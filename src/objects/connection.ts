@@ -180,6 +180,8 @@ export class Connection {
     if (this.#ending !== undefined || this.#state === "closing") return;
     this.#intake.push(chunk, this.#host.now());
     this.#isFresh = fresh;
+    // What is behind a write that waits is handled later, and shows now that its client is alive.
+    if (this.#parked !== undefined && this.#mayAsk) this.#host.touch(this.sessionId);
     this.#handleFrames();
     this.#isFresh = false;
     if (this.#intake.buffered > heldBytesMax) {

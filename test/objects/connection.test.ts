@@ -362,6 +362,14 @@ describe("a sync", () => {
     expect(world.hear().map((said) => said.split(" ")[0])).toEqual(["1", "2", "3", "-2"]);
   });
 
+  test("holds a write back, and what comes behind that shows that its client is alive", () => {
+    const world = connected();
+    world.send(requestFrame(1, sync), requestFrame(2, remove));
+    const { length } = world.host.touched;
+    world.send(pingFrame());
+    expect(world.host.touched.slice(length)).toEqual([session.id]);
+  });
+
   test("that ends its connection takes the write behind it along", () => {
     const world = connected();
     world.send(requestFrame(1, sync), requestFrame(2, remove));
