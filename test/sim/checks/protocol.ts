@@ -41,6 +41,8 @@ interface Reign {
   readonly leader: ServerId;
   /** Chain hash by counter, from 1. */
   readonly chains: (number | undefined)[];
+  /** Its leader has lost its storage since: what it stores of this epoch from then on are copies of others'. */
+  isBereft: boolean;
 }
 
 /** A history as base and runs. */
@@ -123,7 +125,7 @@ export class ProtocolChecks {
         if (disk.promises.establishedEpoch !== epoch || disk.promises.acceptedLeader !== id) {
           violate("B1", `${id} stores (${epoch},${counter}), which no established leader proposed`);
         }
-        reign ??= { leader: id, chains: [] };
+        reign ??= { leader: id, chains: [], isBereft: false };
         this.#reigns.set(epoch, reign);
         if (reign.leader !== id)
           violate("I4", `(${epoch},${counter}) of ${id} in the epoch of ${reign.leader}`);
@@ -140,7 +142,7 @@ export class ProtocolChecks {
   /** A crash undid an append: if its author lost it, nobody else can have seen it. */
   appendLost(id: ServerId, op: Extract<DiskOp, { kind: "append" }>): void {
     const reign = this.#reigns.get(op.batch.epoch);
-    if (reign?.leader !== id) return;
+    if (reign?.leader !== id || reign.isBereft) return;
     reign.chains.length = Math.min(reign.chains.length, op.batch.first);
     this.memberships.unproposed(id, { epoch: op.batch.epoch, counter: op.batch.first });
   }
@@ -162,6 +164,7 @@ export class ProtocolChecks {
     ghost.durable = ghost.disk.promises;
     ghost.promisees.clear();
     ghost.delivered = ZERO_ZXID;
+    for (const reign of this.#reigns.values()) if (reign.leader === id) reign.isBereft = true;
     this.memberships.reread(id);
   }
 
