@@ -140,6 +140,19 @@ export const mutants: readonly Mutant[] = [
     mistake: "writes currentEpoch before the sync entries",
     find: 'learning.stage = "syncing";\n',
     replace: 'learning.stage = "syncing";\n  promise(peer, { currentEpoch: learning.epoch });\n',
+    // A learner that is behind must end between the two, and then vote with others that are behind, too.
+    lean: {
+      ...undisturbed,
+      unitPerStep: true,
+      crashMs: 800,
+      secondCrash: 200_000,
+      everybodyMs: 5_000,
+      partitionMs: 1_000,
+      partitionLifeMs: 2_000,
+      restartMs: 10,
+      flushMs: 20, stallMs: 2_000, stallLifeMs: 300,
+      reads: 100_000,
+    },
   },
   {
     id: "M12",

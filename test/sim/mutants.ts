@@ -1,5 +1,5 @@
 /**
- * `npm run mutants -- [--seeds 2000] [--only M1,M7] [--json] [--keep]`
+ * `npm run mutants -- [--seeds 10000] [--only M1,M7] [--json] [--keep]`
  *
  * Plants one mistake after the other into a copy of the code and lets the simulator look for it. The copy
  * has no assertions and forgives halts, so that only the checkers outside can kill. A seed on which the
@@ -129,7 +129,7 @@ async function bundle<Module>(entry: string, mutant: Mutant | undefined): Promis
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
-      seeds: { type: "string", default: "2000" },
+      seeds: { type: "string", default: "10000" },
       only: { type: "string" },
       json: { type: "boolean", default: false },
       keep: { type: "boolean", default: false },
@@ -187,7 +187,7 @@ async function hunt(
   const startedAt = performance.now();
   let steps = 0;
   // Of a control one only wants to see that nothing happens.
-  const seedsMax = mutant.benign === undefined ? budget : Math.ceil(budget / 5);
+  const seedsMax = mutant.benign === undefined ? budget : Math.ceil(budget / controlShare);
   for (let seed = 0; seed < seedsMax; seed++) {
     const outcome = await spoiled.simulate(seed, mutant);
     steps += outcome.steps;
@@ -235,6 +235,9 @@ function keep(mutant: Mutant, spoiled: Laboratory, budget: number): void {
 
 /** A seed in the world of members is worth, and costs, about so many of the fast one. */
 const membersFactor = 20;
+
+/** Controls run on one in so many of the budget's seeds. */
+const controlShare = 25;
 
 /** A longer history than this explains nothing. */
 const scenarioLengthMax = 200;
