@@ -38,6 +38,15 @@ import type { WatcherId, Watches } from "./watches.ts";
 import type { ZnodeCache } from "./znode-cache.ts";
 import { statOf } from "./znodes.ts";
 
+/**
+ * Bytes of a multiRead's answer, when it has more than one part. ZooKeeper's clients take no longer one by default
+ * (`jute.maxbuffer`); and a request of one frame could name a large znode 60,000 times.
+ */
+export const multiReadBytesMax = 1_048_575;
+
+/** On the wire: a reply's header and the mark behind the last part; a part's header; a `Stat`; a length. */
+const wireBytes = { frame: 16 + 9, part: 9, stat: 68, length: 4 } as const;
+
 /** Who reads. */
 export interface Reader {
   readonly requester: Requester;
@@ -125,18 +134,42 @@ function answerGetAcl(desk: ReadDesk, path: string, reader: Reader): Answer {
   return ok({ kind: "acl", acl, stat: statOf(znode) });
 }
 
-/** Parts fail one by one. Only getData and getChildren may be parts, and neither leaves a watch. */
+/**
+ * Parts fail one by one. Only getData and getChildren may be parts, and neither leaves a watch. What comes to more
+ * than `multiReadBytesMax` is refused as a whole, unless it is one part, which would be answered by itself too.
+ */
 function answerMultiRead(desk: ReadDesk, request: MultiReadRequest, reader: Reader): Answer {
   const results: MultiResult[] = [];
+  let bytes: number = wireBytes.frame;
   for (const part of request.ops) {
     if (part.type !== OpCode.GetData && part.type !== OpCode.GetChildren) {
       return refuse(ZkErrorCode.MarshallingError);
     }
     const { err, body } = answerWatchable(desk, { ...part, watch: false }, reader);
-    if (body?.kind === "data" || body?.kind === "children") results.push(body);
-    else results.push({ kind: "error", code: err });
+    const result: MultiResult =
+      body?.kind === "data" || body?.kind === "children" ? body : { kind: "error", code: err };
+    results.push(result);
+    bytes += resultBytes(result);
+    if (bytes > multiReadBytesMax && request.ops.length > 1) return refuse(ZkErrorCode.MarshallingError);
   }
   return ok({ kind: "multi", results });
+}
+
+function resultBytes(result: MultiResult): number {
+  const { part, stat, length } = wireBytes;
+  if (result.kind === "data") return part + length + (result.data?.byteLength ?? 0) + stat;
+  if (result.kind !== "children") return part + length;
+  return result.children.reduce((sum, name) => sum + length + utf8Bytes(name), part + length);
+}
+
+/** Of a name, which has no surrogates. */
+function utf8Bytes(name: string): number {
+  let bytes = 0;
+  for (let at = 0; at < name.length; at++) {
+    const unit = name.charCodeAt(at);
+    bytes += unit < 0x80 ? 1 : unit < 0x800 ? 2 : 3;
+  }
+  return bytes;
 }
 
 /**

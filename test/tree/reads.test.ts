@@ -7,8 +7,10 @@
  */
 
 import { describe, expect, test } from "vitest";
-import { CreateMode, OpCode, Perms, type ReadRequest } from "../../src/base/index.ts";
-import { bob, bobOnly, bytes, create, eve, Member, remove, root, verdict } from "./support.ts";
+import { CreateMode, OpCode, Perms, type ReadRequest, ZkErrorCode } from "../../src/base/index.ts";
+import { encodeReply, JuteWriter } from "../../src/jute/index.ts";
+import { multiReadBytesMax } from "../../src/tree/reads.ts";
+import { bob, bobOnly, bytes, create, eve, Member, remove, root, setData, verdict } from "./support.ts";
 
 function world(): Member {
   const member = new Member();
@@ -163,6 +165,32 @@ describe("multiRead", () => {
       expect(verdict(world().read({ type: OpCode.MultiRead, ops }))).toBe("MarshallingError");
     }
     expect(world().read({ type: OpCode.MultiRead, ops: [] }).body).toEqual({ kind: "multi", results: [] });
+  });
+
+  test("is answered up to a frame's length, and refused whole one byte past it", () => {
+    const frameBytes = (member: Member, ops: readonly ReturnType<typeof part>[]) => {
+      const { err, body } = member.read({ type: OpCode.MultiRead, ops });
+      const writer = new JuteWriter();
+      encodeReply(writer, { xid: 1, zxid: 1n, err, body });
+      return { err, bytes: writer.take().length - 4 };
+    };
+    const member = world();
+    member.must(create("/names"));
+    for (const name of ["plain", "ö", "\u20ac\u20ac"]) member.must(create(`/names/${name}`));
+    const parts = [
+      part(OpCode.GetChildren, "/names"),
+      part(OpCode.GetData, "/no"),
+      part(OpCode.GetData, "/a"),
+    ];
+    const { bytes: rest } = frameBytes(member, parts);
+    const fill = (length: number) => member.must(setData("/a", new Uint8Array(length)));
+    fill(multiReadBytesMax - rest + 1);
+    expect(frameBytes(member, parts)).toEqual({ err: 0, bytes: multiReadBytesMax });
+    fill(multiReadBytesMax - rest + 2);
+    expect(frameBytes(member, parts)).toEqual({ err: ZkErrorCode.MarshallingError, bytes: 16 });
+    // One part is a plain read in other words.
+    fill(multiReadBytesMax);
+    expect(frameBytes(member, [part(OpCode.GetData, "/a")]).err).toBe(0);
   });
 });
 
