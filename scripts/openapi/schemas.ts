@@ -179,7 +179,7 @@ export const schemas: Readonly<Record<string, Schema>> = {
   LockIntervention: answered({ path, token: zxid, zxid }),
   LockQueue: answered({ path, holders: list(ref("Contender")), queue: list(ref("Contender")), zxid }),
   Contender: answered({
-    ...{ id: { type: "string" }, mode: { enum: ["exclusive", "shared"] }, owner: { type: "string" } },
+    ...{ name: { type: "string" }, mode: { enum: ["exclusive", "shared"] }, owner: { type: "string" } },
     ...{ token: zxid, since: { type: "string", format: "date-time" } },
     "revocation_requested?": { type: "boolean" },
   }),
@@ -192,7 +192,7 @@ export const schemas: Readonly<Record<string, Schema>> = {
     expires_at: text("By the leader's clock", { format: "date-time" }),
   }),
   Candidate: answered({
-    ...{ id: { type: "string" }, candidate: { type: "string" }, token: zxid },
+    ...{ name: { type: "string" }, candidate: { type: "string" }, token: zxid },
     since: { type: "string", format: "date-time" },
   }),
   Election: answered({

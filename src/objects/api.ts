@@ -238,7 +238,10 @@ export type SessionAnswer =
 
 export interface LockRequest {
   readonly path: string;
-  /** 32 hex digits, made by the caller and kept for its retries: asking twice takes one place in the queue. */
+  /**
+   * 32 hex digits, the same for a caller's retries: asking twice takes one place in the queue. Part of the znode's
+   * name, so no secret: whoever calls here has made it of one that it tells nobody.
+   */
   readonly id: string;
   readonly mode: LockMode;
   /** How long the lock lives without a keep-alive, ms. 1,000 to 600,000. With `session` its timeout counts. */

@@ -5,6 +5,7 @@
  */
 
 import { durationForms, formatDuration, type LockMode, parseDuration } from "../base/index.ts";
+import { isLockId } from "./lock-ids.ts";
 import { badRequest } from "./problems.ts";
 
 export interface LockOrder {
@@ -28,10 +29,6 @@ const ownerBytesMax = 1_024;
 export const ttlOfSession = "is that of the session in Ek-Session, leave it out";
 
 const fields = ["mode", "ttl", "wait", "owner", "lock_delay", "id"];
-
-export function isLockId(text: string): boolean {
-  return /^[0-9a-f]{32}$/.test(text);
-}
 
 /**
  * Reads the body of a lock request; an empty one asks for an exclusive lock of 30 s, without waiting.

@@ -122,7 +122,8 @@ export interface LockGrant {
 }
 
 export interface ContenderJson {
-  readonly id: string;
+  /** Of its znode, below the lock's. */
+  readonly name: string;
   readonly mode: "exclusive" | "shared";
   readonly owner: string;
   readonly token: ZxidText;

@@ -33,7 +33,7 @@ describe("worker: elections", () => {
     expect(requests()).toMatchObject([{ path: "/crown", mode: "exclusive", ttlMs: 60_000, owner: "node-1" }]);
     const shown = await send(`GET ${url}`);
     expect(shown.json()).toMatchObject({
-      leader: { id, candidate: "node-1", token: "0x100000001" },
+      leader: { name: expect.stringMatching(/^ek-/), candidate: "node-1", token: "0x100000001" },
       candidates: [],
       zxid: "0x100000001",
     });

@@ -5,6 +5,7 @@
 
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { ZkErrorCode } from "../../src/base/index.ts";
+import { placeOf } from "../../src/worker/lock-ids.ts";
 import { clientOf, problemIn, type Send, type Sent } from "./client.ts";
 import { FakeEnsemble, type Fault } from "./fake-ensemble.ts";
 
@@ -24,6 +25,8 @@ afterEach(() => {
 });
 
 async function passTime(answer: Promise<Sent>): Promise<Sent> {
+  // An id is digested in real time.
+  await vi.waitFor(() => expect(ensemble.calls.length).toBeGreaterThan(0));
   for (let ms = 0; ms < 90_000; ms += 50) await vi.advanceTimersByTimeAsync(50);
   return answer;
 }
@@ -70,7 +73,7 @@ describe("worker: POST a lock", () => {
   });
 
   test("worker: POST that is not granted in time answers 409 and shows who is in front", async () => {
-    const { id } = await lock({ owner: "worker-1" });
+    await lock({ owner: "worker-1" });
     const sent = await send(`POST ${lockPath}`, order({ wait: "2s" }));
     const detail = problemIn(sent, {
       status: 409,
@@ -78,7 +81,7 @@ describe("worker: POST a lock", () => {
       path: "/jobs/42",
       holders: [
         {
-          id,
+          name: expect.stringMatching(/^ek-[0-9a-f]{32}__lock__[0-9]{10}$/),
           mode: "exclusive",
           owner: "worker-1",
           token: "0x100000001",
@@ -92,7 +95,14 @@ describe("worker: POST a lock", () => {
 
   test("worker: POST that gives up does not list the place it has given up", async () => {
     const id = "0123456789abcdef0123456789abcdef";
-    const own = { id, mode: "exclusive", holds: false, owner: "", token: "0x2", sinceMs: 0 };
+    const own = {
+      id: await placeOf(id),
+      mode: "exclusive",
+      holds: false,
+      owner: "",
+      token: "0x2",
+      sinceMs: 0,
+    };
     ensemble.member(1).fail("acquireLock", { answer: { kind: "timedOut", contenders: [own] } });
     problemIn(await send(`POST ${lockPath}`, order({ id })), { status: 409, holders: [], queue: [] });
   });
@@ -230,7 +240,7 @@ describe("worker: keeping, releasing and showing a lock", () => {
   );
 
   test("worker: GET shows holders and queue", async () => {
-    const { id } = await lock({ owner: "me" });
+    await lock({ owner: "me" });
     const waiting = {
       id: "lock-0000000007",
       name: "lock-0000000007",
@@ -245,10 +255,38 @@ describe("worker: keeping, releasing and showing a lock", () => {
     const sent = await send(`GET ${lockPath}`);
     expect(sent.json()).toMatchObject({
       path: "/jobs/42",
-      holders: [{ id, owner: "me", token: "0x100000001" }],
-      queue: [{ id: "lock-0000000007", mode: "shared", since: "1970-01-01T00:00:00.000Z" }],
+      holders: [{ owner: "me", token: "0x100000001" }],
+      queue: [{ name: "lock-0000000007", mode: "shared", since: "1970-01-01T00:00:00.000Z" }],
       zxid: "0x100000001",
     });
+  });
+});
+
+describe("worker: the id of a lock is its owner's secret", () => {
+  const lists = (route: string) => [`GET /v1/main/${route}/jobs/42`, `POST /v1/main/${route}/jobs/42`];
+
+  test.each(["locks", "elections"])("worker: nothing that %s show to others has it", async (route) => {
+    const path = `/v1/main/${route}/jobs/42`;
+    const { id } = (await send(`POST ${path}`)).json();
+    expect(id).toMatch(/^[0-9a-f]{32}$/);
+    for (const line of lists(route)) expect((await send(line)).text).not.toContain(id);
+    // Nor do members, or the tree that all clients share, ever hear it.
+    expect(JSON.stringify([ensemble.calls, ensemble.locks])).not.toContain(id);
+  });
+
+  test.each(["locks", "elections"])("worker: what %s show gives nobody the lock", async (route) => {
+    const path = `/v1/main/${route}/jobs/42`;
+    const { id, token } = (await send(`POST ${path}`)).json();
+    const shown = (await send(`GET ${path}`)).text;
+    const seen = new Set(shown.match(/[0-9a-f]{32}/g));
+    expect(seen.size).toBe(1);
+    for (const [stolen] of seen.entries()) {
+      for (const method of ["PUT", "DELETE"])
+        problemIn(await send(`${method} ${path}?id=${stolen}`), { status: 404 });
+      problemIn(await send(`POST ${path}`, order({ id: stolen })), { status: 409 });
+    }
+    expect((await send(`POST ${path}`, order({ id }))).json()).toMatchObject({ id, token });
+    expect((await send(`DELETE ${path}?id=${id}`)).status).toBe(204);
   });
 });
 

@@ -13,7 +13,6 @@ import type { Context } from "hono";
 import { formatDuration } from "../../base/index.ts";
 import type { Contender, LockReply, LockView } from "../../objects/index.ts";
 import { readBody } from "../bodies.ts";
-import { hexOf } from "../bootstrap.ts";
 import type { AppEnv, MemberStub } from "../env.ts";
 import { JsonObject } from "../json-objects.ts";
 import type { Effect, LeaderRouter } from "../leader.ts";
@@ -29,7 +28,8 @@ import {
   waitMsMax,
   writeMs,
 } from "../limits.ts";
-import { isLockId, ttlOfSession } from "../lock-orders.ts";
+import { isLockId, makeLockId, placeOf } from "../lock-ids.ts";
+import { ttlOfSession } from "../lock-orders.ts";
 import { badRequest, Problem } from "../problems.ts";
 import { readQuery } from "../queries.ts";
 import { foreignPlace, readSession } from "../session-header.ts";
@@ -47,32 +47,36 @@ export async function postElection(c: Context<AppEnv>, router: LeaderRouter): Pr
   const { identities } = c.get("caller");
   const waitUntil = Date.now() + waitMs;
   const leftMs = () => Math.max(0, waitUntil - Date.now());
-  const lock = { path, id, session, mode: "exclusive", ttlMs, owner: candidate, identities } as const;
+  const place = await placeOf(id);
+  const lock = { path, id: place, session, mode: "exclusive", ttlMs, owner: candidate, identities } as const;
   const { reply } = await run(c, router, {
     ...{ action, path, effect: "idempotent", more: { id }, searchMs: waitMs + findLeaderMs },
     attemptMs: () => leftMs() + lockMarginMs,
     attempt: (member) => member.acquireLock({ ...lock, waitMs: leftMs() }),
   });
   c.set("zxid", reply.zxid);
-  if (reply.kind === "granted") return Response.json(leadershipJson(reply, path, candidate), { status: 201 });
+  if (reply.kind === "granted")
+    return Response.json(leadershipJson(reply, { id, path, candidate }), { status: 201 });
   if (reply.kind === "foreign") throw foreignPlace(action);
   if (reply.kind === "refused") throw refusal(reply.outcome, { action, path: reply.path });
-  const others = reply.kind === "timedOut" ? reply.contenders.filter((contender) => contender.id !== id) : [];
+  const others =
+    reply.kind === "timedOut" ? reply.contenders.filter((contender) => contender.id !== place) : [];
   throw notElected(`${action}: it was not elected within ${formatDuration(waitMs)}`, path, others);
 }
 
 export async function putElection(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
   const path = electionPathOf(c.req.raw);
   const id = readId(c.req.url, path);
+  const place = await placeOf(id);
   const session = readSession(c.req.raw.headers);
   const action = `Cannot stay the leader at ${quoted(path)}`;
   const { identities } = c.get("caller");
   const { reply } = await run(c, router, {
     ...{ action, path, effect: "idempotent", more: { id }, attemptMs: () => writeMs },
-    attempt: (member) => member.keepLock({ path, id, session, identities }),
+    attempt: (member) => member.keepLock({ path, id: place, session, identities }),
   });
   c.set("zxid", reply.zxid);
-  if (reply.kind === "granted") return Response.json(leadershipJson(reply, path));
+  if (reply.kind === "granted") return Response.json(leadershipJson(reply, { id, path }));
   if (reply.kind === "foreign") throw foreignPlace(action);
   if (reply.kind === "refused") throw refusal(reply.outcome, { action, path: reply.path });
   if (reply.kind === "timedOut") throw notElected(`${action}: it does not lead`, path, reply.contenders);
@@ -82,12 +86,13 @@ export async function putElection(c: Context<AppEnv>, router: LeaderRouter): Pro
 export async function deleteElection(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
   const path = electionPathOf(c.req.raw);
   const id = readId(c.req.url, path);
+  const place = await placeOf(id);
   const session = readSession(c.req.raw.headers);
   const action = `Cannot resign at ${quoted(path)}`;
   const { identities } = c.get("caller");
   const { reply, repeated } = await run(c, router, {
     ...{ action, path, effect: "idempotent", more: { id }, attemptMs: () => writeMs },
-    attempt: (member) => member.releaseLock({ path, id, session, identities }),
+    attempt: (member) => member.releaseLock({ path, id: place, session, identities }),
   });
   c.set("zxid", reply.zxid);
   if (reply.kind === "foreign") throw foreignPlace(action);
@@ -158,19 +163,15 @@ function readCandidacy(
       ...{ min: sessionTtlMsMin, max: sessionTtlMsMax, otherwise: sessionTtlMsDefault },
     }),
     waitMs: order.duration("wait", { min: 0, max: waitMsMax, otherwise: 0 }),
-    // Made here rather than at the member, so that a repeated call is known to be the same.
-    id:
-      order.text("id", isLockId, "32 lower-case hex digits") ??
-      hexOf(crypto.getRandomValues(new Uint8Array(16))),
+    id: order.text("id", isLockId, "32 lower-case hex digits") ?? makeLockId(),
   };
 }
 
 function leadershipJson(
   grant: Extract<LockReply, { readonly kind: "granted" }>,
-  path: string,
-  candidate?: string,
+  { id, path, candidate }: { readonly id: string; readonly path: string; readonly candidate?: string },
 ) {
-  const { id, token, ttlMs, expiresAtMs } = grant;
+  const { token, ttlMs, expiresAtMs } = grant;
   const expiresAt = new Date(expiresAtMs).toISOString();
   return {
     id,
@@ -184,8 +185,8 @@ function leadershipJson(
 
 /** The leader, and who would be next, in order. */
 function lineOf(contenders: readonly Contender[]) {
-  const [leader, ...rest] = contenders.map(({ id, owner, token, sinceMs }) => {
-    return { id, candidate: owner, token, since: new Date(sinceMs).toISOString() };
+  const [leader, ...rest] = contenders.map(({ name, owner, token, sinceMs }) => {
+    return { name, candidate: owner, token, since: new Date(sinceMs).toISOString() };
   });
   return { leader: leader ?? null, candidates: rest };
 }

@@ -4,7 +4,7 @@
  * `POST` takes a place in the queue and waits for its turn, `PUT ?id=` keeps a granted lock alive,
  * `DELETE ?id=` gives it back, `GET` shows who holds and who waits. The lock's id is made here, before
  * the first try, so that a call may be repeated at another leader without queueing twice; a client that
- * wants to repeat its own calls brings an id.
+ * wants to repeat its own calls brings an id. It is told to the lock's owner alone (`lock-ids.ts`).
  *
  * With `Ek-Session` the place is taken in the caller's session, and is kept and released in its name.
  *
@@ -18,11 +18,11 @@ import type { Context } from "hono";
 import { formatDuration, type Outcome, unreachable } from "../../base/index.ts";
 import type { Contender, LockAnswer } from "../../objects/index.ts";
 import { readBody } from "../bodies.ts";
-import { hexOf } from "../bootstrap.ts";
 import type { AppEnv } from "../env.ts";
 import type { LeaderRouter } from "../leader.ts";
 import { findLeaderMs, lockBodyBytesMax, lockMarginMs, readMs, writeMs } from "../limits.ts";
-import { isLockId, readLockOrder } from "../lock-orders.ts";
+import { isLockId, makeLockId, placeOf } from "../lock-ids.ts";
+import { readLockOrder } from "../lock-orders.ts";
 import { badRequest, Problem } from "../problems.ts";
 import { readQuery } from "../queries.ts";
 import { foreignPlace, readSession } from "../session-header.ts";
@@ -43,6 +43,7 @@ export async function postLock(c: Context<AppEnv>, router: LeaderRouter): Promis
     ...{ path, isInSession: session !== undefined },
   });
   const id = order.id ?? makeLockId();
+  const place = await placeOf(id);
   const { identities } = c.get("caller");
   const waitUntil = Date.now() + order.waitMs;
   const waitMs = () => Math.max(0, waitUntil - Date.now());
@@ -55,26 +56,32 @@ export async function postLock(c: Context<AppEnv>, router: LeaderRouter): Promis
     more: { id },
     attemptMs: () => waitMs() + lockMarginMs,
     attempt: (member) =>
-      member.acquireLock({ path, id, session, mode, ttlMs, waitMs: waitMs(), owner, delayMs, identities }),
+      member.acquireLock({
+        path,
+        id: place,
+        session,
+        mode,
+        ttlMs,
+        waitMs: waitMs(),
+        owner,
+        delayMs,
+        identities,
+      }),
   });
   c.set("zxid", reply.zxid);
   if (reply.kind === "timedOut") {
     // Its own place is listed, and is given up by now.
-    const others = reply.contenders.filter((contender) => contender.id !== id);
+    const others = reply.contenders.filter((contender) => contender.id !== place);
     throw lockHeld(`${action}: it was not granted within ${formatDuration(order.waitMs)}`, path, others);
   }
   if (reply.kind === "gone") throw placeLost(action, path);
-  return lockAnswer(reply, { action, path, status: 201 });
-}
-
-/** Made here rather than at the member, so that a repeated call is known to be the same. */
-function makeLockId(): string {
-  return hexOf(crypto.getRandomValues(new Uint8Array(16)));
+  return lockAnswer(reply, { action, path, id, status: 201 });
 }
 
 export async function putLock(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
   const path = lockPathOf(c.req.raw);
   const id = readIdParameter(c.req.url, path);
+  const place = await placeOf(id);
   const session = readSession(c.req.raw.headers);
   const { identities } = c.get("caller");
   const action = `Cannot keep the lock on ${quoted(path)}`;
@@ -84,15 +91,16 @@ export async function putLock(c: Context<AppEnv>, router: LeaderRouter): Promise
     effect: "idempotent",
     more: { id },
     attemptMs: () => writeMs,
-    attempt: (member) => member.keepLock({ path, id, session, identities }),
+    attempt: (member) => member.keepLock({ path, id: place, session, identities }),
   });
   c.set("zxid", reply.zxid);
-  return lockAnswer(reply, { action, path, status: 200 });
+  return lockAnswer(reply, { action, path, id, status: 200 });
 }
 
 export async function deleteLock(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
   const path = lockPathOf(c.req.raw);
   const id = readIdParameter(c.req.url, path);
+  const place = await placeOf(id);
   const session = readSession(c.req.raw.headers);
   const { identities } = c.get("caller");
   const action = `Cannot release the lock on ${quoted(path)}`;
@@ -102,12 +110,12 @@ export async function deleteLock(c: Context<AppEnv>, router: LeaderRouter): Prom
     effect: "idempotent",
     more: { id },
     attemptMs: () => writeMs,
-    attempt: (member) => member.releaseLock({ path, id, session, identities }),
+    attempt: (member) => member.releaseLock({ path, id: place, session, identities }),
   });
   c.set("zxid", reply.zxid);
   // If an earlier attempt may have released it, then "gone" is what it was asked to be.
   if (reply.kind === "gone" && repeated) return new Response(null, { status: 204 });
-  return lockAnswer(reply, { action, path, status: 204 });
+  return lockAnswer(reply, { action, path, id, status: 204 });
 }
 
 export async function getLock(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
@@ -148,11 +156,11 @@ type SettledLock = Exclude<
 
 function lockAnswer(
   reply: SettledLock,
-  { action, path, status }: { action: string; path: string; status: 200 | 201 | 204 },
+  { action, path, id, status }: { action: string; path: string; id: string; status: 200 | 201 | 204 },
 ): Response {
   switch (reply.kind) {
     case "granted":
-      return Response.json(grantJson(reply, path), { status });
+      return Response.json(grantJson(reply, { id, path }), { status });
     case "released":
       return new Response(null, { status: 204 });
     case "gone":
@@ -168,8 +176,11 @@ function lockAnswer(
   }
 }
 
-function grantJson(grant: Extract<LockAnswer, { readonly kind: "granted" }>, path: string) {
-  const { id, token, mode, ttlMs, expiresAtMs, isRevoked } = grant;
+function grantJson(
+  grant: Extract<LockAnswer, { readonly kind: "granted" }>,
+  { id, path }: { readonly id: string; readonly path: string },
+) {
+  const { token, mode, ttlMs, expiresAtMs, isRevoked } = grant;
   const expiresAt = new Date(expiresAtMs).toISOString();
   const asked = isRevoked && { revocation_requested: true };
   return { id, token, mode, path, ttl_ms: ttlMs, expires_at: expiresAt, ...asked };
@@ -179,9 +190,9 @@ function splitQueue(contenders: readonly Contender[]) {
   const shown = (holds: boolean) =>
     contenders
       .filter((contender) => contender.holds === holds)
-      .map(({ id, mode, owner, token, sinceMs, isRevoked }) => {
+      .map(({ name, mode, owner, token, sinceMs, isRevoked }) => {
         const since = new Date(sinceMs).toISOString();
-        return { id, mode, owner, token, since, ...(isRevoked && { revocation_requested: true }) };
+        return { name, mode, owner, token, since, ...(isRevoked && { revocation_requested: true }) };
       });
   return { holders: shown(true), queue: shown(false) };
 }
