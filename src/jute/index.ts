@@ -7,6 +7,7 @@
  * @module
  */
 
+export { Adler } from "./checksums.ts";
 export {
   decodeConnectRequest,
   decodeConnectResponse,
@@ -47,11 +48,14 @@ export {
   readSnapshotPreamble,
   readSnapshotZnode,
   type SnapshotZnode,
-  writeFileHeader,
-  writeSeal,
-  writeSnapshotEnd,
-  writeSnapshotPreamble,
-  writeSnapshotZnode,
 } from "./server-files.ts";
+export {
+  AclIndex,
+  type DescribedZnode,
+  describeZnode,
+  digestVersion,
+  SnapshotWriter,
+  TreeDigest,
+} from "./snapshot-writer.ts";
 export { decodeTxn, encodeTxn, membershipOf } from "./txns.ts";
 export { decodeSession, decodeZnode, encodeSession, encodeZnode } from "./znodes.ts";

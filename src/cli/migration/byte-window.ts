@@ -3,23 +3,19 @@
  *
  * It keeps the Adler-32 checksum of all that was taken out, which is how ZooKeeper seals its files.
  *
- * Sources: RFC 1950, section 8.2; ZooKeeper `SnapStream` (plain and gzip; snappy is refused by its magic).
+ * Sources: ZooKeeper `SnapStream` (plain and gzip; snappy is refused by its magic).
  *
  * @module
  */
 
 import { createReadStream } from "node:fs";
 import { createGunzip } from "node:zlib";
-import { type JuteReader, tryRead } from "../../jute/index.ts";
+import { Adler, type JuteReader, tryRead } from "../../jute/index.ts";
 
 /** A record that takes more is none: ZooKeeper's own bound on a znode is 1 MiB by default. */
 const recordBytesMax = 256 * 1024 * 1024;
 
 const readBytes = 1024 * 1024;
-const adlerModulus = 65_521;
-/** So many bytes can be summed before the sums have to be reduced. */
-const adlerRun = 3_800;
-
 /** The end of a file in the middle of something, or bytes that are not what they should be. */
 export class FileFault extends Error {
   override readonly name = "FileFault";
@@ -110,31 +106,6 @@ export class ByteWindow {
     return new FileFault(
       `Cannot read "${this.#path}": no ${what} at byte ${this.#taken}, the file is cut or damaged`,
     );
-  }
-}
-
-export class Adler {
-  #low = 1;
-  #high = 0;
-
-  get value(): number {
-    return this.#high * 65_536 + this.#low;
-  }
-
-  add(bytes: Uint8Array): void {
-    let low = this.#low;
-    let high = this.#high;
-    for (let at = 0; at < bytes.length; ) {
-      const end = Math.min(at + adlerRun, bytes.length);
-      for (; at < end; at++) {
-        low += bytes[at] ?? 0;
-        high += low;
-      }
-      low %= adlerModulus;
-      high %= adlerModulus;
-    }
-    this.#low = low;
-    this.#high = high;
   }
 }
 

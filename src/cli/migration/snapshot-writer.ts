@@ -1,40 +1,24 @@
 /**
  * A snapshot file that ZooKeeper itself loads: `snapshot.<zxid>` in an empty server's `version-2`.
  *
- * Source: ZooKeeper `FileSnap`, `DataTree.serialize`, `SnapStream.sealStream`.
- *
  * @module
  */
 
 import { once } from "node:events";
 import { createWriteStream } from "node:fs";
 import { rename } from "node:fs/promises";
-import { type Acl, Perms } from "../../base/index.ts";
-import {
-  FileMagic,
-  fileVersion,
-  JuteWriter,
-  openAclIndex,
-  ownerOf,
-  writeFileHeader,
-  writeSeal,
-  writeSnapshotEnd,
-  writeSnapshotPreamble,
-  writeSnapshotZnode,
-} from "../../jute/index.ts";
-import { Adler } from "./byte-window.ts";
-import { isOpenAcl, type RecordStat, type ZnodeRecord } from "./znode-record.ts";
+import { type Acl, OPEN_ACL, Perms } from "../../base/index.ts";
+import { AclIndex, type DescribedZnode, ownerOf, SnapshotWriter } from "../../jute/index.ts";
+import type { RecordStat, ZnodeRecord } from "./znode-record.ts";
 
 const flushBytes = 1024 * 1024;
 
-const openAcl: readonly Acl[] = [{ scheme: "world", id: "anyone", perms: Perms.All }];
-
 /** ZooKeeper's servers put these into an empty tree, and do not make them anew beside a snapshot. */
 const own: Readonly<Record<string, readonly Acl[]>> = {
-  "/": openAcl,
-  "/zookeeper": openAcl,
+  "/": OPEN_ACL,
+  "/zookeeper": OPEN_ACL,
   "/zookeeper/config": [{ scheme: "world", id: "anyone", perms: Perms.Read }],
-  "/zookeeper/quota": openAcl,
+  "/zookeeper/quota": OPEN_ACL,
 };
 
 /**
@@ -52,45 +36,23 @@ export async function writeSnapshot(
   for (const { acl } of all) acls.indexOf(acl);
   const beside = `${path}.partial`;
   const file = createWriteStream(beside);
-  const adler = new Adler();
-  const writer = new JuteWriter(flushBytes);
+  const writer = new SnapshotWriter(new Map(), acls);
   const flush = async (): Promise<void> => {
-    const bytes = writer.take();
-    adler.add(bytes);
-    if (!file.write(bytes)) await once(file, "drain");
+    for (const bytes of writer.take()) if (!file.write(bytes)) await once(file, "drain");
   };
-  writeFileHeader(writer, { magic: FileMagic.Snapshot, version: fileVersion });
-  writeSnapshotPreamble(writer, { sessions: new Map(), acls: acls.all });
   for (const record of all) {
-    const { data, acl, lifetime } = record;
-    const stat = { ...persisted(record.stat, zxid), ephemeralOwner: ownerOf(lifetime) };
-    const name = record.path === "/" ? "" : record.path;
-    writeSnapshotZnode(writer, { path: name, data, aclIndex: acls.indexOf(acl), stat });
+    writer.add(describe(record, zxid));
     if (writer.length >= flushBytes) await flush();
   }
-  writeSnapshotEnd(writer);
-  await flush();
-  writeSeal(writer, adler.value);
+  writer.end(zxid);
   await flush();
   file.end();
   await once(file, "close");
   await rename(beside, path);
 }
 
-class AclIndex {
-  readonly all = new Map<bigint, readonly Acl[]>();
-  readonly #indexes = new Map<string, bigint>();
-
-  indexOf(acl: readonly Acl[]): bigint {
-    if (isOpenAcl(acl)) return openAclIndex;
-    const key = JSON.stringify(acl.map(({ perms, scheme, id }) => [perms, scheme, id]));
-    const known = this.#indexes.get(key);
-    if (known !== undefined) return known;
-    const index = BigInt(this.all.size + 1);
-    this.#indexes.set(key, index);
-    this.all.set(index, acl);
-    return index;
-  }
+function describe({ path, data, acl, lifetime, stat }: ZnodeRecord, zxid: bigint): DescribedZnode {
+  return { path, data, acl, stat: { ...persisted(stat, zxid), ephemeralOwner: ownerOf(lifetime) } };
 }
 
 function persisted(stat: RecordStat | undefined, zxid: bigint) {
@@ -98,7 +60,12 @@ function persisted(stat: RecordStat | undefined, zxid: bigint) {
     const none = { ctime: 0n, mtime: 0n, version: 0, cversion: 0, aversion: 0 };
     return { czxid: zxid, mzxid: zxid, pzxid: zxid, ...none };
   }
-  return { ...stat, ctime: BigInt(stat.ctime), mtime: BigInt(stat.mtime) };
+  const { czxid, mzxid, pzxid, version, aversion } = stat;
+  return {
+    ...{ czxid, mzxid, pzxid, ctime: BigInt(stat.ctime), mtime: BigInt(stat.mtime) },
+    // A file holds how many creates there were; clients are shown twice that, less the children there are.
+    ...{ version, aversion, cversion: (stat.cversion + stat.numChildren) / 2 },
+  };
 }
 
 function withOwn(records: readonly ZnodeRecord[]): readonly ZnodeRecord[] {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Acl, OPEN_ACL } from "../../base/index.ts";
+import type { Acl } from "../../base/index.ts";
 
 /** What can be created anew. Ephemeral znodes cannot: their sessions do not move. */
 export interface ZnodeRecord {
@@ -30,6 +30,7 @@ export interface RecordStat {
   readonly version: number;
   readonly cversion: number;
   readonly aversion: number;
+  readonly numChildren: number;
 }
 
 /**
@@ -39,12 +40,4 @@ export interface RecordStat {
 export function isOwnPath(path: string): boolean {
   if (path !== "/zookeeper" && !path.startsWith("/zookeeper/")) return false;
   return !path.startsWith("/zookeeper/quota/") || path.endsWith("/zookeeper_stats");
-}
-
-export function isOpenAcl(acl: readonly Acl[]): boolean {
-  const [only] = acl;
-  const [open] = OPEN_ACL;
-  return (
-    acl.length === 1 && only?.scheme === open?.scheme && only?.id === open?.id && only?.perms === open?.perms
-  );
 }

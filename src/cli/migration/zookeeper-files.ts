@@ -14,6 +14,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Acl, type Lifetime, OPEN_ACL, type SessionId } from "../../base/index.ts";
 import {
+  Adler,
   FileMagic,
   fileVersion,
   type LoggedOp,
@@ -27,7 +28,7 @@ import {
   type SnapshotZnode,
   tryRead,
 } from "../../jute/index.ts";
-import { Adler, ByteWindow, FileFault } from "./byte-window.ts";
+import { ByteWindow, FileFault } from "./byte-window.ts";
 import { isOwnPath, type ZnodeRecord } from "./znode-record.ts";
 
 interface LoadedZnode {

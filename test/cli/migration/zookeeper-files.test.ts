@@ -12,9 +12,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterEach, describe, expect, test } from "vitest";
+import { OPEN_ACL } from "../../../src/base/index.ts";
 import { FileFault } from "../../../src/cli/migration/byte-window.ts";
 import { writeSnapshot } from "../../../src/cli/migration/snapshot-writer.ts";
 import { loadDataDirectory, loadSnapshotFile } from "../../../src/cli/migration/zookeeper-files.ts";
+import {
+  JuteReader,
+  readFileHeader,
+  readSnapshotPreamble,
+  readSnapshotZnode,
+} from "../../../src/jute/index.ts";
 
 const fixture = join(import.meta.dirname, "..", "fixtures", "zookeeper-3.9.4");
 const snapshots = readdirSync(fixture).filter((name) => name.startsWith("snapshot"));
@@ -155,6 +162,25 @@ describe("a snapshot file", () => {
     const loaded = await loadSnapshotFile(path);
     expect(loaded.records).toEqual(whole.records);
     expect(loaded.zxid).toBe(0x4cn);
+  });
+
+  test("goes on numbering sequential znodes where the exported tree was", async () => {
+    const path = join(directory([]), "snapshot.9");
+    // Six creates and four deletes, as a client is shown them.
+    const counted = { version: 0, aversion: 0, cversion: 10, numChildren: 2 };
+    const stat = { czxid: 1n, mzxid: 1n, pzxid: 9n, ctime: 5, mtime: 5, ...counted };
+    const data = new Uint8Array(0);
+    await writeSnapshot(
+      path,
+      [{ path: "/q", data, acl: OPEN_ACL, lifetime: { kind: "persistent" }, stat }],
+      9n,
+    );
+    const reader = new JuteReader(new Uint8Array(readFileSync(path)));
+    readFileHeader(reader);
+    readSnapshotPreamble(reader);
+    let znode = readSnapshotZnode(reader);
+    while (znode !== undefined && znode.path !== "/q") znode = readSnapshotZnode(reader);
+    expect(znode?.stat.cversion).toBe(6);
   });
 
   test("of another kind is told by its name", async () => {
