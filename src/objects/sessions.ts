@@ -91,11 +91,7 @@ export class Sessions {
   /** Sessions are due, and those who may know better have a while to say so. */
   get isHolding(): boolean {
     const { nextDeadlineMs } = this.#deadlines;
-    return this.#isHeld && nextDeadlineMs !== undefined && nextDeadlineMs <= this.#parts.now();
-  }
-
-  get #isHeld(): boolean {
-    return this.#ticksAwake <= this.#holdTicks;
+    return nextDeadlineMs !== undefined && nextDeadlineMs <= this.#parts.now();
   }
 
   /** An id no session has had. */
@@ -126,18 +122,22 @@ export class Sessions {
     if (op.kind === "closeSession") this.#deadlines.stop(sessionId);
   }
 
-  /** Some time has passed: proposes the end of every session whose deadline has. */
+  /**
+   * Some time has passed: proposes the end of every session that was due at the last tick, and still is. One tick
+   * lies between, in which the member reads what has come: after a stall the signs of life wait behind its first.
+   */
   tick(): void {
     const { tree, submit } = this.#parts;
     const nowMs = this.#parts.now();
-    const gapMs = nowMs - this.#lastTickMs;
+    const lastTickMs = this.#lastTickMs;
+    const gapMs = nowMs - lastTickMs;
     this.#lastTickMs = nowMs;
-    // Asleep, stalled, or a clock that was set: nobody's silence is evidence.
-    if (gapMs > tickGapMs || gapMs < 0) this.#deadlines.restartAll(tree.sessions(), nowMs);
     this.#ticksAwake += 1;
+    // Asleep, stalled, or a clock that was set: nobody's silence is evidence.
+    if (gapMs > tickGapMs || gapMs < 0) return this.#deadlines.restartAll(tree.sessions(), nowMs);
     // Signs of life that other members hold come first.
-    if (this.#isHeld) return;
-    for (const sessionId of this.#deadlines.expired(nowMs)) {
+    if (this.#ticksAwake <= this.#holdTicks) return;
+    for (const sessionId of this.#deadlines.expired(lastTickMs)) {
       if (!tree.isOpen(sessionId) || this.#isHeard(sessionId, nowMs)) continue;
       submit({ type: OpCode.CloseSession }, { sessionId, identities: [] }, ignore);
     }

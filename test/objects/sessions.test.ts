@@ -24,6 +24,9 @@ import { MemoryRows, Tree } from "../../src/tree/index.ts";
 
 const tickMs = 1_000;
 
+/** How late a session may end: its deadline is rounded up, and the member looks twice. */
+const lateMs = tickMs + peerTickMs;
+
 interface Submitted {
   readonly request: WriteRequest;
   readonly requester: Requester;
@@ -128,16 +131,16 @@ describe("a session taken up again", () => {
     world.renew(id, 8_000);
     world.beginAgain();
     expect(world.pass(8_000)).toEqual([]);
-    expect(world.pass(tickMs)).toEqual([id]);
+    expect(world.pass(lateMs)).toEqual([id]);
   });
 });
 
 describe("a silent session", () => {
-  test("ends between its timeout and a tick later, once", () => {
+  test("ends between its timeout and lateMs after it, once", () => {
     const world = new World();
     const session = world.open(4_000);
     expect(world.pass(4_000)).toEqual([]);
-    expect(world.pass(tickMs)).toEqual([session.id]);
+    expect(world.pass(lateMs)).toEqual([session.id]);
     expect(world.submitted.map(({ request }) => request)).toEqual([{ type: OpCode.CloseSession }]);
     expect(world.pass(10 * tickMs)).toEqual([]);
     world.apply();
@@ -152,7 +155,7 @@ describe("a silent session", () => {
       expect(world.pass(1_900)).toEqual([]);
       expect(world.sessions.touch(id, world.nowMs)).toBe(true);
     }
-    expect(world.pass(3_000)).toEqual([id]);
+    expect(world.pass(2_000 + lateMs)).toEqual([id]);
     expect(world.sessions.touch(id, world.nowMs)).toBe(false);
   });
 
@@ -188,13 +191,29 @@ describe("a silent session", () => {
     expect(world.pass(tickMs)).toEqual([id]);
   });
 
-  test("is evidence after a pause of tickGapMs", () => {
+  test("is evidence after a stall of tickGapMs, once what waited meanwhile has been read", () => {
     const world = new World();
     const { id } = world.open(4_000);
     world.pass(1_500);
     world.nowMs += tickGapMs;
     world.sessions.tick();
-    expect(world.submitted.map(({ requester }) => requester.sessionId)).toEqual([id]);
+    expect(world.submitted).toEqual([]);
+    expect(world.sessions.isHolding).toBe(true);
+    expect(world.pass(peerTickMs)).toEqual([id]);
+  });
+});
+
+describe("a session that falls due while its leader stalls", () => {
+  test("lives on when signs of life waited behind the leader's first tick", () => {
+    const world = new World();
+    const { id } = world.open(2_000);
+    world.pass(1_900);
+    world.nowMs += 3_000;
+    world.sessions.tick();
+    expect(world.sessions.touch(id, world.nowMs)).toBe(true);
+    expect(world.sessions.isHolding).toBe(false);
+    expect(world.pass(2_000)).toEqual([]);
+    expect(world.pass(lateMs)).toEqual([id]);
   });
 });
 

@@ -741,7 +741,7 @@ export const mutants: readonly Mutant[] = [
     file: "src/objects/sessions.ts",
     world: "members",
     mistake: "a gap in the leader's clock counts as silence",
-    find: "    if (gapMs > tickGapMs || gapMs < 0) this.#deadlines.restartAll(tree.sessions(), nowMs);\n",
+    find: "    if (gapMs > tickGapMs || gapMs < 0) return this.#deadlines.restartAll(tree.sessions(), nowMs);\n",
     replace: "",
   },
   {
