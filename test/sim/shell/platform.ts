@@ -121,6 +121,16 @@ export class Host {
     this.platform.run(instance, () => instance.construct());
     return instance;
   }
+
+  /**
+   * Power off. The oldest `survive` writes not yet confirmed stay; what waited for those may have left, and what
+   * waited for one that is lost never has.
+   */
+  crash(survive: number, mayLeave: boolean): void {
+    this.store.confirm(survive);
+    this.live?.end(mayLeave);
+    this.store.crash();
+  }
 }
 
 interface Held {
@@ -171,7 +181,7 @@ export class Instance {
     }
   }
 
-  /** The end of a life; what waited for writes that are not lost may have left before it. */
+  /** The end of a life; what waited for writes that are confirmed may have left before it. */
   end(mayLeave = false): void {
     const { settled } = this.host.store;
     const gate = this.#gate;

@@ -69,11 +69,10 @@ export class Store {
     if (this.pending === 0 && !this.#isOpen) this.#release();
   }
 
-  /** Power off: the oldest `survive` pending units stay. */
-  crash(survive: number): void {
+  /** Power off: what is not confirmed is lost. */
+  crash(): void {
     this.endTurn();
-    const kept = this.#units.length - this.pending + survive;
-    const lost = this.#units[kept];
+    const lost = this.#units[this.#units.length - this.pending];
     if (lost !== undefined) {
       this.#opened.raw(`ROLLBACK TO ${lost.name}`);
       this.alarmAt = lost.alarmBefore;

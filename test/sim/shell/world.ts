@@ -662,9 +662,9 @@ export class ShellWorld implements Fate, ClientWorld, UserWorld {
     if (live === undefined) return;
     this.count("fault crash");
     this.#note("crash", host.id);
-    store.crash(this.#choose(store.pending + 1, Stream.Life));
     this.#breakSockets(host);
-    live.end(this.#choose(2, Stream.Life) === 1);
+    const survive = this.#choose(store.pending + 1, Stream.Life);
+    host.crash(survive, this.#choose(2, Stream.Life) === 1);
     this.#down(host);
   }
 
