@@ -10,6 +10,7 @@
  * Invariants:
  * - `sentThrough` only grows, and each batch stands directly behind it.
  * - An observer's stream ends at the last committed txn.
+ * - Only the live instance truncates: in a continuation TRUNC leaves behind a fence write.
  *
  * Sources: ZooKeeper `LearnerHandler.syncFollower`, `Leader.startForwarding`.
  *
@@ -20,7 +21,7 @@ import { compareZxid, equalZxid, ZERO_ZXID, type Zxid } from "../base/index.ts";
 import { bytesOf, cutBatch, lastOfBatch } from "./batch.ts";
 import { cutOutline, nextAfter } from "./outline.ts";
 import type { AckEpoch, Batch, Refuse } from "./packets.ts";
-import { type Leading, last, type Peer, type Slot, type Stream, send } from "./peer-state.ts";
+import { fence, type Leading, last, type Peer, type Slot, type Stream, send } from "./peer-state.ts";
 import { decideSync } from "./sync-decision.ts";
 
 /** Snapshot pages under way to one learner: reading a page is work, and a step sends as many as may be. */
@@ -65,6 +66,8 @@ export function startStream(peer: Peer, leading: Leading, slot: Slot, ack: AckEp
     endSession(peer, leading, slot, "damaged");
     return;
   }
+  // My successor may have proposed in this very epoch what I take for superfluous. A stale instance cannot write.
+  if (decision.kind === "trunc" && !peer.fresh) fence(peer);
   const after = decision.kind === "snap" ? (source?.zxid ?? syncEnd) : decision.after;
   slot.stream = {
     syncEnd,

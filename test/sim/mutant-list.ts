@@ -571,6 +571,26 @@ export const mutants: readonly Mutant[] = [
     replace: "if (other === undefined) return common;",
   },
   {
+    id: "Z15",
+    file: zab("stream"),
+    mistake: "a stale leader truncates what its successor has committed",
+    find: 'if (decision.kind === "trunc" && !peer.fresh) fence(peer);',
+    replace: "",
+    // A learner must restart, forget whom it last heard, and hear the stale leader before the present one.
+    lean: {
+      ...undisturbed,
+      replaceMs: 1_000,
+      zombieMs: 10_000,
+      crashMs: 300,
+      restartMs: 10,
+      delayMs: 40,
+      partitionMs: 1_000,
+      partitionLifeMs: 2_000,
+      reads: 100_000,
+      thinkMs: 10,
+    },
+  },
+  {
     id: "Z10",
     file: zab("outline"),
     mistake: "a truncation forgets the rest of its epoch in the outline",

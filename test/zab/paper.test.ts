@@ -476,6 +476,19 @@ describe("ZooKeeper, and reads that are linearizable", () => {
     expect(bench.lastTo(three, "notify")).toMatchObject({ state: "following", confirmed: true });
   });
 
+  test.each([
+    ["row 51: in a continuation a leader truncates only with a fence", false, ["fence"]],
+    ["at the start of an event a leader truncates without one", true, []],
+  ])("%s", (_name, fresh, expected) => {
+    const bench = new Bench({ id: one });
+    bench.lead(two);
+    const session = bench.hearCEpoch(three, 1, outline("0.0 | 1x2"));
+    const promised = { currentEpoch: 1, outline: outline("0.0 | 1x2"), delivered: ZERO_ZXID };
+    const duties = bench.hear(three, { kind: "ackEpoch", session, epoch: 1, ...promised }, fresh);
+    expect(bench.lastTo(three, "sync")).toMatchObject({ mode: "trunc", after: ZERO_ZXID });
+    expect(stores(duties)).toEqual(expected);
+  });
+
   test("stepping down rejects what waits", () => {
     const bench = new Bench({ id: one });
     bench.lead(two);
