@@ -1,16 +1,16 @@
 /**
  * Carriers as bytes: what one member hands to another in one call.
  *
- * Layout: version, the carrier's fields, then each packet behind its length and its kind. A reader skips
- * what it does not know at a packet's end, so a newer member may add fields; it refuses a carrier of a
- * version or with a kind it does not know, which changes nothing.
+ * Layout: version, the carrier's fields, each packet behind its length and its kind, and what the sender
+ * reads. A reader skips what it does not know at a packet's end and at the carrier's, so a newer member may
+ * add fields; it refuses a carrier of a version or with a kind it does not know, which changes nothing.
  *
  * @module
  */
 
 import { unreachable } from "../base/index.ts";
 import { JuteError, type JuteReader, JuteWriter, tryRead } from "../jute/index.ts";
-import type { Carrier, Packet, Refuse, Role } from "../zab/index.ts";
+import { type Carrier, type Packet, packetVersion, type Refuse, type Role, versionOf } from "../zab/index.ts";
 import {
   readBatch,
   readBytes,
@@ -33,7 +33,7 @@ import {
  * Members of version N also read N-1, and write the lowest version that has their packets, so that a member
  * which is behind understands all but the ones it does not know.
  */
-export const carrierVersion = 2;
+export const carrierVersion = packetVersion;
 
 const packetKinds = [
   "notify",
@@ -63,9 +63,6 @@ const packetKinds = [
   "answer",
 ] as const satisfies readonly Packet["kind"][];
 
-/** Kinds of version 1: everything through `pong`. */
-const kindsOfVersion1 = packetKinds.indexOf("pong") + 1;
-
 const roles = ["looking", "following", "leading", "observing"] as const satisfies readonly Role[];
 const reasons = [
   "epoch",
@@ -93,6 +90,7 @@ export function encodeCarrier(carrier: Carrier): Uint8Array {
     writePacket(writer, packet);
     writer.endLength(at);
   }
+  writer.writeByte(carrier.reads);
   return writer.take();
 }
 
@@ -118,6 +116,8 @@ export function decodeCarrier(bytes: Uint8Array): Carrier | undefined {
       packets.push(readPacket(reader.readRaw(length)));
     }
     if (version < carrierVersion && packets.some(isNew)) throw new JuteError("a kind of a later version");
+    // Version 1 had no such field; whoever writes a version reads it.
+    const reads = Math.max(version, reader.remaining > 0 ? reader.readByte() : 0);
     return {
       from,
       to,
@@ -128,6 +128,7 @@ export function decodeCarrier(bytes: Uint8Array): Carrier | undefined {
       packets,
       ackSeq,
       status,
+      reads,
     };
   });
 }
@@ -136,8 +137,8 @@ function isKnownVersion(version: number): boolean {
   return version === carrierVersion || version === carrierVersion - 1;
 }
 
-function isNew({ kind }: Packet): boolean {
-  return packetKinds.indexOf(kind) >= kindsOfVersion1;
+function isNew(packet: Packet): boolean {
+  return versionOf(packet) === carrierVersion;
 }
 
 function writePacket(writer: JuteWriter, packet: Packet): void {

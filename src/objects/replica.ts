@@ -238,7 +238,8 @@ export class Replica {
     const serving = this.#serving;
     const isOfLeader = "leader" in serving && serving.leader === peer;
     if (isOfLeader && received.packets.length > 0) this.#leaderHeardMs = Date.now();
-    for (const packet of received.packets) this.#run({ kind: "received", from: peer, packet, fresh });
+    const reads = received.peerReads;
+    for (const packet of received.packets) this.#run({ kind: "received", from: peer, packet, fresh, reads });
   }
 
   #run(event: PeerEvent): void {

@@ -45,6 +45,7 @@ export function hearCEpoch(peer: Peer, leading: Leading, from: ServerId, packet:
     id: from,
     session: packet.session,
     storageId: packet.storageId,
+    reads: peer.senderReads,
     counts: mayCount(peer, from, packet.storageId) && !leading.forgetful.has(from),
     acceptedEpoch: packet.acceptedEpoch,
     isFitter: false,

@@ -24,7 +24,7 @@ import { endSession } from "./stream.ts";
 /** Hands on what a serving learner's clients ask; whoever does not serve as one hands on nothing. */
 export function forward(peer: Peer, bytes: Uint8Array, lazy: boolean): void {
   const { role } = peer;
-  if (role.kind !== "learning" || role.stage !== "serving") return;
+  if (role.kind !== "learning" || role.stage !== "serving" || peer.serving.kind === "none") return;
   const { session, epoch, leader } = role;
   const packet: Forward = { kind: "forward", session, epoch, bytes };
   if (lazy) sendLazily(peer, leader, packet);

@@ -25,6 +25,7 @@ export {
 export type { Carrier, LinkLoss } from "./link-types.ts";
 export { attachedStorageOf, isLevelWith, type ReconfigRefusal, refuseReconfig } from "./membership.ts";
 export { lastOf, type Outline, type OutlineRun } from "./outline.ts";
+export { packetVersion, versionOf } from "./packet-versions.ts";
 export type * from "./packets.ts";
 export { createPeer, statusOf, step } from "./peer.ts";
 export type { Peer } from "./peer-state.ts";

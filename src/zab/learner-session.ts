@@ -32,6 +32,7 @@ export function startLearning(
     kind: "learning",
     leader,
     ...choice,
+    leaderReads: 0,
     session: nextSession(peer),
     stage: "attaching",
     epoch: 0,

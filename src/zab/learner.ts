@@ -20,6 +20,7 @@ import { hearAnswer } from "./forwarding.ts";
 import { attach, commitThrough, giveLeaderUp, reattach } from "./learner-session.ts";
 import { hearEntries, hearInform, hearNewLeader, hearPage, hearPropose, hearSync } from "./learner-sync.ts";
 import type { LinkLoss } from "./link-types.ts";
+import { sleepsAndForwards } from "./packet-versions.ts";
 import type { NewEpoch, Notify, Packet, Ping, Refuse, UpToDate } from "./packets.ts";
 import {
   attachTicks,
@@ -140,12 +141,15 @@ function hearUpToDate(peer: Peer, learning: Learning, packet: UpToDate): void {
   learning.stage = "serving";
   learning.attaches = 0;
   learning.isHinted = false;
+  learning.leaderReads = peer.senderReads;
   peer.penalties.clear();
   commitThrough(peer, learning, packet.commitTo);
   serveLearning(peer, learning);
 }
 
+/** A leader that answers nothing that is forwarded leaves a learner nothing to do for clients: they are sent to it. */
 function serveLearning(peer: Peer, learning: Learning): void {
+  if (!sleepsAndForwards(learning.leaderReads)) return;
   const kind = peer.isVoter ? "following" : "observing";
   serve(peer, { kind, epoch: learning.epoch, leader: learning.leader });
 }

@@ -25,6 +25,8 @@ export interface Carrier {
   readonly ackSeq: number;
   /** `ok`, or why nothing was delivered. */
   readonly status: "ok" | "reset" | "stale" | "gap";
+  /** The latest version of packets that the sender reads (`packet-versions.ts`). */
+  readonly reads: number;
 }
 
 /**

@@ -17,12 +17,17 @@
  * With a packet in it, a late copy could be taken in by a later incarnation of the peer, as the beginning
  * of an association it is no part of.
  *
+ * The ends may run different versions. Each carrier says what its sender reads, so no packet travels to an
+ * incarnation that is known not to read it. One that came back with the version before, unnoticed, refuses
+ * what it cannot read; so after a failure such packets wait for an answer to an empty request.
+ *
  * @module
  */
 
 import type { ServerId } from "../base/index.ts";
 import { bytesOf } from "./batch.ts";
 import type { Carrier, LinkLoss } from "./link-types.ts";
+import { packetVersion, versionOf } from "./packet-versions.ts";
 import type { Packet } from "./packets.ts";
 
 /** Unacknowledged packets of one link; more than this and the peer is not listening. */
@@ -44,6 +49,8 @@ export interface Link {
   readonly incarnation: number;
   /** Highest incarnation heard; 0: none yet. */
   peerIncarnation: number;
+  /** What that incarnation has said it reads; 0: none yet. */
+  peerReads: number;
   /** Number of the association between this pair of incarnations; grows, and begins with 1. */
   linkNo: number;
   /** Not yet acknowledged. */
@@ -66,7 +73,11 @@ export interface Link {
 export interface Received {
   readonly packets: readonly Packet[];
   readonly linkDown: LinkLoss | undefined;
+  /** What the peer reads, as far as it has said. */
+  readonly peerReads: number;
 }
+
+type Delivery = Omit<Received, "peerReads">;
 
 export function createLink(ends: {
   readonly self: ServerId;
@@ -77,6 +88,7 @@ export function createLink(ends: {
   return {
     ...ends,
     peerIncarnation: 0,
+    peerReads: 0,
     linkNo: 1,
     queue: [],
     firstSeq: 1,
@@ -94,9 +106,13 @@ export function createLink(ends: {
  *
  * A later packet replaces the last one in the queue when it says everything that one said and the earlier
  * one has not travelled. Returns `"lost"` when the queue was full: then everything queued is gone, this
- * packet too, and the peer must be told `linkDown`.
+ * packet too, and the peer must be told `linkDown`. So it is with a packet of a session that the peer does
+ * not read; one that belongs to no session is only left out.
  */
 export function enqueue(link: Link, packet: Packet, lazy: boolean): LinkLoss | undefined {
+  if (link.peerIncarnation !== 0 && versionOf(packet) > link.peerReads) {
+    return "session" in packet ? giveUp(link) : undefined;
+  }
   if (link.queue.length >= queuePacketsMax) return giveUp(link);
   const tail = link.queue.at(-1);
   if (tail !== undefined && link.queue.length > link.travelled && supersedes(packet, tail.packet)) {
@@ -169,7 +185,12 @@ export function remind(link: Link): void {
 export function takeRequest(link: Link): Carrier | undefined {
   if (link.inFlight || link.queue.length === 0) return undefined;
   link.inFlight = true;
-  return carry(link, "ok", link.peerIncarnation === 0 ? 0 : link.queue.length);
+  return carry(link, "ok", link.peerIncarnation === 0 || mustAsk(link) ? 0 : link.queue.length);
+}
+
+/** Every version reads an empty carrier, and its answer says who is there now and what that one reads. */
+function mustAsk({ failures, queue }: Link): boolean {
+  return failures > 0 && queue.some(({ packet }) => versionOf(packet) === packetVersion);
 }
 
 /**
@@ -204,6 +225,7 @@ function carry(link: Link, status: Carrier["status"], packetsMax: number): Carri
     packets,
     ackSeq: link.nextRecv - 1,
     status,
+    reads: packetVersion,
   };
 }
 
@@ -261,6 +283,11 @@ function startAnew(link: Link, linkNo: number): void {
 }
 
 function receive(link: Link, carrier: Carrier): Received {
+  const delivery = takeIn(link, carrier);
+  return { ...delivery, peerReads: link.peerReads };
+}
+
+function takeIn(link: Link, carrier: Carrier): Delivery {
   link.status = "ok";
   if (carrier.fromIncarnation < link.peerIncarnation) return refuse(link, "stale", undefined);
   const linkDown = meet(link, carrier);
@@ -273,7 +300,7 @@ function receive(link: Link, carrier: Carrier): Received {
   return accept(link, carrier, linkDown);
 }
 
-function refuse(link: Link, status: "reset" | "stale", linkDown: LinkLoss | undefined): Received {
+function refuse(link: Link, status: "reset" | "stale", linkDown: LinkLoss | undefined): Delivery {
   link.status = status;
   return { packets: [], linkDown };
 }
@@ -283,20 +310,32 @@ function meet(link: Link, carrier: Carrier): LinkLoss | undefined {
   const isOfThisPair = carrier.toIncarnation === link.incarnation;
   if (link.peerIncarnation === 0) {
     link.peerIncarnation = carrier.fromIncarnation;
+    link.peerReads = carrier.reads;
     if (isOfThisPair) link.linkNo = carrier.linkNo;
-    return undefined;
+    return leaveOutUnreadable(link);
   }
   if (carrier.fromIncarnation > link.peerIncarnation) {
     link.peerIncarnation = carrier.fromIncarnation;
+    link.peerReads = carrier.reads;
     startAnew(link, isOfThisPair ? carrier.linkNo : 1);
     return "restarted";
   }
+  // A member that says nothing of it shows what it reads by what it writes.
+  link.peerReads = Math.max(link.peerReads, carrier.reads);
   if (!isOfThisPair || carrier.linkNo <= link.linkNo) return undefined;
   startAnew(link, carrier.linkNo);
   return "lost";
 }
 
-function accept(link: Link, carrier: Carrier, linkDown: LinkLoss | undefined): Received {
+/** What was queued before it was known who is there. Nothing of it has travelled. */
+function leaveOutUnreadable(link: Link): LinkLoss | undefined {
+  const unreadable = link.queue.filter(({ packet }) => versionOf(packet) > link.peerReads);
+  if (unreadable.some(({ packet }) => "session" in packet)) return giveUp(link);
+  if (unreadable.length > 0) link.queue = link.queue.filter((queued) => !unreadable.includes(queued));
+  return undefined;
+}
+
+function accept(link: Link, carrier: Carrier, linkDown: LinkLoss | undefined): Delivery {
   if (carrier.firstSeq > link.nextRecv) {
     link.status = "gap";
     return { packets: [], linkDown };

@@ -78,6 +78,8 @@ export interface Learning {
   readonly askers: Set<ServerId>;
   /** The leader is the one promised before memory was lost, or that lost its own: nobody has voted for it. */
   isHinted: boolean;
+  /** The latest version of packets that the leader of this session reads. */
+  leaderReads: number;
   /** While attaching: without a sign of the leader by then it is given up. */
   attachBy: number | undefined;
   /** While attaching: with a sign, but without an epoch, by then it is given up. */
@@ -117,6 +119,8 @@ export interface Slot {
   readonly session: LearnerSession;
   /** Which storage it says it has. */
   readonly storageId: string | undefined;
+  /** The latest version of packets that it reads. */
+  readonly reads: number;
   /** Whether its answers count: a voter of an active configuration, with its storage. */
   counts: boolean;
   readonly acceptedEpoch: number;
@@ -265,6 +269,8 @@ export interface Peer extends MembershipView {
   draft: Draft;
   /** Whether the event under way came at the start of a platform event. */
   fresh: boolean;
+  /** What the sender of the packet under way reads. */
+  senderReads: number;
   /** Appended in this step, and not yet visible to the reader. */
   unwritten: { readonly prev: Zxid; readonly batch: Batch } | undefined;
 }

@@ -94,9 +94,16 @@ export type PeerEvent =
   /**
    * A packet came out of a link, in order. `fresh`: at the start of a platform event, where the platform
    * has just checked that this instance is the live one. `false` in a continuation (a response to our own
-   * call, anything after an await): then assertions of present authority need a fence.
+   * call, anything after an await): then assertions of present authority need a fence. `reads`: the latest
+   * version of packets that the sender reads, as its link knows it. Default: the same as this member.
    */
-  | { readonly kind: "received"; readonly from: ServerId; readonly packet: Packet; readonly fresh: boolean }
+  | {
+      readonly kind: "received";
+      readonly from: ServerId;
+      readonly packet: Packet;
+      readonly fresh: boolean;
+      readonly reads?: number | undefined;
+    }
   /**
    * The link to `peer` lost what was under way (`lost`, the default), or `peer` has a new incarnation
    * (`restarted`). Comes before every packet of what follows.
@@ -167,7 +174,7 @@ export interface Forwarded {
   readonly fresh: boolean;
 }
 
-/** What a member may do for clients. */
+/** What a member may do for clients. Nothing, under a leader of a version that answers no learners. */
 export type Serving =
   | { readonly kind: "none" }
   /** Established: takes writes. Everything proposed before (`through`) is committed and delivered. */

@@ -39,6 +39,7 @@ import { stopLearning } from "./learner-sync.ts";
 import type { LinkLoss } from "./link-types.ts";
 import { learnConfig, viewOf } from "./membership.ts";
 import { compact, openHistory } from "./outline.ts";
+import { packetVersion } from "./packet-versions.ts";
 import type { Packet } from "./packets.ts";
 import { emptyDraft, type Looking, last, type Peer, send, serve, turnTo } from "./peer-state.ts";
 import type {
@@ -95,6 +96,7 @@ export function createPeer(durable: DurableState, options: PeerOptions, history:
     isReconfigured: false,
     draft: emptyDraft(),
     fresh: false,
+    senderReads: packetVersion,
     unwritten: undefined,
   };
   checkRelations(peer);
@@ -147,6 +149,7 @@ function handle(peer: Peer, event: PeerEvent): void {
       return;
     case "received":
       peer.fresh = event.fresh;
+      peer.senderReads = event.reads ?? packetVersion;
       if (peer.booted) hear(peer, event.from, event.packet);
       return;
     case "linkDown":

@@ -4,7 +4,7 @@
  * The leader offers it once nothing has happened for `idleTicks` and all attached learners hold and have
  * committed all of its log. A learner that agrees is asleep at once; the leader follows when all have.
  * A refusal, or anything that happens meanwhile, cancels: the leader's next ping wakes who was asleep.
- * Voters that are not attached are not waited for.
+ * Voters that are not attached are not waited for. With a learner of a version that does not sleep nobody does.
  *
  * Sleep is not agreed on in any way that matters: it changes nothing durable, and to everybody else it looks
  * like a long delay. Memory may survive it or not. A dead leader is discovered by the first member that
@@ -24,6 +24,7 @@ import { equalZxid, type ServerId } from "../base/index.ts";
 import { ping } from "./confirm-rounds.ts";
 import type { LinkLoss } from "./link-types.ts";
 import { mayBeUnknown } from "./membership.ts";
+import { sleepsAndForwards } from "./packet-versions.ts";
 import type { Quiesce, Quiesced } from "./packets.ts";
 import {
   type Leading,
@@ -162,7 +163,8 @@ function isSettled(peer: Peer, leading: Leading): boolean {
   if (leading.renewSince !== undefined) return false;
   for (const slot of leading.slots.values()) {
     const { stream } = slot;
-    if (!slot.served || stream === undefined || stream.inFlight.length > 0) return false;
+    if (!slot.served || !sleepsAndForwards(slot.reads) || stream === undefined || stream.inFlight.length > 0)
+      return false;
     if (slot.counts && !equalZxid(leading.match.get(slot.id) ?? stream.syncEnd, last(peer))) return false;
     if (!equalZxid(stream.sentThrough, last(peer))) return false;
   }

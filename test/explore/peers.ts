@@ -20,13 +20,14 @@
  */
 
 import { assert, type ServerId, unreachable, ZERO_ZXID, type Zxid } from "../../src/base/index.ts";
-import type {
-  AckEpoch,
-  HistoryReader,
-  LearnerSession,
-  Outline,
-  Peer,
-  PeerOptions,
+import {
+  type AckEpoch,
+  type HistoryReader,
+  type LearnerSession,
+  type Outline,
+  type Peer,
+  type PeerOptions,
+  packetVersion,
 } from "../../src/zab/index.ts";
 // Past the door: a test that copies a peer must know all of it.
 import {
@@ -93,6 +94,7 @@ const peerFields: Record<keyof Peer, true> = {
   isReconfigured: true,
   draft: true,
   fresh: true,
+  senderReads: true,
   unwritten: true,
 };
 
@@ -132,6 +134,8 @@ export function copyPeer(peer: Peer, how: Copying): Peer {
     isReconfigured: false,
     draft: emptyDraft(),
     fresh: false,
+    // One version everywhere.
+    senderReads: packetVersion,
     unwritten: undefined,
   };
   return copy;
@@ -187,6 +191,7 @@ function copyLearning(peer: Peer, role: Learning, how: Copying): Learning {
     isUnheard: false,
     askers: new Set(),
     isHinted: role.isHinted,
+    leaderReads: packetVersion,
     attachBy: undefined,
     epochBy: never,
     leaderKnown: false,
@@ -243,6 +248,7 @@ function copySlot(role: Leading, slot: Slot, how: Copying): Slot {
     id: how.renameId(slot.id),
     session,
     storageId: slot.storageId,
+    reads: packetVersion,
     counts: slot.counts,
     acceptedEpoch: role.epoch > 0 ? 0 : slot.acceptedEpoch,
     isFitter: slot.isFitter,

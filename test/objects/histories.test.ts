@@ -389,7 +389,8 @@ describe("histories: row 47 (ZK-3769): a message that cannot be read", () => {
     assert(first !== undefined, "members talk");
     const target = ensemble.leader();
     const before = target.status;
-    for (let length = 0; length < first.length; length++) {
+    // Without its last byte, what the sender reads, it is a carrier of version 1.
+    for (let length = 0; length < first.length - 1; length++) {
       expect(target.exchange(first.slice(0, length))).toBeUndefined();
     }
     expect(target.status).toEqual(before);

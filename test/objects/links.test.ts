@@ -50,6 +50,7 @@ function carrierFrom(from: ServerId, given: Partial<Carrier> = {}): Uint8Array {
     packets: [packet(1)],
     ackSeq: 0,
     status: "ok",
+    reads: carrierVersion,
     ...given,
   });
 }
@@ -132,6 +133,7 @@ function answerTo(carrier: Carrier): Carrier {
     packets: [],
     ackSeq: carrier.firstSeq + carrier.packets.length - 1,
     status: "ok",
+    reads: carrierVersion,
   };
 }
 
@@ -367,6 +369,125 @@ describe("post()", () => {
     const { links } = new World();
     expect(() => links.post({ to: me, packet: packet(1), lazy: false })).toThrow(AssertionFailure);
     expect(() => links.answer(makeServerId(9))).toThrow(AssertionFailure);
+  });
+});
+
+/**
+ * A real end of the deployed code and one of the version before: the codec of today, but it refuses a carrier
+ * of version 2, as an exception, and says nothing of what it reads.
+ */
+class MixedPair {
+  readonly heard: Record<number, Packet[]> = { 1: [], 2: [] };
+  readonly downs: Record<number, unknown[]> = { 1: [], 2: [] };
+  refused = 0;
+  /** Of the second end: it may change with its incarnation. */
+  isOld = true;
+  ours = this.#begin(me, 1);
+  theirs = this.#begin(peer, 1);
+
+  /** The second end has lost its memory, and runs another version from here on. */
+  restart(isOld: boolean, incarnation: number): void {
+    this.isOld = isOld;
+    this.theirs = this.#begin(peer, incarnation);
+  }
+
+  async step(ticks: number): Promise<void> {
+    for (let i = 0; i < ticks; i++) {
+      for (const links of [this.ours, this.theirs]) {
+        links.tick();
+        links.flush(true);
+      }
+      await settled();
+    }
+  }
+
+  #begin(self: ServerId, incarnation: number): Links {
+    return new Links(self, incarnation, {
+      callPeer: (to, bytes) => this.#call(self, to, bytes),
+      onAnswer: (_, received) => this.#hear(self, received),
+    });
+  }
+
+  async #call(from: ServerId, to: ServerId, request: Uint8Array): Promise<Uint8Array> {
+    const far = to === me ? this.ours : this.theirs;
+    const delivery = far.receive(this.#onTheWay(from, to, request), to);
+    if (delivery === undefined) throw new Error("refused");
+    this.#hear(to, delivery.received);
+    return this.#onTheWay(to, from, far.answer(from));
+  }
+
+  #onTheWay(from: ServerId, to: ServerId, bytes: Uint8Array): Uint8Array {
+    if (to === peer && this.isOld && bytes[0] !== carrierVersion - 1) {
+      this.refused += 1;
+      throw new Error(`refuses a carrier: carrier version ${bytes[0]}, wanted ${carrierVersion - 1}`);
+    }
+    return from === peer && this.isOld ? bytes.subarray(0, -1) : bytes;
+  }
+
+  #hear(self: ServerId, { linkDown, packets }: LinkReceived): void {
+    if (linkDown !== undefined) this.downs[self]?.push(linkDown);
+    this.heard[self]?.push(...packets);
+  }
+}
+
+describe("a link to a member of the version before", () => {
+  const session = { incarnation: 1, attempt: 1 };
+  const solicit: Packet = { kind: "solicit", epoch: 1 };
+  const wake: Packet = { kind: "wake", session, epoch: 1 };
+
+  test.each([
+    ["nobody was heard", 0],
+    ["it was heard", 5],
+  ])("goes on when a packet without a session that it lacks was queued before %s", async (_, ticks) => {
+    const pair = new MixedPair();
+    pair.ours.post({ to: peer, packet: packet(1), lazy: false });
+    await pair.step(ticks);
+    for (const each of [solicit, packet(2), solicit]) pair.ours.post({ to: peer, packet: each, lazy: false });
+    pair.theirs.post({ to: me, packet: packet(3), lazy: false });
+    await pair.step(40);
+    expect([pair.heard[2], pair.heard[1]]).toEqual([[packet(1), packet(2)], [packet(3)]]);
+    expect([pair.downs, pair.refused]).toEqual([{ 1: [], 2: [] }, 0]);
+  });
+
+  test("is told as lost, and begins anew, when a packet of a session is queued that it lacks", async () => {
+    const pair = new MixedPair();
+    pair.ours.post({ to: peer, packet: packet(1), lazy: false });
+    await pair.step(5);
+    expect(pair.ours.post({ to: peer, packet: wake, lazy: false })).toBe("lost");
+    pair.ours.post({ to: peer, packet: packet(2), lazy: false });
+    await pair.step(5);
+    expect([pair.heard[2], pair.downs[2]]).toEqual([[packet(1), packet(2)], ["lost"]]);
+    expect(pair.refused).toBe(0);
+  });
+
+  test("goes on when it came back with that version, unnoticed, and the packet is on its way", async () => {
+    const pair = new MixedPair();
+    pair.isOld = false;
+    pair.ours.post({ to: peer, packet: wake, lazy: false });
+    await pair.step(5);
+    expect(pair.heard[2]).toEqual([wake]);
+    pair.restart(true, 2);
+    pair.ours.post({ to: peer, packet: wake, lazy: false });
+    await pair.step(10);
+    // Refused once; then it is asked, and what was meant for its former incarnation is dropped.
+    expect([pair.refused, pair.downs[1]]).toEqual([1, ["restarted"]]);
+    for (const each of [packet(2), packet(3)]) pair.ours.post({ to: peer, packet: each, lazy: false });
+    await pair.step(10);
+    expect(pair.heard[2]).toEqual([wake, packet(2), packet(3)]);
+  });
+
+  test("takes those packets again once it runs this version", async () => {
+    const pair = new MixedPair();
+    pair.ours.post({ to: peer, packet: packet(1), lazy: false });
+    await pair.step(5);
+    pair.restart(false, 2);
+    await pair.step(5);
+    pair.ours.post({ to: peer, packet: packet(2), lazy: false });
+    await pair.step(10);
+    pair.ours.post({ to: peer, packet: solicit, lazy: false });
+    await pair.step(10);
+    expect(pair.heard[2]).toEqual([packet(1), solicit]);
+    expect([pair.downs[1], pair.refused]).toEqual([["restarted"], 0]);
   });
 });
 

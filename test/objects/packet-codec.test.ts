@@ -148,6 +148,7 @@ function carrierOf(packet: Arbitrary<Packet>, maxLength = 6): Arbitrary<Carrier>
     packets: fc.array(packet, { maxLength }),
     ackSeq: ordinal,
     status: fc.constantFrom("ok", "reset", "stale", "gap"),
+    reads: fc.integer({ min: 2, max: 255 }),
   });
 }
 
@@ -167,6 +168,7 @@ const golden: Carrier = {
   firstSeq: 9,
   ackSeq: 8,
   status: "ok",
+  reads: 2,
   packets: [
     {
       kind: "notify",
@@ -201,13 +203,13 @@ const goldenHex = [
   "00000036 0c 0000000000000005 0000000000000006 00000001 0000000100000001 0000000100000001",
   "0000000100000002 00000005 01 02 01 aa 00",
   "0000002c 01 0000000000000005 0000000000000006 00000002 00000001 0000000100000001 01 00000001ffffffff 01 00",
+  "02",
 ];
 
 /** A carrier of one packet, with bytes a newer member has put behind the packet's fields. */
 function withMoreFields(bytes: Uint8Array, more: Uint8Array): Uint8Array {
-  const longer = new Uint8Array(bytes.length + more.length);
-  longer.set(bytes);
-  longer.set(more, bytes.length);
+  const end = bytes.length - 1;
+  const longer = Uint8Array.of(...bytes.subarray(0, end), ...more, ...bytes.subarray(end));
   const view = new DataView(longer.buffer);
   view.setInt32(countAt + 1, view.getInt32(countAt + 1) + more.length);
   return longer;
@@ -243,9 +245,9 @@ describe("a carrier", () => {
     expect(decodeCarrier(larger.subarray(5, 5 + bytes.length))).toEqual(golden);
   });
 
-  test("without packets is read, and leaves the count in its last byte", () => {
+  test("without packets is read, and leaves only what its sender reads behind the count", () => {
     const empty = { ...golden, packets: [] };
-    expect(encodeCarrier(empty).length).toBe(countAt + 1);
+    expect(encodeCarrier(empty).length).toBe(countAt + 2);
     expect(decodeCarrier(encodeCarrier(empty))).toEqual(empty);
   });
 
@@ -262,6 +264,19 @@ describe("a carrier", () => {
     );
   });
 
+  test("that does not say what its sender reads tells it by its version", () => {
+    const silent = encodeCarrier(golden).slice(0, -1);
+    expect(decodeCarrier(silent)).toEqual({ ...golden, reads: 1 });
+    silent[0] = 2;
+    expect(decodeCarrier(silent)).toEqual(golden);
+    const odd = encodeCarrier({ ...golden, reads: 0 });
+    expect(decodeCarrier(odd)?.reads).toBe(1);
+  });
+
+  test("is read although a newer member adds fields behind it", () => {
+    expect(decodeCarrier(Uint8Array.of(...encodeCarrier(golden), 1, 0, 255))).toEqual(golden);
+  });
+
   test("that is refused says which version it has and which was wanted", () => {
     const other = encodeCarrier(golden);
     other[0] = 9;
@@ -274,7 +289,9 @@ describe("a carrier", () => {
 
 describe("decodeCarrier()", () => {
   test("refuses every truncation", () => {
-    for (const cut of truncationsOf(encodeCarrier(golden))) expect(decodeCarrier(cut)).toBeUndefined();
+    // Without its last byte it is what version 1 wrote.
+    const whole = encodeCarrier(golden).slice(0, -1);
+    for (const cut of truncationsOf(whole)) expect(decodeCarrier(cut)).toBeUndefined();
   });
 
   test.each(Object.entries(packets))("refuses a %s packet cut off within its length", (_, packet) => {
@@ -282,7 +299,7 @@ describe("decodeCarrier()", () => {
       fc.property(packet, fc.nat(), (whole, draw) => {
         const bytes = encodeCarrier({ ...golden, packets: [whole] });
         const from = countAt + 5;
-        const cut = bytes.slice(0, from + (draw % (bytes.length - from)));
+        const cut = bytes.slice(0, from + (draw % (bytes.length - 1 - from)));
         new DataView(cut.buffer).setInt32(countAt + 1, cut.length - from);
         // Cut off before its last field it may be what members wrote before there was that field.
         const [older] = decodeCarrier(cut)?.packets ?? [];
@@ -336,7 +353,7 @@ describe("decodeCarrier()", () => {
     ["of negative length", "ffffffff 00"],
     ["longer than the carrier", "0000001b 00"],
   ])("refuses a packet %s", (_, hex) => {
-    const head = encodeCarrier({ ...golden, packets: [] });
+    const head = encodeCarrier({ ...golden, packets: [] }).slice(0, -1);
     head[countAt] = 1;
     expect(decodeCarrier(bytesOf(hexOf(head) + hex))).toBeUndefined();
   });
@@ -358,8 +375,8 @@ describe("decodeCarrier()", () => {
   test("refuses more outline runs than there are bytes", () => {
     const packet = { ...goldenPacket("cepoch"), outline: { base: one, runs: [] } };
     const bytes = encodeCarrier({ ...golden, packets: [packet] });
-    // The count of runs stands before the last two bytes, `observer` and an empty storage id.
-    bytes[bytes.length - 3] = 100;
+    // The count of runs stands before `observer`, an empty storage id, and what the sender reads.
+    bytes[bytes.length - 4] = 100;
     expect(decodeCarrier(bytes)).toBeUndefined();
   });
 

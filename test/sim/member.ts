@@ -43,7 +43,7 @@ import {
   type HistoryReader,
   type LearnerSession,
   type Link,
-  type LinkLoss,
+  type LinkReceived,
   type Membership,
   type Packet,
   type Peer,
@@ -238,9 +238,9 @@ export class Instance implements HistoryReader, TreeRows {
     const carrier = unseal(call.parcel, this.version, this.#origins);
     if (end === undefined || carrier === undefined) return false;
     this.#turn(() => {
-      const { linkDown, packets } = receiveRequest(end.link, carrier);
-      this.#checkOrder(end, call.from, linkDown, packets);
-      this.#receive(end.peer, linkDown, packets, true);
+      const received = receiveRequest(end.link, carrier);
+      this.#checkOrder(end, call.from, received);
+      this.#receive(end.peer, received, true);
       const answer = (): void => {
         if (!this.isAlive) return;
         this.world.answer(call, this, this.#seal(takeResponse(end.link)));
@@ -267,9 +267,9 @@ export class Instance implements HistoryReader, TreeRows {
     end.call = undefined;
     end.failures = 0;
     this.#turn(() => {
-      const { linkDown, packets } = receiveResponse(end.link, carrier);
-      this.#checkOrder(end, by, linkDown, packets);
-      this.#receive(end.peer, linkDown, packets, false);
+      const received = receiveResponse(end.link, carrier);
+      this.#checkOrder(end, by, received);
+      this.#receive(end.peer, received, false);
       this.#dirty.add(end);
     });
   }
@@ -572,18 +572,18 @@ export class Instance implements HistoryReader, TreeRows {
     else if (op.kind === "installSnapshot") checks.installed(id, op.zxid, digestOf(disk.image));
   }
 
-  #receive(peer: ServerId, down: LinkLoss | undefined, packets: readonly Packet[], fresh: boolean): void {
-    if (down !== undefined) this.#step({ kind: "linkDown", peer, reason: down });
+  #receive(peer: ServerId, { linkDown, packets, peerReads }: LinkReceived, fresh: boolean): void {
+    if (linkDown !== undefined) this.#step({ kind: "linkDown", peer, reason: linkDown });
     for (const packet of packets) {
       if (!this.isAlive) return;
-      this.#step({ kind: "received", from: peer, packet, fresh });
+      this.#step({ kind: "received", from: peer, packet, fresh, reads: peerReads });
     }
   }
 
   /** L1 and L2: each packet of an instance at most once, in order, and none of an instance older than heard. */
-  #checkOrder(end: LinkEnd, by: Instance, down: LinkLoss | undefined, packets: readonly Packet[]): void {
+  #checkOrder(end: LinkEnd, by: Instance, { linkDown, packets }: LinkReceived): void {
     const { id } = this.member;
-    if (down === "restarted") end.isRestartTold = true;
+    if (linkDown === "restarted") end.isRestartTold = true;
     if (packets.length === 0) return;
     if (end.heard !== by) {
       if (end.heard !== undefined && end.heard.incarnation > by.incarnation) {

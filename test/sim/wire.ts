@@ -33,9 +33,11 @@ export function seal(carrier: Carrier, version: WireVersion): Parcel {
   const bytes = encodeCarrier(carrier);
   if (version === WireVersion.Newer) return { bytes: withMoreFields(bytes), sent: carrier.packets };
   if (version === WireVersion.Foreign) bytes[0] = foreignVersion;
-  if (version === WireVersion.Older && bytes[0] !== olderVersion)
+  if (version !== WireVersion.Older) return { bytes, sent: carrier.packets };
+  if (bytes[0] !== olderVersion)
     violate("versions", "a member of the version before ours sends a packet that it lacks");
-  return { bytes, sent: carrier.packets };
+  // It said nothing of what it reads.
+  return { bytes: bytes.subarray(0, -1), sent: carrier.packets };
 }
 
 /** `undefined` for a carrier that the reader refuses. `origins` learns which packet is which. */
@@ -87,6 +89,7 @@ function withMoreFields(bytes: Uint8Array): Uint8Array {
     writer.writeRaw(packet);
     for (const byte of [1, 0, 255]) writer.writeByte(byte);
   }
+  writer.writeRaw(reader.readRaw(reader.remaining));
   writer.writeMs(count);
   return writer.take();
 }

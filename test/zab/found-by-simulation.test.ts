@@ -17,6 +17,7 @@ import {
   type Packet,
   type PeerEvent,
   type PeerOptions,
+  packetVersion,
   receiveRequest,
   receiveResponse,
   statusOf,
@@ -53,6 +54,7 @@ test("zab: link: two ends that know each other's former incarnation find to each
     packets: [word],
     ackSeq: 0,
     status: "ok",
+    reads: packetVersion,
   });
   receiveRequest(a, late(two, one, 6));
   takeResponse(a);
