@@ -210,8 +210,12 @@ export const operations: readonly Operation[] = [
     return {
       ...{ route: "/v1/{ensemble}/admin/commands/{command}", method, id: `${method}AdminCommand` },
       summary: "An admin command of ZooKeeper's",
-      query: { member, traceMask: { type: "string" } },
-      ...{ answers: { 200: json("AdminAnswer") }, problems: [...everywhere, 403] },
+      query: { member, traceMask: { type: "string" }, streaming: { type: "string", enum: ["true"] } },
+      answers: {
+        200: { ...json("AdminAnswer"), "application/octet-stream": { type: "string", format: "binary" } },
+        ...{ 400: json("AdminAnswer"), 429: json("AdminAnswer"), 500: json("AdminAnswer") },
+      },
+      problems: [...everywhere, 403],
     };
   }),
   {

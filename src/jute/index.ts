@@ -55,6 +55,7 @@ export {
   describeZnode,
   digestVersion,
   SnapshotWriter,
+  snapshotBytes,
   TreeDigest,
 } from "./snapshot-writer.ts";
 export { decodeTxn, encodeTxn, membershipOf } from "./txns.ts";

@@ -102,6 +102,8 @@ export class SnapshotWriter {
   readonly #digest = new TreeDigest();
   readonly #acls: AclIndex;
   readonly #ready: Uint8Array[] = [];
+  #readyBytes = 0;
+  #isEnded = false;
 
   /**
    * @param sessions - Their timeouts, ms.
@@ -113,9 +115,14 @@ export class SnapshotWriter {
     writeSnapshotPreamble(this.#writer, { sessions, acls: acls.all });
   }
 
-  /** Bytes that `take` would give, unless `end` was called. */
+  /** Bytes that `take` would give. */
   get length(): number {
-    return this.#writer.length;
+    return this.#readyBytes + this.#writer.length;
+  }
+
+  /** Nothing more is to come. */
+  get isEnded(): boolean {
+    return this.#isEnded;
   }
 
   /** Parents before their children. */
@@ -136,11 +143,13 @@ export class SnapshotWriter {
     this.#seal();
     this.#writer.writeLong(zxid);
     this.#seal();
+    this.#isEnded = true;
   }
 
   /** What was written since the last time. */
   take(): readonly Uint8Array[] {
     this.#sum();
+    this.#readyBytes = 0;
     return this.#ready.splice(0);
   }
 
@@ -151,10 +160,23 @@ export class SnapshotWriter {
 
   #sum(): void {
     const bytes = this.#writer.take();
+    if (bytes.length === 0) return;
     this.#adler.add(bytes);
-    if (bytes.length > 0) this.#ready.push(bytes);
+    this.#ready.push(bytes);
+    this.#readyBytes += bytes.length;
   }
 }
+
+/** How long parts of a snapshot are, for who must say so beforehand. */
+export const snapshotBytes = {
+  /** One znode: two lengths, the number of its ACL, its stat, its path and its data. */
+  znode(path: string, data: Uint8Array | null): number {
+    const name = path === "/" ? 0 : textEncoder.encode(path).length;
+    return 4 + name + 4 + (data?.length ?? 0) + 8 + statBytes;
+  },
+  /** Behind the znodes: their end, the digest, the last zxid, and three seals. */
+  end: 5 + 20 + 8 + 3 * 13,
+} as const;
 
 /** A stored znode in a snapshot's terms. */
 export function describeZnode(path: string, znode: Znode): DescribedZnode {

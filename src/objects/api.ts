@@ -328,6 +328,21 @@ export interface Introduction {
   readonly wantsCredit: boolean;
 }
 
+/** The digest of a tree as ZooKeeper makes it, as of a txn. */
+export type DigestAnswer =
+  | {
+      readonly kind: "digest";
+      /** Printed. */
+      readonly zxid: string;
+      /** Unsigned, 64 bits, decimal. */
+      readonly digest: string;
+      /** How it is made: ZooKeeper's `DIGEST_VERSION`. */
+      readonly version: number;
+    }
+  /** The caller may not do everything at the root. */
+  | { readonly kind: "denied" }
+  | NotServed;
+
 export interface MemberApi {
   /** Members only: one carrier of packets there, one back. */
   exchange(carrier: Uint8Array): Promise<Uint8Array>;
@@ -338,6 +353,8 @@ export interface MemberApi {
   inspect(options?: { readonly rouse?: boolean | undefined }): Promise<MemberStatus>;
   /** Figures, and the lists asked for. A member that is not active yet is `blank`. */
   report(request: ReportRequest): Promise<MemberReport | NotServed>;
+  /** Reads the whole tree. `overloaded`: another copy is under way, or a member far behind is sent one. */
+  digestTree(identities: readonly AuthId[]): Promise<DigestAnswer>;
   /** First half of bootstrap: remembers the configuration, does not vote. Answers the state afterwards. */
   prepareBootstrap(config: EnsembleConfig): Promise<BootstrapState>;
   /** What `prepareBootstrap` stored; `undefined` while blank. */
@@ -368,6 +385,9 @@ export interface MemberApi {
    *
    * With `Ek-Stream-Identities` (percent-encoded JSON of the caller's identities) it opens a watch stream
    * instead: JSON messages, described in `docs/http.md`.
+   *
+   * With `Ek-Snapshot-Identities` (the same) it is no WebSocket: the tree is answered as a snapshot file of
+   * ZooKeeper's. 200 with `Ek-Snapshot-Zxid` and `Ek-Snapshot-Bytes`, 403, 429 while another copy is under way, or as above.
    */
   fetch(request: Request): Promise<Response>;
 }

@@ -58,6 +58,8 @@ export class Chores {
   #hasSwept = true;
   #seenApplied: Zxid = ZERO_ZXID;
   #ticksQuiet = 0;
+  /** Somebody wants to read the rows as they are now. */
+  #isDemanded = false;
 
   constructor(parts: ChoresParts) {
     this.#parts = parts;
@@ -90,6 +92,11 @@ export class Chores {
     this.#takeSlices();
   }
 
+  /** The next checkpoint is due as soon as there is anything for it. */
+  demand(): void {
+    this.#isDemanded = true;
+  }
+
   /** A whole checkpoint in this turn. What is left of others is done in later ones. */
   checkpoint(): void {
     if (this.#checkpoints.isUnderWay) this.#checkpoints.finish();
@@ -113,7 +120,8 @@ export class Chores {
 
   #isDue(): boolean {
     if (this.#pressure >= 1) return true;
-    const { history, tree } = this.#parts;
+    const { history, rows, tree } = this.#parts;
+    if (this.#isDemanded && (tree.dirtyCount > 0 || !equalZxid(tree.applied, rows.applied))) return true;
     const isQuiet = this.#ticksQuiet >= quietTicks && equalZxid(tree.applied, this.#seenApplied);
     if (!isQuiet) return false;
     // What was deleted to make room makes room once it is written.
@@ -121,6 +129,7 @@ export class Chores {
   }
 
   #begin(): void {
+    this.#isDemanded = false;
     this.#parts.history.checkpointBegan();
     this.#checkpoints.begin();
   }

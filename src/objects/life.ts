@@ -41,6 +41,7 @@ import { ServerStats } from "./stats.ts";
 import { describe } from "./status.ts";
 import { Streams } from "./streams.ts";
 import { peerOptions } from "./timing.ts";
+import { TreeCopies } from "./tree-copies.ts";
 
 /** Memory for znodes that SQLite has too. Objects of one class may share 128 MB. */
 const cacheBytesMax = 24 * 1024 * 1024;
@@ -62,7 +63,7 @@ export interface LifeParts {
   readonly storageId: string | undefined;
   readonly joinPeer: ReconfiguringParts["joinPeer"];
   /** Runs something that no platform event of the member's own began, as a turn. */
-  turn(run: () => void): void;
+  turn<Result>(run: () => Result): Result;
   /** The clock as of this turn. */
   now(): number;
 }
@@ -73,6 +74,7 @@ export class Life {
   readonly reconfiguring: Reconfiguring;
   readonly connections: Connections;
   readonly clients: Clients;
+  readonly copies: TreeCopies;
   readonly #parts: LifeParts;
   readonly #tree: Tree;
   readonly #replica: Replica;
@@ -169,6 +171,11 @@ export class Life {
       notServed: () => this.#notServed(),
       ageMs: () => this.#ageMs,
       turn: parts.turn,
+    });
+    this.copies = new TreeCopies({
+      ...{ tree, rows, history, turn: parts.turn, now: parts.now },
+      demandCheckpoint: () => this.#replica.demandCheckpoint(),
+      pause: () => new Promise((resolve) => setTimeout(resolve, 0)),
     });
     this.locks = this.#makeLocks();
     const replica = this.#replica;
@@ -279,15 +286,15 @@ export class Life {
 
   /** Figures about this member, and what is asked to be counted anew. */
   report({ lists, reset, traceMask }: ReportRequest): MemberReport {
-    const { id, config, settings, storage, now } = this.#parts;
-    const { role, leader, epoch, learners } = this.#replica.status;
+    const { id, settings, storage, now } = this.#parts;
+    const { role, leader, epoch, learners, config: members } = this.#replica.status;
     if (traceMask !== undefined) this.#stats.traceMask = traceMask;
     const timeouts = sessionTimeoutsMs(settings.tickMs);
     const facts = {
       ...{ id, leader, epoch, learners },
       isServing: this.#agreement !== undefined,
-      voters: config.voters,
-      observers: config.observers,
+      voters: idsIn(members, "voter"),
+      observers: idsIn(members, "observer"),
       nowMs: now(),
       startedMs: this.#startedMs,
       tickMs: settings.tickMs,

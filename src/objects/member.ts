@@ -29,11 +29,13 @@ import {
   type Settings,
   ZERO_ZXID,
 } from "../base/index.ts";
+import { digestVersion } from "../jute/index.ts";
 import { Alarms } from "./alarms.ts";
 import type {
   Answer,
   BootstrapState,
   Call,
+  DigestAnswer,
   EnsembleConfig,
   Introduction,
   Joined,
@@ -61,6 +63,7 @@ import { formatMemberName, type MemberName, parseMemberName } from "./member-nam
 import { decodeCarrier, whyUnreadable } from "./packet-codec.ts";
 import type { Reconfiguring } from "./reconfiguring.ts";
 import type { MemberReport, ReportRequest } from "./report.ts";
+import { answerSnapshot, copierIn } from "./snapshot-responses.ts";
 import { migrate, readMeta, writeMeta } from "./sql/meta.ts";
 import { setSchedule } from "./sql/schedule.ts";
 import { readVigil, writeVigil } from "./sql/vigil.ts";
@@ -232,7 +235,18 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
     return this.#withLocks((locks, fresh) => locks.describe(path, requester, fresh));
   }
 
+  async digestTree(identities: readonly AuthId[]): Promise<DigestAnswer> {
+    const answer = await this.#visit(async (life) => life.refusal() ?? life.copies.digest(identities));
+    if (answer === "busy") return { kind: "overloaded" };
+    if (answer === "denied") return { kind: "denied" };
+    if ("kind" in answer) return answer;
+    const { zxid, digest } = answer;
+    return { kind: "digest", zxid: formatZxid(zxid), digest: String(digest), version: digestVersion };
+  }
+
   override async fetch(request: Request): Promise<Response> {
+    const copier = copierIn(request.headers);
+    if (copier !== undefined) return this.#copy(copier);
     if (request.headers.get("Upgrade")?.toLowerCase() !== "websocket") {
       return new Response("Members take client connections only\n", { status: 426 });
     }
@@ -398,6 +412,11 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
 
   #reconfigure(use: (reconfiguring: Reconfiguring) => Promise<MembersAnswer>): Promise<MembersAnswer> {
     return this.#visit(async (life) => life.leaderRefusal() ?? use(life.reconfiguring));
+  }
+
+  async #copy(identities: readonly AuthId[]): Promise<Response> {
+    const file = await this.#visit(async (life) => life.refusal() ?? life.copies.snapshot(identities));
+    return typeof file === "object" && "kind" in file ? refuseConnection(file) : answerSnapshot(file);
   }
 
   #connect(life: Life, headers: Headers): Response {

@@ -330,6 +330,11 @@ export class Replica {
     this.#chores.checkpoint();
   }
 
+  /** Brings the rows up to what has applied, bit by bit, from the next turn on. */
+  demandCheckpoint(): void {
+    this.#chores.demand();
+  }
+
   #halt(reason: string): void {
     this.#halted = reason;
     this.#serving = { kind: "none" };

@@ -96,6 +96,9 @@ export const writeMs = 8_000;
 /** How long a member may take to report, and how long one that can is looked for. */
 export const adminMs = 3_000;
 
+/** How long a member may read its whole tree before it answers: some ten seconds for a million znodes. */
+export const copyMs = 120_000;
+
 /** How long opening a client connection may take, per member. */
 export const connectMs = 4_000;
 

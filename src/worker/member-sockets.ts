@@ -71,7 +71,7 @@ export async function openSocket(
 }
 
 /** It may be a member that this Worker has not heard of yet. */
-function leaderIn(response: Response): ServerId | 0 {
+export function leaderIn(response: Response): ServerId | 0 {
   const told = Number(response.headers.get("Ek-Leader"));
   return Number.isInteger(told) && told >= 1 && told <= serverIdMax ? makeServerId(told) : 0;
 }

@@ -84,6 +84,13 @@ describe("reports", () => {
     expect(report.watches).toEqual([{ sessionId, path: "/a" }]);
     expect(report.watchSummary).toEqual({ connections: 1, paths: 1, watches: 1 });
     expect(report.sessions).toMatchObject([{ id: sessionId, deadlineMs: expect.any(Number) }]);
+    const superUser = [{ scheme: "super", id: "" }];
+    const headers = { "Ek-Snapshot-Identities": encodeURIComponent(JSON.stringify(superUser)) };
+    const file = await leader.fetch("https://member/snapshot", { headers });
+    const bytes = new Uint8Array(await file.arrayBuffer());
+    expect([file.status, file.headers.get("Ek-Snapshot-Zxid")]).toEqual([200, report.zxid]);
+    expect(bytes.length).toBe(Number(file.headers.get("Ek-Snapshot-Bytes")));
+    expect(await leader.digestTree(superUser)).toMatchObject({ kind: "digest", zxid: report.zxid });
     await leader.report({ lists: [], reset: "server" });
     expect(await leader.report({ lists: [] })).toMatchObject({ received: 0, latency: { count: 0 } });
     expect(await leader.report({ lists: [], traceMask: "5" })).toMatchObject({ traceMask: "5" });

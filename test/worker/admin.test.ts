@@ -254,7 +254,9 @@ describe("commands", () => {
 }`);
   });
 
-  test.each(commandNames.filter((name) => name !== "set_trace_mask"))(
+  const answeredOtherwise = ["set_trace_mask", "snapshot", "restore"];
+
+  test.each(commandNames.filter((name) => !answeredOtherwise.includes(name)))(
     "%s is JSON that ends in its name",
     async (name) => {
       say({
@@ -304,6 +306,76 @@ describe("commands", () => {
     for (const path of ["admin", "admin/commands/dump", "admin/words/dump"]) {
       problemIn(await guarded(`GET /v1/main/${path}`), { status: 401 });
     }
+    expect(ensemble.calls).toEqual([]);
+  });
+});
+
+describe("copies of the tree", () => {
+  const at = "/v1/main/admin/commands";
+  const caller = [{ scheme: "ip", id: "127.0.0.1" }];
+
+  test("hash is the digest of the leader's tree, in 64 bits, as ZooKeeper writes it", async () => {
+    const sent = await send(`GET ${at}/hash`);
+    expect(sent.text).toBe(`{
+  "digests" : [ {
+    "zxid" : 4294967296,
+    "digest" : 9223372036854775809,
+    "digest_version" : 2
+  } ],
+  "command" : "hash",
+  "error" : null
+}`);
+    expect([sent.status, sent.headers.get("Ek-Zxid")]).toEqual([200, "0x100000000"]);
+    expect(ensemble.callsOf("digestTree")).toMatchObject([{ member: 1, argument: caller }]);
+  });
+
+  test.each(["snapshot", "snap?streaming=true", "snapshot?member=2"])("%s is a file", async (command) => {
+    const sent = await send(`GET ${at}/${command}`);
+    const names = ["Content-Type", "last_zxid", "snapshot_size", "Ek-Zxid"];
+    expect([sent.status, sent.text, ...names.map((name) => sent.headers.get(name))]).toEqual([
+      ...[200, "ZKSN", "application/octet-stream", "0x100000000", "4", "0x100000000"],
+    ]);
+    const [call] = ensemble.callsOf("fetch");
+    const request = call?.argument as Request;
+    expect(call?.member).toBe(command.endsWith("2") ? 2 : 1);
+    expect(JSON.parse(decodeURIComponent(request.headers.get("Ek-Snapshot-Identities") ?? ""))).toEqual(
+      caller,
+    );
+  });
+
+  test("who holds the token is the super user of them", async () => {
+    const guarded = clientOf(ensemble, { EK_TOKEN: "secret" });
+    await guarded(`GET ${at}/hash`, { headers: { Authorization: "Bearer secret" } });
+    expect(ensemble.callsOf("digestTree")[0]?.argument).toContainEqual({ scheme: "super", id: "" });
+    problemIn(await guarded(`GET ${at}/snapshot`), { status: 401 });
+    expect(ensemble.callsOf("fetch")).toEqual([]);
+  });
+
+  test("that nobody gives have the statuses of ZooKeeper's", async () => {
+    const first = ensemble.member(1);
+    first.fail("fetch", { answer: new Response(null, { status: 403 }) });
+    first.fail("digestTree", { answer: { kind: "denied" } });
+    for (const command of ["snapshot", "hash"]) {
+      const sent = await send(`GET ${at}/${command}`);
+      expect(sent.status).toBe(403);
+      expect(sent.json()).toEqual({ command, error: "Only who may do everything at / may copy the tree" });
+    }
+    const busy = [429, 429, 429].map((status) => ({ answer: new Response(null, { status }) }));
+    first.fail("fetch", ...busy, { answer: new Response(null, { status: 500 }) });
+    expect((await send(`GET ${at}/snapshot`)).status).toBe(429);
+    expect((await send(`GET ${at}/snapshot`)).status).toBe(500);
+    expect((await send(`GET ${at}/snapshot?streaming=false`)).status).toBe(400);
+    const head = await send(`HEAD ${at}/snapshot`);
+    expect([head.status, head.headers.get("Content-Type")]).toEqual([200, "application/octet-stream"]);
+    expect(ensemble.callsOf("fetch")).toHaveLength(5);
+  });
+
+  test("are not taken back: restore says what is, and asks nobody", async () => {
+    const sent = await send(`POST ${at}/restore`, { body: "ZKSN" });
+    expect([sent.status, sent.json()]).toMatchObject([
+      503,
+      { command: "restore", error: expect.stringContaining("ek import --snapshot") },
+    ]);
     expect(ensemble.calls).toEqual([]);
   });
 });

@@ -9,6 +9,7 @@
 
 import {
   type Acl,
+  type AuthId,
   CreateMode,
   type CreateRequest,
   compareZxid,
@@ -41,6 +42,7 @@ import type {
   Child,
   ChildPart,
   Contender,
+  DigestAnswer,
   EnsembleConfig,
   Joined,
   JoinOrder,
@@ -524,6 +526,13 @@ export class FakeMember implements MemberApi {
     });
   }
 
+  digestTree(identities: readonly AuthId[]): Promise<DigestAnswer> {
+    return this.#serve("digestTree", identities, () => {
+      const zxid = formatZxid(this.#ensemble.zxid);
+      return { kind: "digest", zxid, digest: "9223372036854775809", version: 2 } as const;
+    });
+  }
+
   prepareBootstrap(config: EnsembleConfig): Promise<BootstrapState> {
     return this.#run("prepareBootstrap", config, () => {
       if (this.bootstrap === "blank") {
@@ -604,6 +613,7 @@ export class FakeMember implements MemberApi {
 
   fetch(request: Request): Promise<Response> {
     return this.#run("fetch", request, () => {
+      if (request.headers.has("Ek-Snapshot-Identities")) return this.#snapshot();
       this.#ensemble.connections.push(request);
       const isAsked = request.headers.get("Ek-Member") === "any" ? this.#serves() : this.#leads();
       if (isAsked) return new Response(null, { status: 101 });
@@ -611,6 +621,11 @@ export class FakeMember implements MemberApi {
       if (served.kind !== "notLeader") return new Response(null, { status: 503 });
       return new Response(null, { status: 421, headers: { "Ek-Leader": String(served.leader) } });
     });
+  }
+
+  #snapshot(): Response {
+    const headers = { "Ek-Snapshot-Zxid": formatZxid(this.#ensemble.zxid), "Ek-Snapshot-Bytes": "4" };
+    return this.#serves() ? new Response("ZKSN", { headers }) : new Response(null, { status: 503 });
   }
 
   #leads(): boolean {

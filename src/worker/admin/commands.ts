@@ -2,7 +2,7 @@
  * Admin commands: a member's report in the JSON of ZooKeeper's AdminServer.
  *
  * Keys, their order and Jackson's indentation are ZooKeeper's; session ids are decimal numbers of 64 bits.
- * `snapshot`, `restore` and `last_snapshot` are not among them.
+ * `hash`, `snapshot` and `restore` are about the tree, and no report of a member answers them (`routes/admin.ts`).
  *
  * Sources: ZooKeeper 3.9 `org.apache.zookeeper.server.admin.Commands`; compared with a running 3.9.4.
  *
@@ -12,6 +12,7 @@
 import { parseZxid, type Settings, ZERO_ZXID, zxidToBigint } from "../../base/index.ts";
 import type {
   ConnectionReport,
+  DigestAnswer,
   Listed,
   MemberReport,
   ReportList,
@@ -24,6 +25,7 @@ import { opName } from "./op-names.ts";
 import { dataDirectory, environmentOf, grouped } from "./words.ts";
 import { zookeeperVersion } from "./zookeeper-version.ts";
 
+type Digested = Extract<DigestAnswer, { kind: "digest" }>;
 type Body = Readonly<Record<string, JavaJson>>;
 
 interface Command {
@@ -33,6 +35,8 @@ interface Command {
   readonly isAlwaysAnswered?: boolean | undefined;
   body(report: MemberReport, settings: Settings): Body;
 }
+
+export const notServing = "This ZooKeeper instance is not currently serving requests";
 
 const nothing = () => ({});
 const lists = (...names: readonly ReportList[]): ReportRequest => ({ lists: names });
@@ -56,7 +60,7 @@ const commands: Readonly<Record<string, Command>> = {
     body: ({ id }) => Object.fromEntries(environmentOf(id)),
   },
   get_trace_mask: { aliases: ["gtmk"], isAlwaysAnswered: true, body: traceMask },
-  hash: { aliases: [], body: () => ({ digests: [] }) },
+  hash: { aliases: [], body: nothing },
   is_read_only: { aliases: ["isro"], body: () => ({ read_only: false }) },
   leader: { aliases: ["lead"], body: leader },
   monitor: {
@@ -70,9 +74,11 @@ const commands: Readonly<Record<string, Command>> = {
     body: nothing,
   },
   observers: { aliases: ["obsr"], body: observers },
+  restore: { aliases: ["rest"], body: nothing },
   ruok: { aliases: [], body: nothing },
   server_stats: { aliases: ["srvr"], body: serverStats },
   set_trace_mask: { aliases: ["stmk"], isAlwaysAnswered: true, body: traceMask },
+  snapshot: { aliases: ["snap"], body: nothing },
   stat_reset: { aliases: ["srst"], request: { lists: [], reset: "server" }, body: nothing },
   stats: {
     aliases: ["stat"],
@@ -103,10 +109,16 @@ export function answerCommand(name: string, report: MemberReport | undefined, se
   const command = commands[name];
   if (command === undefined) return failedCommand(name, `Unknown command: ${name}`);
   if (report === undefined || !(report.isServing || command.isAlwaysAnswered === true)) {
-    return failedCommand(name, "This ZooKeeper instance is not currently serving requests");
+    return failedCommand(name, notServing);
   }
   if (hasTooMany(report)) return failedCommand(name, "Too many entries to list");
   return { ...command.body(report, settings), command: name, error: null };
+}
+
+/** ZooKeeper keeps a list of them, one every 128 txns; here there is the present one. */
+export function answerDigest(name: string, { zxid, digest, version }: Digested): Body {
+  const entry = { zxid: zxidNumber(zxid), digest: BigInt(digest), digest_version: version };
+  return { digests: [entry], command: name, error: null };
 }
 
 export function failedCommand(name: string, error: string): Body {

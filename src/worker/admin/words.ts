@@ -88,7 +88,7 @@ export function answerWord(word: Word, report: MemberReport | undefined, listene
     case "stmk":
       return report.traceMask;
     case "hash":
-      return ""; // As ZooKeeper without digests: we keep none.
+      return ""; // As ZooKeeper without digests: one reads the whole tree, which a word that anybody sends must not.
     case "mntr":
       return monitorFigures(report).map(monitorLine).join("");
     case "srvr":

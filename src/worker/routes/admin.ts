@@ -2,7 +2,7 @@
  * `GET /v1/{ensemble}/admin/...`: what ZooKeeper's AdminServer and its four-letter words say.
  *
  * - `admin`: the names of the commands; `admin/commands/{name}`: one of them, as JSON. As in ZooKeeper a
- *   command that fails says so in its body, under status 200.
+ *   command that fails says so in its body, under status 200; `snapshot` and `restore` have others.
  * - `admin/words/{word}`: a four-letter word's text. Gateways ask for it on behalf of their clients.
  *
  * One member answers: the one asked for with `member`, else the leader, else any that is active. A member
@@ -14,15 +14,26 @@
 import type { Context } from "hono";
 import type { ServerId } from "../../base/index.ts";
 import type { MemberReport, NotServed, ReportRequest } from "../../objects/index.ts";
-import { answerCommand, commandNames, failedCommand, findCommand, requestOf } from "../admin/commands.ts";
+import {
+  answerCommand,
+  answerDigest,
+  commandNames,
+  failedCommand,
+  findCommand,
+  notServing,
+  requestOf,
+} from "../admin/commands.ts";
 import { type JavaJson, javaJson } from "../admin/java.ts";
 import { answerWord, isWord, reportFor, words } from "../admin/words.ts";
 import { within } from "../calls.ts";
-import type { AppEnv } from "../env.ts";
-import type { LeaderRouter } from "../leader.ts";
-import { adminMs } from "../limits.ts";
+import type { AppEnv, MemberStub } from "../env.ts";
+import type { Carried, LeaderRouter } from "../leader.ts";
+import { adminMs, copyMs } from "../limits.ts";
+import { openSnapshot } from "../member-snapshots.ts";
 import { badRequest, Problem } from "../problems.ts";
 import { findMember, readQuery } from "../queries.ts";
+
+const fileHeaders = { "Content-Type": "application/octet-stream" };
 
 export function listCommands(c: Context<AppEnv>): Response {
   readQuery(c.req.url, []);
@@ -39,13 +50,97 @@ export async function getCommand(c: Context<AppEnv>, router: LeaderRouter): Prom
   if (name === undefined) {
     return answerJson(failedCommand(given.slice(0, 64), `Unknown command: ${given.slice(0, 64)}`));
   }
-  const query = readQuery(c.req.url, ["member", "traceMask"]);
+  const query = readQuery(c.req.url, ["member", "traceMask", "streaming"]);
+  const special = specialCommands[name];
+  if (special !== undefined) return special(c, router, query.streaming);
   const traceMask = name === "set_trace_mask" ? readTraceMask(query.traceMask) : undefined;
   if (name === "set_trace_mask" && traceMask === undefined) {
     return answerJson(failedCommand(name, "setTraceMask requires long traceMask argument"));
   }
   const report = await reportOf(c, router, { ...requestOf(name), traceMask });
   return answerJson(answerCommand(name, report, c.get("settings")));
+}
+
+type Answerer = (
+  c: Context<AppEnv>,
+  router: LeaderRouter,
+  streaming: string | undefined,
+) => Promise<Response>;
+
+/** What no report of a member can answer. */
+const specialCommands: Readonly<Record<string, Answerer>> = {
+  hash: getHash,
+  snapshot: getSnapshot,
+  restore: refuseRestore,
+};
+
+async function getHash(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
+  const name = "hash";
+  const { identities } = c.get("caller");
+  const reply = await copyFrom(c, router, (member) => member.digestTree(identities));
+  if (reply === undefined) return answerJson(failedCommand(name, notServing));
+  if (reply.kind === "digest") {
+    c.set("zxid", reply.zxid);
+    return answerJson(answerDigest(name, reply));
+  }
+  return refuseCopy(name, reply.kind);
+}
+
+/** As in ZooKeeper, whose file it is, and whose names of the headers. */
+async function getSnapshot(c: Context<AppEnv>, router: LeaderRouter, streaming = "true"): Promise<Response> {
+  const name = "snapshot";
+  if (streaming !== "true") {
+    return answerJson(failedCommand(name, "A member keeps no snapshot files: leave streaming out"), 400);
+  }
+  // A HEAD comes here as well, and a file that nobody reads is opened for nothing.
+  if (c.req.raw.method === "HEAD") return new Response(null, { headers: fileHeaders });
+  const { identities } = c.get("caller");
+  const reply = await copyFrom(c, router, (member) => openSnapshot(member, identities));
+  if (reply === undefined) return answerJson(failedCommand(name, notServing), 503);
+  if (reply.kind !== "opened") return refuseCopy(name, reply.kind);
+  c.set("zxid", reply.zxid);
+  return new Response(reply.body, {
+    headers: { ...fileHeaders, last_zxid: reply.zxid, snapshot_size: reply.bytes },
+  });
+}
+
+/** It would have to replace what all members hold, in one step. Nothing is read of what was sent. */
+async function refuseRestore(): Promise<Response> {
+  const error = "No member takes a snapshot in: ek import --snapshot writes one into an ensemble that serves";
+  return answerJson(failedCommand("restore", error), 503);
+}
+
+/** `undefined`: nobody serves. */
+async function copyFrom<Reply extends { readonly kind: string }>(
+  c: Context<AppEnv>,
+  router: LeaderRouter,
+  attempt: (member: MemberStub) => Promise<Reply>,
+): Promise<Carried<Reply>["reply"] | { readonly kind: "overloaded" } | undefined> {
+  const whom = (await readMember(c)) ?? "leader";
+  try {
+    const { reply } = await router.run(c.get("ensemble"), {
+      action: "Cannot copy the tree",
+      ...{ effect: "none", whom, searchMs: adminMs },
+      attemptMs: () => copyMs,
+      attempt,
+    });
+    return reply;
+  } catch (error) {
+    if (error instanceof Problem && error.fields.status === 429) return { kind: "overloaded" };
+    if (error instanceof Problem) return undefined;
+    throw error;
+  }
+}
+
+function refuseCopy(name: string, kind: "denied" | "overloaded" | "failed"): Response {
+  switch (kind) {
+    case "denied":
+      return answerJson(failedCommand(name, "Only who may do everything at / may copy the tree"), 403);
+    case "overloaded":
+      return answerJson(failedCommand(name, "Another copy is under way, try again"), 429);
+    case "failed":
+      return answerJson(failedCommand(name, "The member gave no snapshot"), 500);
+  }
 }
 
 export async function getWord(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
@@ -73,8 +168,8 @@ export async function getWord(c: Context<AppEnv>, router: LeaderRouter): Promise
   return new Response(text, { headers: { "Content-Type": "text/plain; charset=utf-8" } });
 }
 
-function answerJson(body: JavaJson): Response {
-  return new Response(javaJson(body), { headers: { "Content-Type": "application/json" } });
+function answerJson(body: JavaJson, status = 200): Response {
+  return new Response(javaJson(body), { status, headers: { "Content-Type": "application/json" } });
 }
 
 /** `undefined`: nobody answers. */

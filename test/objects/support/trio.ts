@@ -90,8 +90,9 @@ export class Trio {
       storage: opened.storage,
       callPeer: (peer, carrier) => this.#call(peer, carrier),
       turn: (run) => {
-        run();
+        const result = run();
         life.flush();
+        return result;
       },
       now: () => 1_000_000,
       lastSign: () => undefined,
