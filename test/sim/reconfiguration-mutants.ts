@@ -11,11 +11,11 @@ const membership = "src/zab/membership.ts";
 const leader = "src/zab/leader.ts";
 const peer = "src/zab/peer.ts";
 
-/** Servers in and out all the time, some of them with lost storages. */
+/** Servers in and out all the time, some of them with lost storages. Who sleeps is knocked at, as in every run. */
 const lean: Partial<Settings> = {
   outsiders: 2,
   storageIds: true,
-  features: { members: { changeMs: 500, forgets: 1, bold: 20, wipeMs: 5_000 } },
+  features: { members: { changeMs: 500, forgets: 1, bold: 20, wipeMs: 5_000 }, sleep: { knockMs: 1_000 } },
 };
 
 export const reconfigurationMutants: readonly Mutant[] = [
