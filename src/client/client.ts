@@ -456,13 +456,17 @@ export class Client implements AsyncDisposable {
     { watch = false, signal }: CallOptions & { readonly watch?: boolean | undefined },
   ): Promise<{ readonly body: ResponseBody | undefined; readonly changed: Promise<ZnodeEvent> | undefined }> {
     const serverPath = this.#chroot.toServer(path, "read");
-    const answer: Answer = await this.#session.submit({ type, path: serverPath, watch }, { path, signal });
-    const isMissing = answer.err === ZkErrorCode.NoNode && type === OpCode.Exists;
-    if (answer.err !== ZkErrorCode.Ok && !isMissing) throw explain(answer.err, "read", path);
-    if (!watch) return { body: answer.body, changed: undefined };
-    const kind: OnceKind = type === OpCode.GetChildren2 ? "child" : isMissing ? "exist" : "data";
-    // Registered in the turn of the answer: its event can only come in a later frame.
-    return { body: answer.body, changed: this.#once(kind, serverPath, path) };
+    const isMissing = ({ err }: Answer) => err === ZkErrorCode.NoNode && type === OpCode.Exists;
+    let changed: Promise<ZnodeEvent> | undefined;
+    // At once: the event may be in the frame behind the answer, and that one in the same message.
+    const answered = (answer: Answer) => {
+      if (!watch || (answer.err !== ZkErrorCode.Ok && !isMissing(answer))) return;
+      const kind: OnceKind = type === OpCode.GetChildren2 ? "child" : isMissing(answer) ? "exist" : "data";
+      changed = this.#once(kind, serverPath, path);
+    };
+    const answer = await this.#session.submit({ type, path: serverPath, watch }, { path, signal, answered });
+    if (answer.err !== ZkErrorCode.Ok && !isMissing(answer)) throw explain(answer.err, "read", path);
+    return { body: answer.body, changed };
   }
 
   #once(kind: OnceKind, serverPath: string, path: string): Promise<ZnodeEvent> {

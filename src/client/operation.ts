@@ -14,6 +14,8 @@ export interface OperationParts {
   readonly path: string | undefined;
   readonly deadlineMs: number;
   readonly signal: AbortSignal | undefined;
+  /** Called with the answer before anything behind it is read; `resolve` is heard of only later. */
+  readonly answered?: ((answer: Answer) => void) | undefined;
   resolve(answer: Answer): void;
   reject(error: unknown): void;
 }
@@ -52,7 +54,9 @@ export class Operation {
   }
 
   answer(answer: Answer): void {
-    if (this.#settle()) this.#parts.resolve(answer);
+    if (!this.#settle()) return;
+    this.#parts.answered?.(answer);
+    this.#parts.resolve(answer);
   }
 
   fail(error: unknown): void {

@@ -29,7 +29,7 @@ import {
 } from "../base/index.ts";
 import { type Answer, Connection } from "./connection.ts";
 import { ZkError } from "./errors.ts";
-import { Operation } from "./operation.ts";
+import { Operation, type OperationParts } from "./operation.ts";
 import type { Clock, Transport } from "./transport.ts";
 
 /**
@@ -147,7 +147,7 @@ export class Session {
    */
   submit(
     request: ClientRequest,
-    options: { readonly path?: string | undefined; readonly signal?: AbortSignal | undefined } = {},
+    options: Partial<Pick<OperationParts, "path" | "signal" | "answered">> = {},
   ): Promise<Answer> {
     const { path, signal } = options;
     if (this.#state.kind === "closed") return Promise.reject(this.#closedError(path));
@@ -158,7 +158,7 @@ export class Session {
     }
     return new Promise((resolve, reject) => {
       const deadlineMs = this.#parts.clock.now() + this.#parts.operationMsMax;
-      const operation = new Operation({ request, path, deadlineMs, signal, resolve, reject });
+      const operation = new Operation({ ...options, request, path, deadlineMs, signal, resolve, reject });
       if (this.#isEstablished) this.#send(operation);
       else this.#queue.push(operation);
       this.#sweepLater();

@@ -86,6 +86,17 @@ export class ScriptedWire {
     await settled();
   }
 
+  /** Answers the oldest request that has none, and says in the same message that what it read has changed. */
+  async replyAndEvent(body: ResponseBody, type: 1 | 2 | 3 | 4, path: string): Promise<void> {
+    const seen = this.seen.shift();
+    assert(seen !== undefined, "there is a request to answer");
+    const writer = new JuteWriter();
+    encodeReply(writer, { xid: seen.xid, zxid: 1n, err: 0, body });
+    encodeEvent(writer, { type, path }, 5n);
+    this.say(writer.take());
+    await settled();
+  }
+
   async pong(): Promise<void> {
     const writer = new JuteWriter();
     encodeReply(writer, { xid: -2, zxid: 0n, err: 0 });

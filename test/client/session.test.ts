@@ -259,6 +259,17 @@ describe("watches", () => {
     expect(await changed).toEqual({ kind: "dataChanged", path: "/a" });
   });
 
+  test("hear of a change that comes in one message with what was read", async () => {
+    const { server, zk } = start();
+    await server.wire.accept();
+    const reading = zk.get("/a", { watch: true });
+    await settled();
+    await server.wire.replyAndEvent(data, 3, "/a");
+    const changed = watch((await reading).changed);
+    await settled();
+    expect(changed.value).toEqual({ kind: "dataChanged", path: "/a" });
+  });
+
   test("of an ended session reject, and need nobody to listen", async () => {
     const { server, clock, zk } = start();
     await server.wire.accept();
