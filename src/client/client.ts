@@ -442,9 +442,9 @@ export class Client implements AsyncDisposable {
     request: Parameters<Session["submit"]>[0],
     path: string | undefined,
     action: string,
-    { signal }: CallOptions,
+    { signal, recall }: CallOptions & { readonly recall?: AbortSignal | undefined },
   ): Promise<ResponseBody | undefined> {
-    const answer = await this.#session.submit(request, { path, signal });
+    const answer = await this.#session.submit(request, { path, signal, recall });
     if (answer.err !== ZkErrorCode.Ok) throw explain(answer.err, action, path);
     return answer.body;
   }

@@ -20,6 +20,8 @@ import { type Data, dataBytes } from "./znode.ts";
 export interface CreateOptions {
   /** Stops the waiting. A create that was sent may still be applied. */
   readonly signal?: AbortSignal | undefined;
+  /** Takes the create back while it waits to be sent. Of one that was sent, the outcome is waited for. */
+  readonly recall?: AbortSignal | undefined;
   /** Default: `CreateMode.Persistent`; with `ttl`, `CreateMode.PersistentWithTtl`. */
   readonly mode?: CreateMode | undefined;
   /** Default: anyone may do anything. */

@@ -23,6 +23,8 @@ export type { CreateOptions } from "./create-request.ts";
 export { isZkError, undefinedIf, type WriteOutcome, ZkError } from "./errors.ts";
 export { type ConfigOptions, LiveConfig } from "./live-config.ts";
 export { Lock, type LockOptions } from "./lock.ts";
+export { persistently, undefinedIfPassing } from "./persistence.ts";
+export { leave, leaveLater, type Place, takeNamed, takeNumbered } from "./place.ts";
 export { Registration } from "./registration.ts";
 export type { SessionState } from "./session.ts";
 export { type LossCause, Lost, Tenure } from "./tenure.ts";

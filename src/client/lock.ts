@@ -16,7 +16,6 @@
 
 import {
   blockerOf,
-  CreateMode,
   contenderName,
   type Duration,
   delayOf,
@@ -34,8 +33,8 @@ import {
 import { orAbort, pause } from "./abort.ts";
 import type { Client } from "./client.ts";
 import { badArguments, isZkError, undefinedIf, ZkError } from "./errors.ts";
+import { leave, leaveLater, type Place, takeNumbered } from "./place.ts";
 import { type LossCause, Tenure } from "./tenure.ts";
-import type { ZnodeStat } from "./znode.ts";
 
 export interface LockOptions {
   /** Gives up waiting. A lock that has been granted is released by `release`. */
@@ -100,13 +99,14 @@ export class Lock implements AsyncDisposable {
    * Gives the lock back. Resolves when the next contender may have it; a lock that is lost already is
    * none to give back, and that is no error.
    *
-   * @throws {@link ZkError} `ConnectionLoss`, `OperationTimeout`: the session's end will release it.
+   * @throws {@link ZkError} `ConnectionLoss`, `OperationTimeout`: not known to be released yet. It goes on being
+   *   tried while the session lives, whose end releases it at the latest.
    */
   async release(): Promise<void> {
     if (this.signal.aborted && !isReleasable(this.signal.reason.cause)) return;
     const contender = this.#tenure.path;
     this.#tenure.end("released");
-    await leave(this.#client, contender, this.#tombstone);
+    await leave(this.#client, () => remove(this.#client, contender, this.#tombstone));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -179,7 +179,7 @@ class Attempt {
   /** `undefined`: the session has ended meanwhile, and with it the place in the queue. */
   async once(): Promise<Lock | undefined> {
     const { signal } = this.#controller;
-    let contender: { path: string; stat: ZnodeStat } | undefined;
+    let contender: Place | undefined;
     try {
       contender = await this.#enter(signal);
       this.#enteredMs = { server: contender.stat.ctime, own: this.#client.clock.now() };
@@ -189,7 +189,7 @@ class Attempt {
       const lockParts = { path: this.#path, mode: this.#mode, token: stat.czxid, contender: path, tombstone };
       return new Lock(this.#client, lockParts);
     } catch (error) {
-      if (contender !== undefined) leaveLater(this.#client, contender.path, tombstoneOf(contender.path));
+      if (contender !== undefined) this.#giveUp(contender.path);
       if (isZkError(error, "SessionExpired") && this.#client.state.kind !== "closed") return undefined;
       throw error;
     }
@@ -209,47 +209,21 @@ class Attempt {
     return new ZkError({ code: ZkErrorCode.OperationTimeout, message, path: this.#path });
   }
 
+  #giveUp(contenderPath: string): void {
+    leaveLater(this.#client, () => remove(this.#client, contenderPath, tombstoneOf(contenderPath)));
+  }
+
   /** Takes a place in the queue, exactly one, whatever becomes of connections meanwhile. */
-  async #enter(signal: AbortSignal): Promise<{ path: string; stat: ZnodeStat }> {
-    const prefix = crypto.randomUUID().replaceAll("-", "");
-    const path = joinPath(this.#path, contenderName(prefix, this.#mode));
-    const mode = CreateMode.EphemeralSequential;
+  async #enter(signal: AbortSignal): Promise<Place> {
+    const nameOfMark = (mark: string) => contenderName(mark, this.#mode);
     for (;;) {
       try {
-        return await this.#client.createWithStat(path, this.#owner, { mode, signal });
+        return await takeNumbered(this.#client, this.#path, nameOfMark, this.#owner, signal);
       } catch (error) {
-        if (isZkError(error, "NoNode")) await this.#client.createPath(this.#path, { signal });
-        else if (signal.aborted) throw this.#abandon(prefix, error);
-        else if (!(error instanceof ZkError) || error.outcome !== "unknown") throw error;
-        else {
-          const found = await this.#find(prefix, signal);
-          if (found !== undefined) return found;
-        }
+        if (!isZkError(error, "NoNode")) throw error;
+        await this.#client.createPath(this.#path, { signal });
       }
     }
-  }
-
-  /** A create that was given up may still be applied: whatever comes of it is deleted. */
-  #abandon(prefix: string, error: unknown): unknown {
-    void (async () => {
-      const found = await this.#find(prefix, undefined);
-      if (found !== undefined) await leave(this.#client, found.path, undefined);
-    })().catch(() => undefined);
-    return error;
-  }
-
-  async #find(
-    prefix: string,
-    signal: AbortSignal | undefined,
-  ): Promise<{ path: string; stat: ZnodeStat } | undefined> {
-    // The create went to the member before; this one may be behind it.
-    await this.#client.sync(this.#path, { signal });
-    const names = await this.#childNames(signal);
-    const name = names.find((each) => each.startsWith(prefix));
-    if (name === undefined) return undefined;
-    const path = joinPath(this.#path, name);
-    const stat = await this.#client.exists(path, { signal });
-    return stat === undefined ? undefined : { path, stat };
   }
 
   async #childNames(signal: AbortSignal | undefined): Promise<readonly string[]> {
@@ -329,30 +303,17 @@ class Attempt {
 }
 
 /** The tombstone goes in the same txn: a clean release leaves nothing behind. */
-async function leave(client: Client, contender: string, tombstone: string | undefined): Promise<void> {
-  for (let tries = 0; ; tries++) {
+async function remove(client: Client, contender: string, tombstone: string | undefined): Promise<void> {
+  if (tombstone !== undefined) {
     try {
-      if (tombstone === undefined) await client.delete(contender);
-      else await client.transaction().delete(tombstone).delete(contender).commit();
+      await client.transaction().delete(tombstone).delete(contender).commit();
       return;
     } catch (error) {
-      if (isZkError(error, "NoNode")) {
-        // Of the two, one may be there: the first try took effect, or the tombstone was never made.
-        if (tombstone !== undefined) return leave(client, contender, undefined);
-        return;
-      }
-      const isOver = isZkError(error, "SessionExpired");
-      if (isOver) return;
-      if (!isZkError(error, "ConnectionLoss") || tries >= releaseTriesMax) throw error;
+      // Of the two, one may be there: a try before took effect, or the tombstone was never made.
+      if (!isZkError(error, "NoNode")) throw error;
     }
   }
-}
-
-const releaseTriesMax = 5;
-
-/** In the background: the caller has an error to hear. The session's end does it at the latest. */
-function leaveLater(client: Client, contender: string, tombstone: string): void {
-  leave(client, contender, tombstone).catch(() => undefined);
+  await client.delete(contender).catch(orGone);
 }
 
 /** It may have happened, or another did it, or there is nothing to do it to: a look tells. */

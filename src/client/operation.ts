@@ -14,6 +14,8 @@ export interface OperationParts {
   readonly path: string | undefined;
   readonly deadlineMs: number;
   readonly signal: AbortSignal | undefined;
+  /** As `signal`, but only until it is sent. */
+  readonly recall?: AbortSignal | undefined;
   /** Called with the answer before anything behind it is read; `resolve` is heard of only later. */
   readonly answered?: ((answer: Answer) => void) | undefined;
   resolve(answer: Answer): void;
@@ -25,11 +27,15 @@ export class Operation {
   isSent = false;
   readonly #parts: OperationParts;
   readonly #abort = () => this.fail(this.#parts.signal?.reason);
+  readonly #recall = () => {
+    if (!this.isSent) this.fail(this.#parts.recall?.reason);
+  };
   #isSettled = false;
 
   constructor(parts: OperationParts) {
     this.#parts = parts;
     parts.signal?.addEventListener("abort", this.#abort);
+    parts.recall?.addEventListener("abort", this.#recall);
   }
 
   get request(): ClientRequest {
@@ -76,6 +82,7 @@ export class Operation {
     if (this.#isSettled) return false;
     this.#isSettled = true;
     this.#parts.signal?.removeEventListener("abort", this.#abort);
+    this.#parts.recall?.removeEventListener("abort", this.#recall);
     return true;
   }
 }

@@ -7,14 +7,16 @@
  * @module
  */
 
-import { CreateMode, formatSessionId, makeSessionId, parentOf } from "../base/index.ts";
+import { CreateMode, parentOf } from "../base/index.ts";
 import { orAbort, pause } from "./abort.ts";
 import type { Client } from "./client.ts";
 import { isZkError, undefinedIf, ZkError } from "./errors.ts";
-import type { Data, ZnodeStat } from "./znode.ts";
+import { isPassing, retryMs } from "./persistence.ts";
+import { isOurs, leave } from "./place.ts";
+import type { Data } from "./znode.ts";
 
-/** Pause after a refusal that time may cure, ms. */
-const retryMs = 1_000;
+/** The latest registration of each path: the znode is its own, and not for an earlier one to delete. */
+const latest = new WeakMap<Client, Map<string, Registration>>();
 
 export class Registration implements AsyncDisposable {
   readonly path: string;
@@ -32,6 +34,7 @@ export class Registration implements AsyncDisposable {
     this.#client = client;
     this.path = path;
     this.#data = data;
+    latest.set(client, (latest.get(client) ?? new Map()).set(path, this));
     let isReady: () => void = () => undefined;
     let isHopeless: (error: unknown) => void = () => undefined;
     this.ready = new Promise((resolve, reject) => {
@@ -60,16 +63,29 @@ export class Registration implements AsyncDisposable {
     await this.#client.set(this.path, data).catch(orGone);
   }
 
-  /** Takes the znode away, and does not come back. */
+  /**
+   * Takes the znode away, and does not come back.
+   *
+   * @throws {@link ZkError} `ConnectionLoss`, `OperationTimeout`: not known to be gone yet. It goes on being tried
+   *   while the session lives, unless the client registers the path again.
+   */
   async close(): Promise<void> {
     if (this.#controller.signal.aborted) return;
     this.#controller.abort();
     await this.#over;
     this.#isHeld = false;
     if (this.#client.state.kind === "closed") return;
-    // Asked behind everything that was sent, a create that was given up included.
-    const stat = await this.#client.exists(this.path).catch(orGone);
-    if (stat !== undefined && this.#isOurs(stat)) await this.#client.delete(this.path).catch(orGone);
+    await leave(this.#client, () => this.#remove());
+  }
+
+  async #remove(): Promise<void> {
+    // Asked behind everything that was sent, a create that was given up included, and level with the leader.
+    await this.#client.sync(this.path);
+    const stat = await this.#client.exists(this.path);
+    const registrations = latest.get(this.#client);
+    if (registrations?.get(this.path) !== this) return;
+    if (stat !== undefined && isOurs(this.#client, stat)) await this.#client.delete(this.path).catch(orGone);
+    if (registrations.get(this.path) === this) registrations.delete(this.path);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -103,7 +119,7 @@ export class Registration implements AsyncDisposable {
     }
     const { stat, changed } = await this.#client.exists(this.path, { watch: true, signal });
     if (stat === undefined) return;
-    if (this.#isOurs(stat)) {
+    if (isOurs(this.#client, stat)) {
       this.#isHeld = true;
       isReady();
       if (this.#revision !== revision) await this.#client.set(this.path, this.#data, { signal });
@@ -111,10 +127,6 @@ export class Registration implements AsyncDisposable {
     // Ours: until it goes. Another's: until that one's session ends.
     const { kind } = await orAbort(changed, signal);
     if (kind === "deleted") this.#isHeld = false;
-  }
-
-  #isOurs({ ephemeralOwner }: ZnodeStat): boolean {
-    return formatSessionId(makeSessionId(ephemeralOwner)) === this.#client.sessionId;
   }
 }
 
@@ -124,8 +136,7 @@ function isUnknown(error: unknown): boolean {
 
 /** Time, or the next session, may cure it. */
 function isCurable(error: unknown): boolean {
-  const names = ["SessionExpired", "ConnectionLoss", "OperationTimeout", "ThrottledOp", "NoNode"] as const;
-  return names.some((name) => isZkError(error, name));
+  return isPassing(error) || isZkError(error, "NoNode");
 }
 
 const orGone = undefinedIf("NoNode", "SessionExpired");

@@ -147,11 +147,12 @@ export class Session {
    */
   submit(
     request: ClientRequest,
-    options: Partial<Pick<OperationParts, "path" | "signal" | "answered">> = {},
+    options: Partial<Pick<OperationParts, "path" | "signal" | "recall" | "answered">> = {},
   ): Promise<Answer> {
-    const { path, signal } = options;
+    const { path, signal, recall } = options;
     if (this.#state.kind === "closed") return Promise.reject(this.#closedError(path));
     if (signal?.aborted === true) return Promise.reject(signal.reason);
+    if (recall?.aborted === true) return Promise.reject(recall.reason);
     if (this.#queue.length + this.#sent.size >= operationsMax) {
       const message = `Cannot send another request: ${operationsMax} are waiting`;
       return Promise.reject(new ZkError({ code: ZkErrorCode.ThrottledOp, message, path }));

@@ -7,8 +7,18 @@
  * @module
  */
 
-import { CreateMode, joinPath } from "../base/index.ts";
-import { type Client, orAbort, undefinedIf } from "../client/index.ts";
+import { joinPath } from "../base/index.ts";
+import {
+  type Client,
+  isZkError,
+  leave,
+  leaveLater,
+  orAbort,
+  type Place,
+  takeNamed,
+  undefinedIf,
+  type ZnodeStat,
+} from "../client/index.ts";
 
 export interface BarrierOptions {
   readonly signal?: AbortSignal | undefined;
@@ -43,6 +53,13 @@ export class Barrier {
   }
 }
 
+/** A participant that is in. */
+interface Entered {
+  readonly place: Place;
+  /** Of the `ready` it came in by. */
+  readonly readyCzxid: bigint | undefined;
+}
+
 /**
  * Enters and leaves together: `enter` resolves when `count` have entered, `leave` when all have left. One
  * whose session ends counts as having left.
@@ -52,6 +69,8 @@ export class DoubleBarrier {
   readonly path: string;
   readonly #count: number;
   readonly #id: string;
+  /** Until it is known to have left. */
+  #entered: Entered | undefined;
 
   /** @param id - This participant's own name, different for each. */
   constructor(zk: Client, path: string, count: number, id: string) {
@@ -61,24 +80,37 @@ export class DoubleBarrier {
     this.#id = id;
   }
 
+  /**
+   * Enters, waiting for the others. Who does not get in, because the signal aborts or the session ends, is not counted
+   * any more. While somebody else is there under this name, an earlier session of this participant's own perhaps, it
+   * waits for that one to go.
+   */
   async enter({ signal }: BarrierOptions = {}): Promise<void> {
     await this.#zk.createPath(this.path, { signal });
     const ready = joinPath(this.path, "ready");
     // Watched before it is looked at how many there are, so that the last one cannot be missed.
     const { stat, changed } = await this.#zk.exists(ready, { watch: true, signal });
-    await this.#zk.create(this.#own, null, { mode: CreateMode.Ephemeral, signal }).catch(orThere);
-    if (stat !== undefined) return;
-    if ((await this.#participants(signal)).length >= this.#count) {
-      await this.#zk.create(ready, null, { mode: CreateMode.Ephemeral, signal }).catch(orThere);
-      return;
+    const place = await this.#take(signal);
+    try {
+      const opened = stat ?? (await this.#untilOpen(ready, changed, signal));
+      this.#entered = { place, readyCzxid: opened?.czxid };
+    } catch (error) {
+      this.#entered = undefined;
+      leaveLater(this.#zk, place.remove);
+      throw error;
     }
-    await orAbort(changed, signal);
   }
 
+  /**
+   * Leaves, waiting for the others to leave.
+   *
+   * @throws {@link ZkError} `ConnectionLoss`, `OperationTimeout`: not known to have left yet. It goes on being tried
+   *   while the session lives, and may be asked for again.
+   */
   async leave({ signal }: BarrierOptions = {}): Promise<void> {
-    await this.#zk.delete(this.#own, { signal }).catch(orGone);
-    // The first to leave closes the barrier behind everybody.
-    await this.#zk.delete(joinPath(this.path, "ready"), { signal }).catch(orGone);
+    const entered = this.#entered;
+    if (entered !== undefined) await leave(this.#zk, () => this.#remove(entered));
+    this.#entered = undefined;
     for (;;) {
       const [first] = (await this.#participants(signal)).sort();
       if (first === undefined) return;
@@ -87,8 +119,45 @@ export class DoubleBarrier {
     }
   }
 
-  get #own(): string {
-    return joinPath(this.path, this.#id);
+  async #take(signal: AbortSignal | undefined): Promise<Place> {
+    const own = joinPath(this.path, this.#id);
+    for (;;) {
+      try {
+        return await takeNamed(this.#zk, own, signal);
+      } catch (error) {
+        if (!isZkError(error, "NodeExists")) throw error;
+      }
+      const { stat, changed } = await this.#zk.exists(own, { watch: true, signal });
+      if (stat === undefined) continue;
+      if (stat.czxid === this.#entered?.place.stat.czxid) return this.#entered.place;
+      await orAbort(changed, signal);
+    }
+  }
+
+  /** Opens it, or waits for whoever does. `undefined`: somebody has left already, and closed it. */
+  async #untilOpen(
+    ready: string,
+    changed: Promise<unknown>,
+    signal: AbortSignal | undefined,
+  ): Promise<ZnodeStat | undefined> {
+    if ((await this.#participants(signal)).length < this.#count) await orAbort(changed, signal);
+    else {
+      try {
+        return (await takeNamed(this.#zk, ready, signal)).stat;
+      } catch (error) {
+        if (!isZkError(error, "NodeExists")) throw error;
+      }
+    }
+    return this.#zk.exists(ready, { signal });
+  }
+
+  /** The first to leave closes the barrier behind everybody, and never the one of the next round. */
+  async #remove({ place, readyCzxid }: Entered): Promise<void> {
+    const ready = joinPath(this.path, "ready");
+    await this.#zk.sync(ready);
+    const stat = await this.#zk.exists(ready);
+    if (stat !== undefined && stat.czxid === readyCzxid) await this.#zk.delete(ready).catch(orGone);
+    await place.remove();
   }
 
   async #participants(signal: AbortSignal | undefined): Promise<string[]> {
@@ -97,5 +166,3 @@ export class DoubleBarrier {
 }
 
 const orGone = undefinedIf("NoNode");
-
-const orThere = undefinedIf("NodeExists");

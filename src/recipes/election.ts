@@ -11,7 +11,15 @@
  */
 
 import { queueOf } from "../base/index.ts";
-import { type Client, isZkError, type Lock, type LockOptions, undefinedIf } from "../client/index.ts";
+import {
+  type Client,
+  isZkError,
+  type Lock,
+  type LockOptions,
+  persistently,
+  undefinedIf,
+  undefinedIfPassing,
+} from "../client/index.ts";
 
 /** Who leads: its id, as it gave it, and its token. */
 export interface Leader {
@@ -38,10 +46,12 @@ export function stand(zk: Client, path: string, { id, signal, lockDelay }: Candi
 }
 
 /**
- * Leads whenever it is this client's turn, again and again, until the signal aborts.
+ * Leads whenever it is this client's turn, again and again, until the signal aborts or the client is closed: through
+ * lost connections and ended sessions.
  *
  * @param lead - Called with each leadership; when it returns, the leadership is given up, and the client
  *   stands again. What it throws ends everything.
+ * @throws {@link ZkError} As `Client.lock`, but for what passes: `ConnectionLoss`, `OperationTimeout`, `ThrottledOp`.
  */
 export async function lead(
   zk: Client,
@@ -49,15 +59,15 @@ export async function lead(
   options: CandidateOptions & { readonly signal: AbortSignal },
   work: (leadership: Lock) => Promise<void>,
 ): Promise<void> {
-  while (!options.signal.aborted) {
-    let leadership: Lock;
+  for (;;) {
+    const leadership = await persistently(zk, options.signal, () => stand(zk, path, options));
+    if (leadership === undefined) return;
     try {
-      leadership = await stand(zk, path, options);
-    } catch (error) {
-      if (options.signal.aborted) return;
-      throw error;
+      await work(leadership);
+    } finally {
+      // What is not known to be released yet is released behind us, and stands in the next one's way until then.
+      await leadership.release().catch(undefinedIfPassing);
     }
-    await leadership.run(work);
   }
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Client, Lock, LockOptions } from "../client/index.ts";
+import { type Client, type Lock, type LockOptions, undefinedIfPassing } from "../client/index.ts";
 
 /** As kazoo's `ReadLock`: shared with other readers. */
 export function readLock(zk: Client, path: string, options: Omit<LockOptions, "shared"> = {}): Promise<Lock> {
@@ -33,7 +33,8 @@ export interface LockSet extends AsyncDisposable {
  * Takes all of the locks, or none. They are taken in the order of their paths, whatever order they are
  * named in, so that two who want some of the same never wait for each other in a circle.
  *
- * @throws {@link ZkError} As `Client.lock`; those taken already have been released then.
+ * @throws {@link ZkError} As `Client.lock`; those taken already have been released then, or are as soon as the
+ *   connection is back.
  */
 export async function lockAll(
   zk: Client,
@@ -47,7 +48,7 @@ export async function lockAll(
   try {
     for (const path of [...new Set(paths)].sort()) locks.set(path, await zk.lock(path, options));
   } catch (error) {
-    await release();
+    await release().catch(undefinedIfPassing);
     throw error;
   }
   const signal = AbortSignal.any([...locks.values()].map((lock) => lock.signal));

@@ -17,9 +17,12 @@ import {
   type Client,
   type Data,
   isZkError,
+  leave,
   orAbort,
+  type Place,
   pause,
   Tenure,
+  takeNamed,
   undefinedIf,
   ZkError,
 } from "../client/index.ts";
@@ -50,6 +53,14 @@ const priorityMax = 999;
 interface Entry {
   readonly name: string;
   readonly notBeforeMs: number;
+}
+
+/** An item that is being worked on. */
+interface Held {
+  readonly item: Item;
+  readonly path: string;
+  readonly claim: Place;
+  readonly tenure: Tenure;
 }
 
 export class Queue {
@@ -98,6 +109,9 @@ export class Queue {
   /**
    * Waits for the next item, works on it, and deletes it when the work has succeeded. Nobody else works on
    * it meanwhile, unless this session ends: `signal` of the work says so in time.
+   *
+   * @throws What the work throws: the item is given back. {@link ZkError} With outcome `unknown`, the item may be done
+   *   and gone, or will be given back.
    */
   async consume<Result>(
     work: (item: Item, signal: AbortSignal) => Promise<Result>,
@@ -108,10 +122,11 @@ export class Queue {
     try {
       const result = await work(item, tenure.signal);
       tenure.signal.throwIfAborted();
-      await this.#zk.transaction().delete(claim).delete(path).commit({ signal });
+      await this.#zk.transaction().delete(claim.path).delete(path).commit({ signal });
       return result;
     } catch (error) {
-      await this.#zk.delete(claim).catch(orGone);
+      // What keeps it from being given back now will not for ever, and says less than what went wrong.
+      await leave(this.#zk, claim.remove).catch(() => undefined);
       throw error;
     } finally {
       tenure.end("released");
@@ -214,14 +229,13 @@ export class Queue {
     }
   }
 
-  async #hold(path: string, signal: AbortSignal | undefined) {
-    const claim = joinPath(path, "claim");
+  async #hold(path: string, signal: AbortSignal | undefined): Promise<Held | undefined> {
     try {
       const { data, text, stat } = await this.#zk.get(path, { signal });
       if (stat.numChildren > 0) return undefined;
-      await this.#zk.create(claim, null, { mode: CreateMode.Ephemeral, signal });
+      const claim = await takeNamed(this.#zk, joinPath(path, "claim"), signal);
       const item: Item = { data, text, token: stat.czxid };
-      return { item, path, claim, tenure: new Tenure(this.#zk, claim) };
+      return { item, path, claim, tenure: new Tenure(this.#zk, claim.path) };
     } catch (error) {
       if (isZkError(error, "NoNode") || isZkError(error, "NodeExists")) return undefined;
       throw error;
@@ -243,5 +257,3 @@ function inOrder(children: readonly string[]): readonly Entry[] {
     })
     .sort((a, b) => (a.rank < b.rank ? -1 : a.rank > b.rank ? 1 : 0));
 }
-
-const orGone = undefinedIf("NoNode", "SessionExpired");

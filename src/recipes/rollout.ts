@@ -17,7 +17,7 @@
 
 import { parentOf, ZkErrorCode } from "../base/index.ts";
 import { type Client, isZkError, json, type Schema, ZkError, type Znode } from "../client/index.ts";
-import { orMissing } from "./persistence.ts";
+import { orMissing } from "./bell.ts";
 
 /** Stages of one rollout. */
 export const stagesMax = 100;

@@ -10,15 +10,19 @@
  * @module
  */
 
-import { CreateMode, joinPath, parseDuration, ZkErrorCode } from "../base/index.ts";
+import { joinPath, parseDuration, ZkErrorCode } from "../base/index.ts";
 import {
   type Client,
   type Duration,
   isZkError,
   json,
+  leave,
+  leaveLater,
   orAbort,
+  type Place,
   Tenure,
-  undefinedIf,
+  takeNumbered,
+  undefinedIfPassing,
   ZkError,
 } from "../client/index.ts";
 
@@ -38,12 +42,14 @@ export class Seat implements AsyncDisposable {
   /** Grows from grant to grant, over all seats together. */
   readonly token: bigint;
   readonly #zk: Client;
+  readonly #place: Place;
   readonly #tenure: Tenure;
 
-  constructor(zk: Client, path: string, token: bigint) {
+  constructor(zk: Client, place: Place) {
     this.#zk = zk;
-    this.token = token;
-    this.#tenure = new Tenure(zk, path);
+    this.#place = place;
+    this.token = place.stat.czxid;
+    this.#tenure = new Tenure(zk, place.path);
   }
 
   /** Aborts with a `Lost` before the seat can be another's. */
@@ -51,9 +57,15 @@ export class Seat implements AsyncDisposable {
     return this.#tenure.signal;
   }
 
+  /**
+   * Gives the seat back.
+   *
+   * @throws {@link ZkError} `ConnectionLoss`, `OperationTimeout`: not known to be free yet. It goes on being tried
+   *   while the session lives.
+   */
   async release(): Promise<void> {
     this.#tenure.end("released");
-    await this.#zk.delete(this.#tenure.path).catch(orGone);
+    await leave(this.#zk, this.#place.remove);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -73,20 +85,38 @@ export async function takeSeat(zk: Client, path: string, options: SemaphoreOptio
   await zk.createPath(leases, { signal });
   await agree(zk, path, seats, signal);
   using limit = new WaitLimit(zk, path, wait);
-  await using turn = await zk.lock(joinPath(path, "lock"), { signal, wait, owner });
-  // Whoever has the turn keeps it while it waits, so nobody overtakes.
-  const until = AbortSignal.any([limit.signal, turn.signal, ...(signal === undefined ? [] : [signal])]);
+  const turn = await zk.lock(joinPath(path, "lock"), { signal, wait, owner });
+  let place: Place | undefined;
+  try {
+    // Whoever has the turn keeps it while it waits, so nobody overtakes.
+    const until = AbortSignal.any([limit.signal, turn.signal, ...(signal === undefined ? [] : [signal])]);
+    await untilFree(zk, path, options, until);
+    // There is a seat: what takes it is not given up half-way.
+    limit[Symbol.dispose]();
+    place = await takeNumbered(zk, leases, (mark) => `${mark}-lease-`, owner, until);
+    // A turn not known to be given back is given back behind us: the seat is taken all the same.
+    await turn.release().catch(undefinedIfPassing);
+    return new Seat(zk, place);
+  } catch (error) {
+    if (place !== undefined) leaveLater(zk, place.remove);
+    await turn.release().catch(undefinedIfPassing);
+    throw error;
+  }
+}
+
+/** Resolves when there is a seat that nobody has. */
+async function untilFree(
+  zk: Client,
+  path: string,
+  { seats, wait }: SemaphoreOptions,
+  until: AbortSignal,
+): Promise<void> {
   for (;;) {
-    const { children, changed } = await zk.children(leases, { watch: true, signal: until });
-    if (children.length < seats) break;
+    const { children, changed } = await zk.children(joinPath(path, "leases"), { watch: true, signal: until });
+    if (children.length < seats) return;
     if (wait === 0) throw timedOut(path);
     await orAbort(changed, until);
   }
-  // There is a seat: what takes it is not given up half-way.
-  limit[Symbol.dispose]();
-  const lease = { mode: CreateMode.EphemeralSequential, signal: until };
-  const { path: seat, stat } = await zk.createWithStat(joinPath(leases, "lease-"), owner, lease);
-  return new Seat(zk, seat, stat.czxid);
 }
 
 /** Ends the waiting, for the turn and for a seat together. */
@@ -135,5 +165,3 @@ function timedOut(path: string): ZkError {
   const message = `Cannot take a seat of "${path}": all are taken`;
   return new ZkError({ code: ZkErrorCode.OperationTimeout, message, path });
 }
-
-const orGone = undefinedIf("NoNode", "SessionExpired");

@@ -18,11 +18,12 @@ import {
   type Lock,
   orAbort,
   pause,
+  persistently,
   ZkError,
   type Znode,
 } from "../client/index.ts";
+import { Bell, orMissing } from "./bell.ts";
 import { lead } from "./election.ts";
-import { Bell, orMissing, persistently } from "./persistence.ts";
 import {
   type Check,
   type Health,

@@ -19,7 +19,7 @@
 import { type Duration, joinPath, parseDuration, pathFault, ZkErrorCode } from "../base/index.ts";
 import { type Client, json, orAbort, type Registration, ZkError, type Znode } from "../client/index.ts";
 import { updateZnode } from "./atomic.ts";
-import { Bell, orMissing } from "./persistence.ts";
+import { Bell, orMissing } from "./bell.ts";
 import { type Check, type Health, type HealthState, noteLengthMax, parseHealth } from "./service-health.ts";
 import { SubtreeCache } from "./subtree-cache.ts";
 

@@ -11,8 +11,14 @@
  */
 
 import { joinPath, parentOf, ZkErrorCode } from "../base/index.ts";
-import { type Client, undefinedIf, type WatchStream, ZkError, type Znode } from "../client/index.ts";
-import { persistently } from "./persistence.ts";
+import {
+  type Client,
+  persistently,
+  undefinedIf,
+  type WatchStream,
+  ZkError,
+  type Znode,
+} from "../client/index.ts";
 
 export interface SubtreeCacheOptions {
   /** Znodes at most; a larger subtree ends the cache. Default: 10,000. */

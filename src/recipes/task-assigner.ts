@@ -11,10 +11,10 @@
  */
 
 import { joinPath } from "../base/index.ts";
-import { type Client, isZkError, type Lock, orAbort, type Znode } from "../client/index.ts";
+import { type Client, isZkError, type Lock, orAbort, persistently, type Znode } from "../client/index.ts";
 import { planAssignment } from "./assignment.ts";
+import { Bell } from "./bell.ts";
 import { lead } from "./election.ts";
-import { Bell, persistently } from "./persistence.ts";
 import { SubtreeCache } from "./subtree-cache.ts";
 import {
   checkName,

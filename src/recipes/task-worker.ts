@@ -16,11 +16,12 @@ import {
   json,
   type Lock,
   orAbort,
+  persistently,
   type Transaction,
   ZkError,
 } from "../client/index.ts";
 import { isWeight, weightMax } from "./assignment.ts";
-import { orMissing, persistently } from "./persistence.ts";
+import { orMissing } from "./bell.ts";
 import { assignTasks } from "./task-assigner.ts";
 import {
   checkName,

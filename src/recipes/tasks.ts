@@ -22,7 +22,7 @@
 import { joinPath, pathFault, ZkErrorCode } from "../base/index.ts";
 import { type Client, json, ZkError, type Znode } from "../client/index.ts";
 import { isWeight, weightMax } from "./assignment.ts";
-import { orMissing } from "./persistence.ts";
+import { orMissing } from "./bell.ts";
 
 /** Tasks of one path, and workers: their lists, all rewritten, fit into one request of 1 MiB. */
 export const tasksMax = 2_000;
