@@ -235,7 +235,7 @@ export class Instance implements HistoryReader, TreeRows {
   /** A request arrived: delivered in one turn, and what is to go back. False: it is refused. */
   handle(call: Call): boolean {
     const end = this.links.get(call.from.member.id);
-    const carrier = unseal(call.parcel, this.version, this.#origins);
+    const carrier = unseal(call.parcel, this, this.#origins);
     if (end === undefined || carrier === undefined) return false;
     this.#turn(() => {
       const received = receiveRequest(end.link, carrier);
@@ -259,7 +259,7 @@ export class Instance implements HistoryReader, TreeRows {
   returned(call: Call, by: Instance, parcel: Parcel): void {
     const end = this.links.get(call.to);
     if (end === undefined || end.call !== call) return;
-    const carrier = unseal(parcel, this.version, this.#origins);
+    const carrier = unseal(parcel, this, this.#origins);
     if (carrier === undefined) {
       this.world.count("answer refused");
       return this.failed(call);
@@ -281,7 +281,10 @@ export class Instance implements HistoryReader, TreeRows {
     end.isCooling = true;
     requestFailed(end.link);
     end.failures++;
-    if (end.failures >= this.world.settings.failuresMax) {
+    const { failuresMax, features } = this.world.settings;
+    // As deployed: beside a member of another version, nothing but the link itself gets it going again.
+    const neverGivesUp = features?.["versions"]?.["older"] === 1;
+    if (!neverGivesUp && end.failures >= failuresMax) {
       end.failures = 0;
       const reason = giveUp(end.link);
       if (reason !== undefined) this.#turn(() => this.#step({ kind: "linkDown", peer: end.peer, reason }));

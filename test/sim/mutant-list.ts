@@ -377,6 +377,14 @@ export const mutants: readonly Mutant[] = [
     replace: "",
   },
   {
+    id: "M43",
+    file: zab("link"),
+    mistake: "a member is sent packets that it is known not to read",
+    find: "if (link.peerIncarnation !== 0 && versionOf(packet) > link.peerReads) {",
+    replace: "if (false) {",
+    lean: { features: { versions: { deployMs: 1_000, foreign: 0, older: 1 } } },
+  },
+  {
     id: "M45",
     file: zab("confirm-rounds"),
     mistake: "answers a linearizable read without a confirm round",

@@ -43,13 +43,18 @@ export function seal(carrier: Carrier, version: WireVersion): Parcel {
 /** `undefined` for a carrier that the reader refuses. `origins` learns which packet is which. */
 export function unseal(
   { bytes, sent }: Parcel,
-  version: WireVersion,
+  { version, incarnation }: { readonly version: WireVersion; readonly incarnation: number },
   origins: WeakMap<Packet, Packet>,
 ): Carrier | undefined {
   const isForeign = bytes[0] === foreignVersion;
   const readable = isForeign && version === WireVersion.Foreign ? asOurs(bytes) : bytes;
   if (!isForeign && version === WireVersion.Foreign) return undefined;
-  if (bytes[0] !== olderVersion && version === WireVersion.Older) return undefined;
+  if (bytes[0] !== olderVersion && version === WireVersion.Older) {
+    // Who names this instance has heard of it, and of what it reads.
+    if (!isForeign && decodeCarrier(bytes)?.toIncarnation === incarnation)
+      violate("versions", "a member of the version before ours is sent a packet that it is known to lack");
+    return undefined;
+  }
   const carrier = decodeCarrier(readable);
   if (carrier === undefined) {
     if (isForeign) return undefined;
