@@ -43,6 +43,7 @@ const znode = "/v1/{ensemble}/znodes/{path}";
 const session = "/v1/{ensemble}/sessions/{id}";
 const lock = "/v1/{ensemble}/locks/{path}";
 const election = "/v1/{ensemble}/elections/{path}";
+const semaphore = "/v1/{ensemble}/semaphores/{path}";
 const conditions = ["If-Match", "If-None-Match"];
 
 export const operations: readonly Operation[] = [
@@ -183,6 +184,25 @@ export const operations: readonly Operation[] = [
   },
   {
     ...{ route: election, method: "delete", id: "deleteElection", summary: "Resigns, or stands no longer" },
+    ...{ query: { id: lockId }, headers: ["Ek-Session"], answers: { 204: {} } },
+    problems: [...everywhere, 403, 410],
+  },
+  {
+    ...{ route: semaphore, method: "get", id: "getSemaphore", summary: "Shows who has seats, and who waits" },
+    ...{ answers: { 200: json("Semaphore") }, problems: [...everywhere, 403] },
+  },
+  {
+    ...{ route: semaphore, method: "post", id: "postSemaphore", summary: "Takes a seat, waiting for one" },
+    ...{ headers: ["Ek-Session"], body: bodyOf("SeatOrder"), answers: { 201: json("SeatGrant") } },
+    problems: [...everywhere, 403, 409, 410, 413, 429],
+  },
+  {
+    ...{ route: semaphore, method: "put", id: "putSemaphore", summary: "Keeps a seat for another ttl" },
+    ...{ query: { id: lockId }, headers: ["Ek-Session"], answers: { 200: json("SeatGrant") } },
+    problems: [...everywhere, 409, 410],
+  },
+  {
+    ...{ route: semaphore, method: "delete", id: "deleteSemaphore", summary: "Gives a seat back" },
     ...{ query: { id: lockId }, headers: ["Ek-Session"], answers: { 204: {} } },
     problems: [...everywhere, 403, 410],
   },

@@ -8,6 +8,7 @@ import { keyedPartsMax, locationHints, serverIdMax } from "../../src/base/index.
 import {
   aclEntriesMax,
   candidateBytesMax,
+  seatsMax,
   sessionTtlMsDefault,
   sessionTtlMsMax,
   sessionTtlMsMin,
@@ -198,6 +199,25 @@ export const schemas: Readonly<Record<string, Schema>> = {
   Election: answered({
     ...{ path, leader: { oneOf: [ref("Candidate"), { type: "null" }] } },
     ...{ candidates: list(ref("Candidate")), zxid },
+  }),
+  SeatOrder: taken(
+    {
+      seats: integer("How many there are, the same for everybody", { minimum: 1, maximum: seatsMax }),
+      ...{ ttl: ref("Duration"), wait: ref("Duration"), owner: text("Shown to others"), id: grantId },
+    },
+    ["seats"],
+  ),
+  SeatGrant: answered({
+    ...{ id: grantId, token: zxid, path, ttl_ms: { type: "integer" } },
+    expires_at: text("By the leader's clock", { format: "date-time" }),
+  }),
+  SeatHolder: answered({
+    ...{ name: { type: "string" }, owner: { type: "string" }, token: zxid },
+    since: { type: "string", format: "date-time" },
+  }),
+  Semaphore: answered({
+    ...{ path, seats: { type: ["integer", "null"] }, taken: { type: "integer" } },
+    ...{ holders: list(ref("SeatHolder")), queue: list(ref("Contender")), zxid },
   }),
   Members: answered({
     ...{ ensemble: { type: "string" }, leader: { type: ["integer", "null"] } },

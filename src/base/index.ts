@@ -16,6 +16,7 @@ export * from "./paths.ts";
 export * from "./records.ts";
 export * from "./request-window.ts";
 export * from "./requests.ts";
+export * from "./semaphores.ts";
 export * from "./settings.ts";
 export * from "./txns.ts";
 export * from "./zxid.ts";

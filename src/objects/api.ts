@@ -314,6 +314,58 @@ export interface LockReference {
   readonly identities: readonly AuthId[];
 }
 
+export interface SeatRequest extends Omit<LockRequest, "mode" | "delayMs"> {
+  /** 1 to 100,000: how many there are. The same for everybody. */
+  readonly seats: number;
+}
+
+/** Who has a seat. ZooKeeper clients' leases are listed too. */
+export interface SeatHolder {
+  /** Of its znode, below `leases`. */
+  readonly name: string;
+  readonly owner: string;
+  /** Printed zxid of its znode: the fencing token. */
+  readonly token: string;
+  readonly sinceMs: number;
+}
+
+export interface SemaphoreState {
+  /** Seats, of which `holders` shows the first 1,000. */
+  readonly taken: number;
+  readonly holders: readonly SeatHolder[];
+  /** The first of them has the turn. */
+  readonly queue: readonly Contender[];
+}
+
+export type SeatAnswer =
+  | {
+      readonly kind: "granted";
+      /** Printed zxid: later grants of this semaphore always carry a greater one. */
+      readonly token: string;
+      readonly ttlMs: number;
+      /** Ms since 1970, by the leader's clock. */
+      readonly expiresAtMs: number;
+    }
+  /** No seat within `waitMs`; the place in the queue is given up. */
+  | ({ readonly kind: "timedOut" } & SemaphoreState)
+  /** Nothing happened: others count on so many; `undefined`: what they wrote down is no number. */
+  | { readonly kind: "otherSeats"; readonly seats: number | undefined }
+  | Extract<LockAnswer, { readonly kind: "released" | "gone" | "foreign" | "refused" }>
+  | NotServed
+  | Unknown;
+
+/** `zxid`: what this member had applied when it answered, printed. */
+export type SeatReply = (SeatAnswer & { readonly zxid: string }) | NotServed;
+
+export type SemaphoreView =
+  | ({
+      readonly kind: "described";
+      /** `undefined`: nobody has taken one yet. */
+      readonly seats: number | undefined;
+      readonly zxid: string;
+    } & SemaphoreState)
+  | Exclude<LockView, { readonly kind: "described" }>;
+
 /** Who is at the other end of a connection, as the Worker vouches for it. */
 export interface Introduction {
   /** Empty: unknown. */
@@ -371,6 +423,10 @@ export interface MemberApi {
   keepLock(reference: LockReference): Promise<LockReply>;
   releaseLock(reference: LockReference): Promise<LockReply>;
   describeLock(path: string, identities: readonly AuthId[]): Promise<LockView>;
+  takeSeat(request: SeatRequest): Promise<SeatReply>;
+  keepSeat(reference: LockReference): Promise<SeatReply>;
+  releaseSeat(reference: LockReference): Promise<SeatReply>;
+  describeSemaphore(path: string, identities: readonly AuthId[]): Promise<SemaphoreView>;
   /**
    * Opens a client connection: a WebSocket of subprotocol `zookeeper` carrying the ZooKeeper byte stream.
    *

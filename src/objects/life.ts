@@ -27,12 +27,13 @@ import { History } from "./history.ts";
 import { HttpDoor } from "./http-door.ts";
 import { Leading } from "./leading.ts";
 import type { CallPeer } from "./links.ts";
-import { Locks } from "./locks.ts";
+import { Locks, type LocksHost } from "./locks.ts";
 import { Reception, sessionTimeoutsMs } from "./reception.ts";
 import { idsIn, Reconfiguring, type ReconfiguringParts } from "./reconfiguring.ts";
 import { Replica } from "./replica.ts";
 import { type MemberReport, makeReport, type ReportRequest } from "./report.ts";
 import { Rest } from "./rest.ts";
+import { Semaphores, type SemaphoresHost } from "./semaphores.ts";
 import { takeSessionIdBlock } from "./session-ids.ts";
 import { Signs } from "./signs.ts";
 import { deleteVigil, readVigil } from "./sql/vigil.ts";
@@ -71,6 +72,7 @@ export interface LifeParts {
 export class Life {
   readonly http: HttpDoor;
   readonly locks: Locks;
+  readonly semaphores: Semaphores;
   readonly reconfiguring: Reconfiguring;
   readonly connections: Connections;
   readonly clients: Clients;
@@ -177,7 +179,9 @@ export class Life {
       demandCheckpoint: () => this.#replica.demandCheckpoint(),
       pause: () => new Promise((resolve) => setTimeout(resolve, 0)),
     });
-    this.locks = this.#makeLocks();
+    const locksHost = this.#locksHost();
+    this.locks = new Locks(locksHost);
+    this.semaphores = new Semaphores(locksHost, this.locks);
     const replica = this.#replica;
     this.#signs = new Signs({
       tree,
@@ -255,6 +259,7 @@ export class Life {
     this.connections.tick();
     if (this.#leading !== undefined) {
       this.locks.tick();
+      this.semaphores.tick();
       this.reconfiguring.tick(this.#ticks - this.#servedAtTick);
     } else this.#signs.tick(this.#ticks);
     this.#agreement.tick();
@@ -326,7 +331,9 @@ export class Life {
   // Sleep.
 
   get #isBusy(): boolean {
-    return this.#agreement?.isBusy === true || this.locks.isBusy || this.clients.isBusy;
+    return (
+      this.#agreement?.isBusy === true || this.locks.isBusy || this.semaphores.isBusy || this.clients.isBusy
+    );
   }
 
   get #isArriving(): boolean {
@@ -434,9 +441,15 @@ export class Life {
     return this.#lastWatcher;
   }
 
-  #makeLocks(): Locks {
+  #locksHost(): LocksHost & SemaphoresHost {
     const tree = this.#tree;
-    return new Locks({
+    const watch = (changed: () => void, add: (watcher: WatcherId) => void) => {
+      const watcher = this.#nextWatcher();
+      this.#ownWatchers.set(watcher, changed);
+      add(watcher);
+      return watcher;
+    };
+    return {
       tree,
       now: () => Date.now(),
       hasRoom: () => this.#leading?.hasRoom === true && this.#leading.sessions.hasRoom,
@@ -452,16 +465,12 @@ export class Life {
           : undefined;
       },
       confirm: (fresh) => this.http.confirm(fresh),
-      watchZnode: (path, changed) => {
-        const watcher = this.#nextWatcher();
-        this.#ownWatchers.set(watcher, changed);
-        tree.watches.addData(watcher, path);
-        return watcher;
-      },
+      watchZnode: (path, changed) => watch(changed, (watcher) => tree.watches.addData(watcher, path)),
+      watchChildren: (path, changed) => watch(changed, (watcher) => tree.watches.addChild(watcher, path)),
       unwatch: (watcher) => {
         this.#ownWatchers.delete(watcher);
         tree.watches.drop(watcher);
       },
-    });
+    };
   }
 }

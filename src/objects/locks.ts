@@ -83,7 +83,7 @@ export interface LocksHost {
 }
 
 /** A contender of ours, found in the applied state. */
-interface Place {
+export interface Place {
   readonly contender: QueuedContender;
   /** Whom it waits for; `undefined` when it holds. */
   readonly ahead: QueuedContender | undefined;
@@ -94,11 +94,14 @@ interface Place {
 }
 
 /** Which place a caller speaks of. */
-interface Claim {
+export interface Claim {
   readonly id: string;
   /** The caller's; `NO_SESSION` when it brought none. */
   readonly session: SessionId;
 }
+
+/** Why a znode was not made. */
+type Unmade = Extract<LockAnswer, { readonly kind: "refused" | "unknown" }>;
 
 /** `atMs`: the session's deadline counts from no earlier. */
 type Entered = { readonly kind: "entered"; readonly atMs: number } | LockAnswer;
@@ -134,13 +137,13 @@ export class Locks {
 
   async acquire(request: LockRequest): Promise<LockAnswer> {
     const { path } = request;
-    const claim = this.#claimOf(request);
+    const claim = this.claimOf(request);
     if (claim === undefined) return { kind: "foreign" };
     if (this.#isAnothers(path, claim)) return this.#gone(path, claim);
-    if (this.#find(path, claim) === undefined) {
+    if (this.find(path, claim) === undefined) {
       const entered = await this.#enterOnce(request, claim);
       if (entered.kind !== "entered") return entered;
-      const place = this.#find(path, claim);
+      const place = this.find(path, claim);
       const mayHold = place?.contender.holds === true && (request.delayMs ?? 0) === 0;
       // Its own commit has just confirmed this leader.
       if (mayHold && !this.#delays.isInTheWay(path, request.mode)) {
@@ -152,27 +155,27 @@ export class Locks {
 
   async keep(reference: LockReference, fresh: boolean): Promise<LockAnswer> {
     const { path } = reference;
-    const claim = this.#claimOf(reference);
+    const claim = this.claimOf(reference);
     if (claim === undefined) return { kind: "foreign" };
-    const before = this.#find(path, claim);
+    const before = this.find(path, claim);
     const keptAt = before === undefined ? undefined : this.#host.touch(before.session);
     if (!(await this.#host.confirm(fresh))) return { kind: "unknown" };
-    const place = this.#find(path, claim);
+    const place = this.find(path, claim);
     if (place === undefined || keptAt === undefined) return this.#absent(path, claim);
     const { holds, mode } = place.contender;
     // A grant has outlasted every delay in its way.
     if (holds && !this.#delays.isInTheWay(path, mode)) return this.#granted(claim, place, keptAt);
-    return { kind: "timedOut", contenders: this.#contenders(path) };
+    return { kind: "timedOut", contenders: this.contenders(path) };
   }
 
   async release(reference: LockReference, fresh: boolean): Promise<LockAnswer> {
     const { path, identities } = reference;
-    const claim = this.#claimOf(reference);
+    const claim = this.claimOf(reference);
     if (claim === undefined) return { kind: "foreign" };
     const entering = this.#entering.get(keyOf(path, claim));
     // Given up while it is being taken: it must not be left behind.
     if (entering !== undefined) await entering;
-    const place = this.#find(path, claim);
+    const place = this.find(path, claim);
     if (place !== undefined) {
       await this.#delays.exhume(joinPath(path, place.contender.name), { sessionId: NO_SESSION, identities });
       return this.#leave(reference, place, { kind: "released" });
@@ -191,13 +194,13 @@ export class Locks {
     }
     return {
       kind: "described",
-      contenders: this.#contenders(path, requester),
+      contenders: this.contenders(path, requester),
       zxid: formatZxid(tree.applied),
     };
   }
 
   /** A sign of life of the session that the caller brought. `undefined`: it is not the caller's. */
-  #claimOf({ id, session }: Pick<LockReference, "id" | "session">): Claim | undefined {
+  claimOf({ id, session }: Pick<LockReference, "id" | "session">): Claim | undefined {
     if (session === undefined) return { id, session: NO_SESSION };
     const known = this.#host.sessionOf(session);
     if (known === undefined) return undefined;
@@ -208,7 +211,7 @@ export class Locks {
   /** The place of this id was taken in another session than the one it is asked for in. */
   #isAnothers(path: string, claim: Claim): boolean {
     const isNamed = (contender: QueuedContender) => ownLockId(contender) === claim.id;
-    return this.#find(path, claim) === undefined && this.#queue(path).some(isNamed);
+    return this.find(path, claim) === undefined && this.#queue(path).some(isNamed);
   }
 
   /** Why there is no such place; leadership has been confirmed. */
@@ -254,7 +257,7 @@ export class Locks {
     let settled = await this.#host.write(create, requester);
     await opened;
     for (let tries = 0; tries < parentTriesMax && codeOf(settled) === ZkErrorCode.NoNode; tries++) {
-      const made = await this.#makeZnode(path, { sessionId: NO_SESSION, identities });
+      const made = await this.makeZnode(path, { sessionId: NO_SESSION, identities });
       if (made !== undefined) return isLent ? made : this.#abandon(session, made);
       settled = await this.#host.write(create, requester);
     }
@@ -266,7 +269,7 @@ export class Locks {
   }
 
   /** `undefined` when the znode is there now, parents included. */
-  async #makeZnode(path: string, requester: Requester): Promise<LockAnswer | undefined> {
+  async makeZnode(path: string, requester: Requester): Promise<Unmade | undefined> {
     assert(isValidPath(path), "the door has checked the path");
     const missing: string[] = [];
     for (let at = path; at !== "/" && this.#host.tree.get(at) === undefined; at = parentOf(at))
@@ -296,7 +299,7 @@ export class Locks {
     const requester = { sessionId: NO_SESSION, identities };
     const until = this.#host.now() + waitMs;
     for (;;) {
-      const place = this.#find(path, claim);
+      const place = this.find(path, claim);
       if (place === undefined) return this.#gone(path, claim);
       const leftMs = until - this.#host.now();
       if (place.contender.holds) {
@@ -313,7 +316,7 @@ export class Locks {
         const failed = delayMs > 0 ? await this.#delays.entomb(contenderPath, delayMs, requester) : undefined;
         if (failed !== undefined) return failed;
         if (!(await this.#host.confirm(false))) return { kind: "unknown" };
-        const still = this.#find(path, claim);
+        const still = this.find(path, claim);
         if (still?.contender.holds === true) return this.#granted(claim, still, since);
       } else {
         const ended = await this.#waitFor(request, place, { wantedMs: leftMs, leftMs });
@@ -330,7 +333,7 @@ export class Locks {
   ): Promise<LockAnswer | undefined> {
     const { path } = request;
     if (leftMs <= 0) {
-      const contenders = this.#contenders(path);
+      const contenders = this.contenders(path);
       // Another try with the same id waits on: the place is its own, too.
       if (this.#waiting.has(joinPath(path, place.contender.name))) return { kind: "timedOut", contenders };
       return this.#leave(request, place, { kind: "timedOut", contenders });
@@ -415,7 +418,7 @@ export class Locks {
     return queueOf(this.#host.tree.children(path, undefined, numChildren + 1));
   }
 
-  #find(path: string, { id, session }: Claim): Place | undefined {
+  find(path: string, { id, session }: Claim): Place | undefined {
     const queue = this.#queue(path);
     const znodeOf = ({ name }: QueuedContender) => this.#host.tree.get(joinPath(path, name));
     const contender = queue.find((candidate) => {
@@ -434,7 +437,7 @@ export class Locks {
     return { contender, ahead: blockerOf(queue, contender), session: owner, token, isRevoked };
   }
 
-  #contenders(path: string, reader?: Requester): readonly Contender[] {
+  contenders(path: string, reader?: Requester): readonly Contender[] {
     const { tree } = this.#host;
     return this.#queue(path).flatMap((contender) => {
       const znode = tree.get(joinPath(path, contender.name));

@@ -40,7 +40,6 @@ import type {
   Introduction,
   Joined,
   JoinOrder,
-  LockAnswer,
   LockReference,
   LockReply,
   LockRequest,
@@ -50,6 +49,9 @@ import type {
   MemberStatus,
   MembersAnswer,
   NotServed,
+  SeatReply,
+  SeatRequest,
+  SemaphoreView,
   SessionAnswer,
   SessionOrder,
 } from "./api.ts";
@@ -58,7 +60,6 @@ import { readBootstrap, type StoredBootstrap, writeBootstrap } from "./bootstrap
 import { writeConfigs } from "./configs.ts";
 import { readPromises } from "./history.ts";
 import { Life } from "./life.ts";
-import type { Locks } from "./locks.ts";
 import { formatMemberName, type MemberName, parseMemberName } from "./member-name.ts";
 import { decodeCarrier, whyUnreadable } from "./packet-codec.ts";
 import type { Reconfiguring } from "./reconfiguring.ts";
@@ -219,20 +220,39 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
   }
 
   async acquireLock(request: LockRequest): Promise<LockReply> {
-    return this.#withLock((locks) => locks.acquire(request));
+    return this.#asLeader(async ({ locks }) => locks.date(await locks.acquire(request)));
   }
 
   async keepLock(reference: LockReference): Promise<LockReply> {
-    return this.#withLock((locks, fresh) => locks.keep(reference, fresh));
+    return this.#asLeader(async ({ locks }, fresh) => locks.date(await locks.keep(reference, fresh)));
   }
 
   async releaseLock(reference: LockReference): Promise<LockReply> {
-    return this.#withLock((locks, fresh) => locks.release(reference, fresh));
+    return this.#asLeader(async ({ locks }, fresh) => locks.date(await locks.release(reference, fresh)));
   }
 
   async describeLock(path: string, identities: readonly AuthId[]): Promise<LockView> {
     const requester = { sessionId: NO_SESSION, identities };
-    return this.#withLocks((locks, fresh) => locks.describe(path, requester, fresh));
+    return this.#asLeader(({ locks }, fresh) => locks.describe(path, requester, fresh));
+  }
+
+  async takeSeat(request: SeatRequest): Promise<SeatReply> {
+    return this.#asLeader(async ({ semaphores: sem }) => sem.date(await sem.take(request)));
+  }
+
+  async keepSeat(reference: LockReference): Promise<SeatReply> {
+    return this.#asLeader(async ({ semaphores: sem }, fresh) => sem.date(await sem.keep(reference, fresh)));
+  }
+
+  async releaseSeat(reference: LockReference): Promise<SeatReply> {
+    return this.#asLeader(async ({ semaphores: sem }, fresh) =>
+      sem.date(await sem.release(reference, fresh)),
+    );
+  }
+
+  async describeSemaphore(path: string, identities: readonly AuthId[]): Promise<SemaphoreView> {
+    const requester = { sessionId: NO_SESSION, identities };
+    return this.#asLeader(({ semaphores }, fresh) => semaphores.describe(path, requester, fresh));
   }
 
   async digestTree(identities: readonly AuthId[]): Promise<DigestAnswer> {
@@ -453,12 +473,8 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
     return use(life, arrival === undefined);
   }
 
-  #withLock(use: (locks: Locks, fresh: boolean) => Promise<LockAnswer>): Promise<LockReply> {
-    return this.#withLocks(async (locks, fresh) => locks.date(await use(locks, fresh)));
-  }
-
-  #withLocks<Result>(use: (locks: Locks, fresh: boolean) => Promise<Result>): Promise<Result | NotServed> {
-    return this.#visit(async (life, fresh) => life.leaderRefusal() ?? use(life.locks, fresh));
+  #asLeader<Result>(use: (life: Life, fresh: boolean) => Promise<Result>): Promise<Result | NotServed> {
+    return this.#visit(async (life, fresh) => life.leaderRefusal() ?? use(life, fresh));
   }
 }
 

@@ -1,16 +1,16 @@
 /**
  * A semaphore: at most so many holders at once, first come, first served.
  *
- * Below the path, `lock` is a lock whose holder alone waits for room, and `leases` has one ephemeral for
- * each holder: a release wakes one client, not all that wait. Everybody must name the same number of seats;
- * the first to come writes it down, and another number is refused.
+ * The turn is a lock whose holder alone waits for room, and each holder has one ephemeral (`base/semaphores.ts`):
+ * a release wakes one client, not all that wait. Everybody must name the same number of seats; the first to come
+ * writes it down, and another number is refused. Seats over HTTP have the same layout, so both count together.
  *
  * Source: Curator `InterProcessSemaphoreV2` (the same idea; its znodes are named otherwise).
  *
  * @module
  */
 
-import { joinPath, parseDuration, ZkErrorCode } from "../base/index.ts";
+import { leasesOf, parseDuration, seatsOf, turnOf, ZkErrorCode } from "../base/index.ts";
 import {
   type Client,
   type Duration,
@@ -81,11 +81,11 @@ export class Seat implements AsyncDisposable {
 export async function takeSeat(zk: Client, path: string, options: SemaphoreOptions): Promise<Seat> {
   const { seats, signal, wait, owner = "" } = options;
   if (!Number.isInteger(seats) || seats < 1) throw refused(path, `seats is ${seats}, not 1 or more`);
-  const leases = joinPath(path, "leases");
+  const leases = leasesOf(path);
   await zk.createPath(leases, { signal });
   await agree(zk, path, seats, signal);
   using limit = new WaitLimit(zk, path, wait);
-  const turn = await zk.lock(joinPath(path, "lock"), { signal, wait, owner });
+  const turn = await zk.lock(turnOf(path), { signal, wait, owner });
   let place: Place | undefined;
   try {
     // Whoever has the turn keeps it while it waits, so nobody overtakes.
@@ -112,7 +112,7 @@ async function untilFree(
   until: AbortSignal,
 ): Promise<void> {
   for (;;) {
-    const { children, changed } = await zk.children(joinPath(path, "leases"), { watch: true, signal: until });
+    const { children, changed } = await zk.children(leasesOf(path), { watch: true, signal: until });
     if (children.length < seats) return;
     if (wait === 0) throw timedOut(path);
     await orAbort(changed, until);
@@ -143,7 +143,7 @@ class WaitLimit implements Disposable {
 }
 
 async function agree(zk: Client, path: string, seats: number, signal?: AbortSignal): Promise<void> {
-  const agreed = joinPath(path, "seats");
+  const agreed = seatsOf(path);
   try {
     await zk.create(agreed, json(seats), { signal });
   } catch (error) {

@@ -21,6 +21,7 @@ import { connect } from "./routes/connect.ts";
 import { deleteElection, getElection, postElection, putElection } from "./routes/elections.ts";
 import { deleteLock, getLock, postLock, putLock } from "./routes/locks.ts";
 import { deleteMember, getMembers, postMember } from "./routes/members.ts";
+import { deleteSemaphore, getSemaphore, postSemaphore, putSemaphore } from "./routes/semaphores.ts";
 import { deleteSession, getSession, postSession, putSession } from "./routes/sessions.ts";
 import { allowOnly } from "./routes/shared.ts";
 import { postTransaction } from "./routes/transactions.ts";
@@ -75,6 +76,12 @@ export function buildApp(): Hono<AppEnv> {
   app.delete("/v1/:ensemble/elections/*", (c) => deleteElection(c, router));
   app.all("/v1/:ensemble/elections/*", allowOnly("GET", "HEAD", "POST", "PUT", "DELETE"));
 
+  app.get("/v1/:ensemble/semaphores/*", (c) => getSemaphore(c, router));
+  app.post("/v1/:ensemble/semaphores/*", (c) => postSemaphore(c, router));
+  app.put("/v1/:ensemble/semaphores/*", (c) => putSemaphore(c, router));
+  app.delete("/v1/:ensemble/semaphores/*", (c) => deleteSemaphore(c, router));
+  app.all("/v1/:ensemble/semaphores/*", allowOnly("GET", "HEAD", "POST", "PUT", "DELETE"));
+
   app.get("/v1/:ensemble/members", getMembers);
   app.post("/v1/:ensemble/members", (c) => postMember(c, router));
   app.all("/v1/:ensemble/members", allowOnly("GET", "HEAD", "POST"));
@@ -123,7 +130,7 @@ const notFound = {
   title: "No such resource",
   status: 404,
   detail:
-    "Cannot find the resource: the API is below /v1/{ensemble}/, as znodes, transactions, sessions, locks, elections, watch, members, admin and connect",
+    "Cannot find the resource: the API is below /v1/{ensemble}/, as znodes, transactions, sessions, locks, elections, semaphores, watch, members, admin and connect",
 };
 
 /** An isolate has one `env`, so its settings are read once. */

@@ -21,6 +21,12 @@ export function znodeDataBytesMax(pathBytes: number): number {
 /** A lock request: its owner may have 1 KiB, each byte of it escaped. */
 export const lockBodyBytesMax = 16_384;
 
+/** What the owner of a lock or a seat says of itself, bytes of UTF-8. */
+export const ownerBytesMax = 1_024;
+
+/** Seats of a semaphore: as many as an ensemble has sessions. */
+export const seatsMax = 100_000;
+
 /** A session order: one short field. */
 export const sessionBodyBytesMax = 1_024;
 

@@ -5,6 +5,7 @@
  */
 
 import { durationForms, formatDuration, type LockMode, parseDuration } from "../base/index.ts";
+import { ownerBytesMax } from "./limits.ts";
 import { isLockId } from "./lock-ids.ts";
 import { badRequest } from "./problems.ts";
 
@@ -23,7 +24,6 @@ const ttlMsMax = 600_000;
 const ttlMsDefault = 30_000;
 const waitMsMax = 60_000;
 const delayMsMax = 600_000;
-const ownerBytesMax = 1_024;
 
 /** What is wrong with a `ttl` beside an `Ek-Session`. */
 export const ttlOfSession = "is that of the session in Ek-Session, leave it out";

@@ -146,6 +146,35 @@ export interface LockOrderJson {
   readonly id?: string;
 }
 
+export interface SeatGrant {
+  readonly id: string;
+  /** The fencing token. */
+  readonly token: ZxidText;
+  readonly path: string;
+  readonly ttl_ms: number;
+  readonly expires_at: string;
+}
+
+export interface SeatOrderJson {
+  /** How many there are: the same for everybody. */
+  readonly seats: number;
+  readonly ttl?: Duration;
+  readonly wait?: Duration;
+  readonly owner?: string;
+  readonly id?: string;
+}
+
+export interface SemaphoreShown {
+  readonly path: string;
+  /** `null`: nobody has taken one yet. */
+  readonly seats: number | null;
+  readonly taken: number;
+  /** At most 1,000. */
+  readonly holders: readonly Omit<ContenderJson, "mode">[];
+  readonly queue: readonly ContenderJson[];
+  readonly zxid: ZxidText;
+}
+
 /** No interface: Hono wants what could have an index signature. */
 type Endpoint<Input, Output, Status extends number> = {
   input: Input;
@@ -214,6 +243,11 @@ export type ApiSchema = {
     $get: Answers<AtPath, LockQueue, 200>;
     $post: Answers<AtPath & { json: LockOrderJson }, LockGrant, 201>;
     $put: Answers<AtPath & { query: { id: string } }, LockGrant, 200>;
+  };
+  "/v1/:ensemble/semaphores/:path{.+}": {
+    $get: Answers<AtPath, SemaphoreShown, 200>;
+    $post: Answers<AtPath & { json: SeatOrderJson }, SeatGrant, 201>;
+    $put: Answers<AtPath & { query: { id: string } }, SeatGrant, 200>;
   };
 };
 

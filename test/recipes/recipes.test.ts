@@ -31,6 +31,7 @@ import {
 import { type LocalProcess, startLocalProcess } from "../support/local-process.ts";
 import { locksSuite } from "./locks-suite.ts";
 import { rolloutSuite } from "./rollout-suite.ts";
+import { semaphoresSuite } from "./semaphores-suite.ts";
 import { servicesSuite } from "./services-suite.ts";
 import { tasksSuite } from "./tasks-suite.ts";
 
@@ -344,3 +345,4 @@ tasksSuite(open);
 rolloutSuite(open);
 servicesSuite(open);
 locksSuite(open);
+semaphoresSuite(open, () => ensemble.url);

@@ -58,6 +58,11 @@ import type {
   MembersAnswer,
   NotServed,
   ReportRequest,
+  SeatAnswer,
+  SeatReply,
+  SeatRequest,
+  SemaphoreState,
+  SemaphoreView,
   SessionAnswer,
   SessionCredential,
   SessionOrder,
@@ -108,6 +113,8 @@ export class FakeEnsemble {
   /** Paths whose values nobody may read, on pages of children. */
   readonly unreadable = new Set<string>();
   readonly locks: FakeLock[] = [];
+  /** How many everybody counts on, by the semaphore's path. */
+  readonly seats = new Map<string, number>();
   /** What keyed requests came to, by key. */
   readonly keyed = new Map<string, Performed & { readonly fingerprint: string }>();
   /** Timeouts of open sessions, by printed id. */
@@ -428,6 +435,34 @@ export class FakeEnsemble {
     return lock === undefined ? { kind: "gone" } : granted(lock, 30_000);
   }
 
+  /** Seats are locks of the path `leases` here, as many as there are; who has none is told so at once. */
+  takeSeat(request: SeatRequest): SeatAnswer {
+    const { path, id, seats, owner, ttlMs, session } = request;
+    const leases = `${path}/leases`;
+    const taken = this.locks.filter((lock) => lock.path === leases);
+    const agreed = this.seats.get(path) ?? seats;
+    this.seats.set(path, agreed);
+    if (agreed !== seats) return { kind: "otherSeats", seats: agreed };
+    const isKnown = taken.some((lock) => lock.id === id);
+    if (!isKnown && taken.length >= seats) return { kind: "timedOut", ...this.seatsOf(path) };
+    const lock = {
+      path: leases,
+      id,
+      mode: "shared",
+      ttlMs,
+      waitMs: 0,
+      owner,
+      identities: [],
+      session,
+    } as const;
+    return asSeat(this.acquire(lock));
+  }
+
+  seatsOf(path: string): SemaphoreState {
+    const holders = this.locks.filter((lock) => lock.path === `${path}/leases`);
+    return { taken: holders.length, holders, queue: [] };
+  }
+
   release({ path, id }: LockReference): LockAnswer {
     const index = this.locks.findIndex((one) => one.id === id && one.path === path);
     if (index === -1) return { kind: "gone" };
@@ -458,6 +493,15 @@ function refusedAt(culprit: number, code: ZkErrorCode, { length }: readonly Mult
     if (at === culprit) return { kind: "error", code };
     return { kind: "error", code: at < culprit ? ZkErrorCode.Ok : ZkErrorCode.RuntimeInconsistency };
   });
+}
+
+function asSeat(answer: LockAnswer): SeatAnswer {
+  if (answer.kind === "timedOut") throw new Error("a fake seat is never waited for");
+  return answer;
+}
+
+function leaseOf(reference: LockReference): LockReference {
+  return { ...reference, path: `${reference.path}/leases` };
 }
 
 function granted(lock: FakeLock, ttlMs: number): LockAnswer {
@@ -600,7 +644,7 @@ export class FakeMember implements MemberApi {
     return this.#serve("releaseLock", reference, () => this.#dated(this.#ensemble.release(reference)));
   }
 
-  #dated(answer: LockAnswer): LockReply {
+  #dated<Answer>(answer: Answer): Answer & { readonly zxid: string } {
     return { ...answer, zxid: formatZxid(this.#ensemble.zxid) };
   }
 
@@ -608,6 +652,28 @@ export class FakeMember implements MemberApi {
     return this.#serve("describeLock", path, () => {
       const contenders = this.#ensemble.locks.filter((lock) => lock.path === path);
       return { kind: "described", contenders, zxid: formatZxid(this.#ensemble.zxid) } as const;
+    });
+  }
+
+  takeSeat(request: SeatRequest): Promise<SeatReply> {
+    return this.#serve("takeSeat", request, () => this.#dated(this.#ensemble.takeSeat(request)));
+  }
+
+  keepSeat(reference: LockReference): Promise<SeatReply> {
+    const keep = () => this.#dated(asSeat(this.#ensemble.keep(leaseOf(reference))));
+    return this.#serve("keepSeat", reference, keep);
+  }
+
+  releaseSeat(reference: LockReference): Promise<SeatReply> {
+    const release = () => this.#dated(asSeat(this.#ensemble.release(leaseOf(reference))));
+    return this.#serve("releaseSeat", reference, release);
+  }
+
+  describeSemaphore(path: string): Promise<SemaphoreView> {
+    return this.#serve("describeSemaphore", path, () => {
+      const { seats, zxid } = this.#ensemble;
+      const state = this.#ensemble.seatsOf(path);
+      return { kind: "described", seats: seats.get(path), ...state, zxid: formatZxid(zxid) } as const;
     });
   }
 

@@ -112,6 +112,9 @@ describe("worker: OpenAPI: schemas", () => {
     ["postElection", "POST /v1/main/elections/l", {}, 409],
     ["getElection", "GET /v1/main/elections/l", {}, 200],
     ["putElection", `PUT /v1/main/elections/l?id=${"0".repeat(32)}`, {}, 404],
+    ["getSemaphore", "GET /v1/main/semaphores/l", {}, 200],
+    ["postSemaphore", "POST /v1/main/semaphores/l", { body: '{"seats":2,"ttl":"1m","owner":"me"}' }, 201],
+    ["deleteSemaphore", `DELETE /v1/main/semaphores/l?id=${"0".repeat(32)}`, {}, 404],
     ["getMembers", "GET /v1/main/members", {}, 200],
     ["postMember", "POST /v1/main/members", { body: '{"id":4,"role":"observer"}' }, 200],
     ["deleteMember", "DELETE /v1/main/members/3", {}, 200],
@@ -134,13 +137,16 @@ describe("worker: OpenAPI: schemas", () => {
     ["postTransaction", [{ op: "create", path: "/t", mode: "sequential" }]],
     ["postTransaction", [{ op: "delete", path: "/t", value: "x" }]],
     ["postTransaction", []],
+    ["postSemaphore", { ttl: "1m" }],
+    ["postSemaphore", { seats: 0 }],
+    ["postSemaphore", { seats: 1.5 }],
     ["postSession", { tll: "1m" }],
     ["postSession", { ttl: "1 minute" }],
     ["postMember", { id: 255 }],
   ])("worker: OpenAPI: what the app refuses of %s, the schema refuses: %j", async (id, body) => {
     const operation = operations.find((each) => each.id === id);
     expect(faults(operation?.body?.schema, body)).toBeDefined();
-    const route = operation?.route.replace("{ensemble}", "main") ?? "";
+    const route = operation?.route.replace("{ensemble}", "main").replace("{path}", "a") ?? "";
     expect((await send(`POST ${route}`, { body: JSON.stringify(body) })).status).toBe(400);
   });
 });

@@ -93,6 +93,16 @@ describe("worker: hc<Api>", () => {
     });
   });
 
+  test("worker: hc<Api>: a seat", async () => {
+    const seats = apiOf(new FakeEnsemble()).main.semaphores[":path{.+}"];
+    const at = { param: { ...param, path: "gpu" } };
+    const taken = await seats.$post({ ...at, json: { seats: 2 } });
+    if (taken.status !== 201) throw new Error("it was refused");
+    const { id, token } = await taken.json();
+    expect(await (await seats.$put({ ...at, query: { id } })).json()).toMatchObject({ id, token });
+    expect(await (await seats.$get(at)).json()).toMatchObject({ seats: 2, taken: 1, holders: [{ token }] });
+  });
+
   test("worker: hc<Api>: what is not in the API does not typecheck", () => {
     const { main, health } = apiOf(new FakeEnsemble());
     expectTypeOf(health.$get).toBeFunction();
@@ -111,6 +121,7 @@ describe("worker: hc<Api>", () => {
       "/v1/:ensemble/sessions": ["POST"],
       "/v1/:ensemble/sessions/:id": ["GET", "PUT"],
       "/v1/:ensemble/locks/:path{.+}": ["GET", "POST", "PUT"],
+      "/v1/:ensemble/semaphores/:path{.+}": ["GET", "POST", "PUT"],
     };
     const routes = buildApp().routes.map(({ method, path }) => `${method} ${path}`);
     for (const [path, methods] of Object.entries(typed))

@@ -188,13 +188,14 @@ function grantJson(
 
 function splitQueue(contenders: readonly Contender[]) {
   const shown = (holds: boolean) =>
-    contenders
-      .filter((contender) => contender.holds === holds)
-      .map(({ name, mode, owner, token, sinceMs, isRevoked }) => {
-        const since = new Date(sinceMs).toISOString();
-        return { name, mode, owner, token, since, ...(isRevoked && { revocation_requested: true }) };
-      });
+    contenders.filter((contender) => contender.holds === holds).map(contenderJson);
   return { holders: shown(true), queue: shown(false) };
+}
+
+/** How a contender is shown to others. */
+export function contenderJson({ name, mode, owner, token, sinceMs, isRevoked }: Contender) {
+  const since = new Date(sinceMs).toISOString();
+  return { name, mode, owner, token, since, ...(isRevoked && { revocation_requested: true }) };
 }
 
 function lockHeld(detail: string, path: string, contenders: readonly Contender[]): Problem {
