@@ -37,7 +37,6 @@ import type {
   Call,
   DigestAnswer,
   EnsembleConfig,
-  Introduction,
   Joined,
   JoinOrder,
   LockReference,
@@ -59,6 +58,7 @@ import { sessionOfSocket } from "./attachment.ts";
 import { readBootstrap, type StoredBootstrap, writeBootstrap } from "./bootstrap-state.ts";
 import { writeConfigs } from "./configs.ts";
 import { readPromises } from "./history.ts";
+import { introductionIn, listenerIn } from "./introductions.ts";
 import { Life } from "./life.ts";
 import { formatMemberName, type MemberName, parseMemberName } from "./member-name.ts";
 import { decodeCarrier, whyUnreadable } from "./packet-codec.ts";
@@ -485,26 +485,6 @@ function refusalOf(life: Life, anyMember: boolean): NotServed | undefined {
 function isEstablishedLeader(sql: SqlStorage, id: ServerId): boolean {
   const { acceptedEpoch, acceptedLeader, establishedEpoch } = readPromises(sql);
   return acceptedLeader === id && establishedEpoch === acceptedEpoch;
-}
-
-/** What the Worker says of a client. */
-function introductionIn(headers: Headers): Introduction {
-  const x509 = headers.get("Ek-Remote-X509");
-  return {
-    ...(x509 !== null && { x509: decodeURIComponent(x509) }),
-    mustShowToken: headers.get("Ek-Must-Show-Token") === "yes",
-    wantsCredit: headers.get("Ek-Wants-Credit") === "yes",
-    address: headers.get("Ek-Remote-Address") ?? "",
-    port: Number(headers.get("Ek-Remote-Port") ?? "0"),
-  };
-}
-
-/** Who opens a watch stream, as the Worker knows them; `undefined` for a connection of ZooKeeper's protocol. */
-function listenerIn(headers: Headers): readonly AuthId[] | undefined {
-  const identities = headers.get("Ek-Stream-Identities");
-  if (identities === null) return undefined;
-  // Only the Worker makes these requests.
-  return JSON.parse(decodeURIComponent(identities)) as AuthId[];
 }
 
 /** 421: ask another member. Nothing has happened. */
