@@ -28,6 +28,7 @@ import { postTransaction } from "./routes/transactions.ts";
 import { watchEvents, watchSocket } from "./routes/watch.ts";
 import { getZnode } from "./routes/znode-reads.ts";
 import { deleteZnode, postZnode, putZnode } from "./routes/znode-writes.ts";
+import { takesNoBody, takesNoKey } from "./strictness.ts";
 import { version } from "./version.ts";
 
 export function buildApp(): Hono<AppEnv> {
@@ -48,10 +49,13 @@ export function buildApp(): Hono<AppEnv> {
   app.use(requireCaller);
   app.use("/v1/:ensemble/*", requireEnsemble);
 
+  for (const keyless of ["sessions", "locks", "elections", "semaphores", "members", "admin"])
+    app.use(`/v1/:ensemble/${keyless}/*`, takesNoKey);
+
   app.get("/v1/:ensemble/znodes/*", (c) => getZnode(c, router));
   app.put("/v1/:ensemble/znodes/*", (c) => putZnode(c, router));
   app.post("/v1/:ensemble/znodes/*", (c) => postZnode(c, router));
-  app.delete("/v1/:ensemble/znodes/*", (c) => deleteZnode(c, router));
+  app.delete("/v1/:ensemble/znodes/*", takesNoBody, (c) => deleteZnode(c, router));
   app.all("/v1/:ensemble/znodes/*", allowOnly("GET", "HEAD", "PUT", "POST", "DELETE"));
 
   app.post("/v1/:ensemble/transactions", (c) => postTransaction(c, router));
@@ -60,38 +64,38 @@ export function buildApp(): Hono<AppEnv> {
   app.post("/v1/:ensemble/sessions", (c) => postSession(c, router));
   app.all("/v1/:ensemble/sessions", allowOnly("POST"));
   app.get("/v1/:ensemble/sessions/:id", (c) => getSession(c, router));
-  app.put("/v1/:ensemble/sessions/:id", (c) => putSession(c, router));
-  app.delete("/v1/:ensemble/sessions/:id", (c) => deleteSession(c, router));
+  app.put("/v1/:ensemble/sessions/:id", takesNoBody, (c) => putSession(c, router));
+  app.delete("/v1/:ensemble/sessions/:id", takesNoBody, (c) => deleteSession(c, router));
   app.all("/v1/:ensemble/sessions/:id", allowOnly("GET", "HEAD", "PUT", "DELETE"));
 
   app.get("/v1/:ensemble/locks/*", (c) => getLock(c, router));
   app.post("/v1/:ensemble/locks/*", (c) => postLock(c, router));
-  app.put("/v1/:ensemble/locks/*", (c) => putLock(c, router));
-  app.delete("/v1/:ensemble/locks/*", (c) => deleteLock(c, router));
+  app.put("/v1/:ensemble/locks/*", takesNoBody, (c) => putLock(c, router));
+  app.delete("/v1/:ensemble/locks/*", takesNoBody, (c) => deleteLock(c, router));
   app.all("/v1/:ensemble/locks/*", allowOnly("GET", "HEAD", "POST", "PUT", "DELETE"));
 
   app.get("/v1/:ensemble/elections/*", (c) => getElection(c, router));
   app.post("/v1/:ensemble/elections/*", (c) => postElection(c, router));
-  app.put("/v1/:ensemble/elections/*", (c) => putElection(c, router));
-  app.delete("/v1/:ensemble/elections/*", (c) => deleteElection(c, router));
+  app.put("/v1/:ensemble/elections/*", takesNoBody, (c) => putElection(c, router));
+  app.delete("/v1/:ensemble/elections/*", takesNoBody, (c) => deleteElection(c, router));
   app.all("/v1/:ensemble/elections/*", allowOnly("GET", "HEAD", "POST", "PUT", "DELETE"));
 
   app.get("/v1/:ensemble/semaphores/*", (c) => getSemaphore(c, router));
   app.post("/v1/:ensemble/semaphores/*", (c) => postSemaphore(c, router));
-  app.put("/v1/:ensemble/semaphores/*", (c) => putSemaphore(c, router));
-  app.delete("/v1/:ensemble/semaphores/*", (c) => deleteSemaphore(c, router));
+  app.put("/v1/:ensemble/semaphores/*", takesNoBody, (c) => putSemaphore(c, router));
+  app.delete("/v1/:ensemble/semaphores/*", takesNoBody, (c) => deleteSemaphore(c, router));
   app.all("/v1/:ensemble/semaphores/*", allowOnly("GET", "HEAD", "POST", "PUT", "DELETE"));
 
   app.get("/v1/:ensemble/members", getMembers);
   app.post("/v1/:ensemble/members", (c) => postMember(c, router));
   app.all("/v1/:ensemble/members", allowOnly("GET", "HEAD", "POST"));
-  app.delete("/v1/:ensemble/members/:id", (c) => deleteMember(c, router));
+  app.delete("/v1/:ensemble/members/:id", takesNoBody, (c) => deleteMember(c, router));
   app.all("/v1/:ensemble/members/:id", allowOnly("DELETE"));
 
   app.get("/v1/:ensemble/admin", listCommands);
   app.all("/v1/:ensemble/admin", allowOnly("GET", "HEAD"));
   app.get("/v1/:ensemble/admin/commands/:command", (c) => getCommand(c, router));
-  app.post("/v1/:ensemble/admin/commands/:command", (c) => getCommand(c, router));
+  app.post("/v1/:ensemble/admin/commands/:command", takesNoBody, (c) => getCommand(c, router));
   app.all("/v1/:ensemble/admin/commands/:command", allowOnly("GET", "HEAD", "POST"));
   app.get("/v1/:ensemble/admin/words/:word", (c) => getWord(c, router));
   app.all("/v1/:ensemble/admin/words/:word", allowOnly("GET", "HEAD"));

@@ -36,7 +36,8 @@ export class JsonObject<Name extends string> {
 
   /** Milliseconds. */
   duration(name: Name, { min, max, otherwise }: Bounds): number {
-    const value = this.#fields[name] ?? otherwise;
+    const given = this.#fields[name];
+    const value = given === undefined ? otherwise : given;
     const ms = parseDuration(value);
     if (ms !== undefined && ms >= min && ms <= max) return ms;
     throw this.fault(name, `must be ${formatDuration(min)} to ${formatDuration(max)}, as ${durationForms}`);

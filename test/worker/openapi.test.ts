@@ -47,7 +47,9 @@ describe("worker: OpenAPI", () => {
     const routes = buildApp()
       .routes.filter(({ method }) => method !== "ALL")
       .map(({ method, path }) => keyOf(method, path.replace(/:(\w+)/g, "{$1}").replace("*", "{path}")));
-    expect(operations.map(({ method, route }) => keyOf(method, route)).toSorted()).toEqual(routes.toSorted());
+    // Once for each of its handlers.
+    const known = [...new Set(routes)].toSorted();
+    expect(operations.map(({ method, route }) => keyOf(method, route)).toSorted()).toEqual(known);
   });
 
   const closed = operations.filter(({ open }) => open !== true);

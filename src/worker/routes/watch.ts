@@ -57,12 +57,14 @@ export async function watchEvents(c: Context<AppEnv>, router: LeaderRouter): Pro
   const path = pathOf(c.req.raw);
   const action = `Cannot watch ${quoted(path)}`;
   const query = readQuery(c.req.url, ["scope", "with", "since", "member"]);
+  // Without an id so far, it is empty.
+  const lastEventId = c.req.header("Last-Event-ID") || undefined;
   const ensemble = c.get("ensemble");
   const whom = await readMember(query.member ?? "nearest", ensemble);
   const subscribe = JSON.stringify({
     ...{ type: "subscribe", id: "0", path, scope: query.scope, with: query.with },
     // A browser that reconnects says how far it was; what the URL says is older.
-    since: zxidIn(c.req.header("Last-Event-ID") || query.since, "since"),
+    since: zxidIn(lastEventId, "Last-Event-ID") ?? zxidIn(query.since, "since"),
     floor: zxidIn(c.req.header(floorHeader), floorHeader),
   });
   const headers = listenerOf(c);
