@@ -18,6 +18,7 @@
 
 import {
   CreateMode,
+  compareZxid,
   formatZxid,
   joinPath,
   leasesOf,
@@ -317,17 +318,20 @@ export class Semaphores {
     return this.#find(path, claim) === undefined && (isThere(true) || isThere(false));
   }
 
-  /** Without a reader, for who took part. */
+  /** In the order in which they took their seats. Without a reader, for who took part. */
   #state(path: string, reader?: Requester): SemaphoreState {
     const { tree } = this.#host;
     const leases = leasesOf(path);
     const taken = tree.get(leases)?.numChildren ?? 0;
-    const holders = tree.children(leases, undefined, shownMax).flatMap((name): readonly SeatHolder[] => {
+    const found = tree.children(leases, undefined, shownMax).flatMap((name) => {
       const znode = tree.get(joinPath(leases, name));
-      if (znode === undefined) return [];
+      return znode === undefined ? [] : [{ name, znode }];
+    });
+    found.sort((one, other) => compareZxid(one.znode.czxid, other.znode.czxid));
+    const holders = found.map(({ name, znode }): SeatHolder => {
       const isReadable = reader === undefined || tree.canRead(znode.acl, reader.identities);
       const owner = isReadable && znode.data !== null ? decoder.decode(znode.data) : "";
-      return [{ name, owner, token: formatZxid(znode.czxid), sinceMs: znode.ctime }];
+      return { name, owner, token: formatZxid(znode.czxid), sinceMs: znode.ctime };
     });
     return { taken, holders, queue: this.#locks.contenders(turnOf(path), reader) };
   }

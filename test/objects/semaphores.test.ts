@@ -107,6 +107,12 @@ test("semaphores: as many are granted as there are seats, in order, with growing
   expect(world.leader.tree.sessionCount).toBe(0);
 });
 
+test("semaphores: holders are shown in the order in which they took their seats", async () => {
+  await take(b);
+  await take(a);
+  expect(await describe()).toMatchObject({ holders: [{ owner: "owner b" }, { owner: "owner a" }] });
+});
+
 test("semaphores: who waits in vain leaves nothing, and the next has the turn", async () => {
   await take(a, { seats: 1 });
   expect(await take(b, { seats: 1 })).toMatchObject({ kind: "timedOut", taken: 1 });
