@@ -102,7 +102,7 @@ export const writeMs = 8_000;
 /** How long a member may take to report, and how long one that can is looked for. */
 export const adminMs = 3_000;
 
-/** How long a member may read its whole tree before it answers: some ten seconds for a million znodes. */
+/** How long a member may read its whole tree before it answers: some 12 s of work for a million znodes, more where it is busy. */
 export const copyMs = 120_000;
 
 /** How long opening a client connection may take, per member. */
