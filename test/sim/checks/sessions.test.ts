@@ -51,7 +51,7 @@ describe("checkExpiry()", () => {
     ["one whose member told the leader too late", elsewhere([{ leftMs: 3_350, atMs: 3_450 }])],
     ["one whose member spoke before it was to tell", elsewhere([{ leftMs: 3_300, atMs: 3_360 }])],
     [
-      "one whose member told a leader that stalled, and decided ahead of what had come meanwhile",
+      "one whose member told the leader in the millisecond in which it decided",
       elsewhere([{ leftMs: 3_350, atMs: 3_400 }]),
     ],
     [

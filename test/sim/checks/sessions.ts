@@ -113,7 +113,7 @@ export function checkExpiry(story: Story, facts: SessionFacts): { readonly expir
 /**
  * Whether something reached the leader before it decided that the touched member had sent with its report, or
  * after it. A member that does not lead passes on whom it has heard from; until that arrives the leader knows
- * nothing of it. What a stall has held back comes in the millisecond in which it ends, and a tick is ahead of it.
+ * nothing of it. Of what arrives in the millisecond of the decision it cannot be told which was first.
  */
 function hasTold(
   { member, atMs: touchedAt }: Touch,
