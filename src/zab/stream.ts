@@ -19,6 +19,7 @@
 
 import { compareZxid, equalZxid, ZERO_ZXID, type Zxid } from "../base/index.ts";
 import { bytesOf, cutBatch, lastOfBatch } from "./batch.ts";
+import { queuePacketsMax } from "./link.ts";
 import { cutOutline, nextAfter } from "./outline.ts";
 import type { AckEpoch, Batch, Refuse } from "./packets.ts";
 import { fence, type Leading, last, type Peer, type Slot, type Stream, send } from "./peer-state.ts";
@@ -26,6 +27,9 @@ import { decideSync } from "./sync-decision.ts";
 
 /** Snapshot pages under way to one learner: reading a page is work, and a step sends as many as may be. */
 const pagesInFlightMax = 4;
+
+/** Packets under way to one learner. A log of small batches is many: the link's queue keeps room for the rest. */
+const packetsInFlightMax = queuePacketsMax / 2;
 
 /** Ends a learner's session. With a reason the learner is told, and may attach again. */
 export function endSession(
@@ -118,6 +122,7 @@ function isSendingPages({ snapshot }: Stream): boolean {
 
 function isEnoughUnderWay(peer: Peer, stream: Stream): boolean {
   if (stream.inFlightBytes >= peer.options.inFlightBytesMax) return true;
+  if (stream.inFlight.length >= packetsInFlightMax) return true;
   return isSendingPages(stream) && stream.inFlight.length >= pagesInFlightMax;
 }
 

@@ -18,6 +18,7 @@ import {
   type PeerEvent,
   type PeerOptions,
   packetVersion,
+  queuePacketsMax,
   receiveRequest,
   receiveResponse,
   statusOf,
@@ -379,4 +380,48 @@ test("zab: streams: a snapshot is closed as often as it was opened", () => {
   expect(open).toBe(2);
   for (const id of [two, three]) step(peer, { kind: "linkDown", peer: id });
   expect(open).toBe(0);
+});
+
+// What is under way was bounded in bytes only. A log of small batches filled the link's queue before that: the link
+// was given up, the learner began anew, and never came further.
+test("zab: streams: a learner behind by more small batches than a link may queue is levelled", () => {
+  const txns = 3 * queuePacketsMax;
+  const peer = loneVoter({ inFlightBytesMax: 4 * 1024 * 1024, counterMax: 2 ** 32 - 2 }, undefined, {
+    readAfter: ({ counter }) => ({ epoch: 1, first: counter + 1, payloads: [new Uint8Array(1)] }),
+  });
+  for (let txn = 0; txn < txns; txn++) step(peer, { kind: "submitted", payloads: [new Uint8Array(1)] });
+  const link = createLink({ self: one, peer: two, incarnation: 2 });
+  const learner = createLink({ self: two, peer: one, incarnation: 1 });
+  const session = { incarnation: 1, attempt: 1 };
+  const outline = { base: makeZxid(1, 1), runs: [] };
+  const delivered = makeZxid(1, 1);
+  const losses: unknown[] = [];
+  let underWay = 0;
+  let underWayMost = 0;
+  const hear = (packet: Packet) => {
+    for (const { to, packet: sent, lazy } of step(peer, { kind: "received", from: two, packet, fresh: true })
+      .send) {
+      if (to === two) losses.push(enqueue(link, sent, lazy) ?? []);
+      if (sent.kind === "entries") underWay += 1;
+    }
+    underWayMost = Math.max(underWay, underWayMost);
+  };
+  hear({ kind: "cepoch", session, acceptedEpoch: 1, currentEpoch: 1, outline, observer: true });
+  hear({ kind: "ackEpoch", session, epoch: 1, currentEpoch: 1, outline, delivered });
+  const heard: string[] = [];
+  for (let request = takeRequest(link); request !== undefined; request = takeRequest(link)) {
+    const { packets } = receiveRequest(learner, request);
+    receiveResponse(link, takeResponse(learner));
+    for (const packet of packets) {
+      heard.push(packet.kind);
+      if (packet.kind !== "entries") continue;
+      underWay -= 1;
+      const through = makeZxid(1, packet.batch.first);
+      hear({ kind: "received", session, epoch: 1, through, pages: 0 });
+    }
+  }
+  expect(losses.flat()).toEqual([]);
+  expect(underWayMost).toBe(queuePacketsMax / 2);
+  expect(heard.filter((kind) => kind === "entries")).toHaveLength(txns);
+  expect(heard.at(-1)).toBe("newLeader");
 });
