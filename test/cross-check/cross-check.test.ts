@@ -168,6 +168,8 @@ describe("explanations", () => {
   const create = { type: OpCode.Create, path: "/a", data: null, acl: OPEN_ACL, flags: 0, ttlMs: -1 } as const;
   const burst = requestStep(create, create);
   const [full, made] = ["xid=2 zxid=+2 err=-125", 'xid=2 zxid=+2 err=0 "/a/b"'];
+  const multi = (...parts: string[]) => [`xid=2 zxid=+2 err=0 [${parts.join("; ")}] end type=-1 err=-1`];
+  const [hard, ok, behind] = ["type=-1 err=-125 -125", "type=-1 err=0 0", "type=-1 err=-2 -2"];
   const event = 'event zxid=-1 err=0 type=3 state=3 path="/a"';
 
   test.each<[string, Step, string[], string[]]>([
@@ -181,6 +183,7 @@ describe("explanations", () => {
     ["a smaller number", number, ["xid=1 zxid=+1 err=0 3"], ["xid=1 zxid=+1 err=0 4"]],
     ["a hard limit behind a create", burst, ["xid=1 err=0", full], ["xid=1 err=0", made]],
     ["a hard limit that a delete has made room under", burst, [made], [full]],
+    ["a hard limit at another part", burst, multi(ok, hard, behind), multi(hard, behind, behind)],
     ["an event less", replay, ["xid=1 zxid=+1 err=0"], [event, "xid=1 zxid=+1 err=0"]],
   ])("cover %s", (_title, step, ours, theirs) => {
     expect(explain(step, ours, theirs)).toBeDefined();
@@ -200,6 +203,7 @@ describe("explanations", () => {
     ["a number of something else", replay, ["xid=1 zxid=+1 err=0 3"], ["xid=1 zxid=+1 err=0 4"]],
     ["a hard limit and another error", burst, ["xid=2 err=-101"], ["xid=2 err=-110"]],
     ["a hard limit behind nothing", requestStep(create), [full], [made]],
+    ["a hard limit at the same part", burst, multi(ok, hard, behind), multi(ok, hard, ok)],
     ["an event more", replay, [event, "xid=1 zxid=+1 err=0"], ["xid=1 zxid=+1 err=0"]],
     ["a live event less", replay, [], ['event zxid=+5 err=0 type=3 state=3 path="/a"']],
   ])("do not cover %s", (_title, step, ours, theirs) => {

@@ -191,11 +191,12 @@ function isAboutPermission(ours: readonly string[], theirs: readonly string[]): 
   return isRefusal(ours[at]) !== isRefusal(theirs[at]);
 }
 
-/** At the first answers that differ, one of the two refuses for a quota's sake. */
+/** At the first answers that differ, a quota refuses one of the two alone, or another part of a multi. */
 function isAboutQuota(ours: readonly string[], theirs: readonly string[]): boolean {
   const at = ours.findIndex((line, index) => line !== theirs[index]);
-  const isRefusal = (line = "") => line.includes(` err=${ZkErrorCode.QuotaExceeded}`);
-  return isRefusal(ours[at]) !== isRefusal(theirs[at]);
+  const refusedAt = (line = "") =>
+    line.split("; ").findIndex((part) => part.includes(` err=${ZkErrorCode.QuotaExceeded}`));
+  return refusedAt(ours[at]) !== refusedAt(theirs[at]);
 }
 
 function isAboutConfig(step: Step): boolean {
