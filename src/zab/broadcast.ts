@@ -144,7 +144,7 @@ export function commitReached(peer: Peer, leading: Leading): void {
     if (slot.served && (slot.counts || hasIt)) {
       const { session } = slot;
       const commit: Commit = { kind: "commit", session, epoch: leading.epoch, commitTo: reached };
-      if (isAwaited(slot, before)) send(peer, slot.id, commit);
+      if (isAwaited(peer, slot, before)) send(peer, slot.id, commit);
       else sendLazily(peer, slot.id, commit);
     }
   }

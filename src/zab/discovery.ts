@@ -56,6 +56,7 @@ export function hearCEpoch(peer: Peer, leading: Leading, from: ServerId, packet:
     joined: false,
     served: false,
     awaited: ZERO_ZXID,
+    forwardedAt: undefined,
   };
   if (leading.epoch > 0 && packet.acceptedEpoch > leading.epoch) {
     refuse(peer, slot, "epoch");

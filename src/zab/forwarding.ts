@@ -8,7 +8,7 @@
  * Invariants:
  * - Only a learner that serves forwards; only an established leader hears it, from a learner it has let in.
  * - What the leader says of a forwarded request comes before the commit of the txn it became.
- * - A commit that a learner's clients wait for leaves at once.
+ * - A commit leaves at once for a learner that has clients.
  *
  * Sources: ZooKeeper `Learner.request`, `LearnerHandler` (REQUEST), `CommitProcessor`.
  *
@@ -20,6 +20,9 @@ import type { Answer, Forward, LearnerSession } from "./packets.ts";
 import { type Leading, type Peer, type Slot, sameSession, send, sendLazily } from "./peer-state.ts";
 import type { Serving } from "./peer-types.ts";
 import { endSession } from "./stream.ts";
+
+/** A member that has forwarded nothing for so long, not even a sign of life, has no clients: 40 s, the longest session timeout. */
+export const clientTicks = 400;
 
 /** Hands on what a serving learner's clients ask; whoever does not serve as one hands on nothing. */
 export function forward(peer: Peer, bytes: Uint8Array, lazy: boolean): void {
@@ -36,6 +39,7 @@ export function hearForward(peer: Peer, leading: Leading, slot: Slot, packet: Fo
     endSession(peer, leading, slot, "outOfOrder");
     return;
   }
+  slot.forwardedAt = peer.now;
   const { id: from, session } = slot;
   peer.draft.forwarded = { from, session, bytes: packet.bytes, fresh: peer.fresh };
 }
@@ -63,8 +67,13 @@ export function hearAnswer(peer: Peer, packet: Answer): void {
   peer.draft.answered = packet.bytes;
 }
 
-/** Whether a client of that learner waits for a txn above `committed`. */
-export function isAwaited(slot: Slot, committed: Zxid): boolean {
+/**
+ * Whether clients of that learner wait for a txn above `committed`, or may read or watch what it changes: whoever
+ * wrote it elsewhere may tell them, and they would not find it. A member without clients can be told later.
+ */
+export function isAwaited(peer: Peer, slot: Slot, committed: Zxid): boolean {
+  const { forwardedAt } = slot;
+  if (forwardedAt !== undefined && peer.now - forwardedAt <= clientTicks) return true;
   return compareZxid(slot.awaited, committed) > 0;
 }
 

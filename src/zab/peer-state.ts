@@ -137,6 +137,8 @@ export interface Slot {
   served: boolean;
   /** Its clients wait for everything through here. */
   awaited: Zxid;
+  /** The tick at which it last forwarded something for its clients; `undefined`: it has not yet. */
+  forwardedAt: number | undefined;
 }
 
 export interface Read {

@@ -259,6 +259,7 @@ function copySlot(role: Leading, slot: Slot, how: Copying): Slot {
     joined: slot.joined,
     served: slot.served,
     awaited: slot.awaited,
+    forwardedAt: undefined,
   };
   return copy;
 }

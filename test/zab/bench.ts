@@ -70,7 +70,7 @@ export class Bench {
   readonly disk: Disk;
   readonly peer: Peer;
   /** Everything sent, oldest first. */
-  readonly sent: { readonly to: ServerId; readonly packet: Packet }[] = [];
+  readonly sent: Duties["send"][number][] = [];
   #live = ZERO_ZXID;
 
   constructor({ id, observers = [], disk = new Disk(), peer = {} }: BenchOptions) {
