@@ -16,7 +16,7 @@ import type { AppEnv, Env } from "./env.ts";
 import { LeaderRouter } from "./leader.ts";
 import openApi from "./openapi.json" with { type: "json" };
 import { internalProblem, Problem, problemResponse } from "./problems.ts";
-import { getCommand, getWord, listCommands } from "./routes/admin.ts";
+import { getCommand, getWord, listCommands, takesNoBodyOfCommand } from "./routes/admin.ts";
 import { connect } from "./routes/connect.ts";
 import { deleteElection, getElection, postElection, putElection } from "./routes/elections.ts";
 import { deleteLock, getLock, postLock, putLock } from "./routes/locks.ts";
@@ -95,7 +95,7 @@ export function buildApp(): Hono<AppEnv> {
   app.get("/v1/:ensemble/admin", listCommands);
   app.all("/v1/:ensemble/admin", allowOnly("GET", "HEAD"));
   app.get("/v1/:ensemble/admin/commands/:command", (c) => getCommand(c, router));
-  app.post("/v1/:ensemble/admin/commands/:command", takesNoBody, (c) => getCommand(c, router));
+  app.post("/v1/:ensemble/admin/commands/:command", takesNoBodyOfCommand, (c) => getCommand(c, router));
   app.all("/v1/:ensemble/admin/commands/:command", allowOnly("GET", "HEAD", "POST"));
   app.get("/v1/:ensemble/admin/words/:word", (c) => getWord(c, router));
   app.all("/v1/:ensemble/admin/words/:word", allowOnly("GET", "HEAD"));

@@ -11,7 +11,7 @@
  * @module
  */
 
-import type { Context } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import type { ServerId } from "../../base/index.ts";
 import type { MemberReport, NotServed, ReportRequest } from "../../objects/index.ts";
 import {
@@ -32,6 +32,7 @@ import { adminMs, copyMs } from "../limits.ts";
 import { openSnapshot } from "../member-snapshots.ts";
 import { badRequest, Problem } from "../problems.ts";
 import { findMember, readQuery } from "../queries.ts";
+import { takesNoBody } from "../strictness.ts";
 
 const fileHeaders = { "Content-Type": "application/octet-stream" };
 
@@ -142,6 +143,10 @@ function refuseCopy(name: string, kind: "denied" | "overloaded" | "failed"): Res
       return answerJson(failedCommand(name, "The member gave no snapshot"), 500);
   }
 }
+
+/** Who sends a snapshot to `restore` is told what to do with it instead. */
+export const takesNoBodyOfCommand: MiddlewareHandler<AppEnv> = (c, next) =>
+  findCommand(c.req.param("command") ?? "") === "restore" ? next() : takesNoBody(c, next);
 
 export async function getWord(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
   const word = c.req.param("word") ?? "";
