@@ -128,6 +128,8 @@ export interface ContenderJson {
   readonly owner: string;
   readonly token: ZxidText;
   readonly since: string;
+  /** Somebody asks for the lock back. */
+  readonly revocation_requested?: boolean | undefined;
 }
 
 export interface LockQueue {
@@ -175,6 +177,56 @@ export interface SemaphoreShown {
   readonly zxid: ZxidText;
 }
 
+/** Of `?revoke=` and `?steal=`: the holder was asked, or has the lock no more. */
+export interface LockIntervened {
+  readonly path: string;
+  /** As it was named. */
+  readonly token: ZxidText;
+  readonly zxid: ZxidText;
+}
+
+/** Who steals, and why; both are kept. */
+export interface StealOrderJson {
+  readonly by: string;
+  readonly reason: string;
+}
+
+export interface Leadership {
+  /** The candidate's secret: keeps and ends its leadership. */
+  readonly id: string;
+  /** Grows from leader to leader. */
+  readonly token: ZxidText;
+  readonly path: string;
+  /** Only in the answer to who stood. */
+  readonly candidate?: string | undefined;
+  readonly ttl_ms: number;
+  /** By the leader of the ensemble, and its clock. */
+  readonly expires_at: string;
+}
+
+export interface CandidateJson {
+  /** Of its znode, below the election's. */
+  readonly name: string;
+  readonly candidate: string;
+  readonly token: ZxidText;
+  readonly since: string;
+}
+
+export interface ElectionShown {
+  readonly path: string;
+  readonly leader: CandidateJson | null;
+  /** Who would be next, in order. */
+  readonly candidates: readonly CandidateJson[];
+  readonly zxid: ZxidText;
+}
+
+export interface CandidacyJson {
+  readonly candidate?: string;
+  readonly ttl?: Duration;
+  readonly wait?: Duration;
+  readonly id?: string;
+}
+
 /** No interface: Hono wants what could have an index signature. */
 type Endpoint<Input, Output, Status extends number> = {
   input: Input;
@@ -192,6 +244,9 @@ type Refused<Input> = Endpoint<
 /** What is answered when it goes well, and what is answered otherwise. */
 type Answers<Input, Output, Status extends number> = Endpoint<Input, Output, Status> | Refused<Input>;
 
+/** Done, and nothing to say about it. */
+type Silent<Input> = { input: Input; output: null; outputFormat: "body"; status: 204 } | Refused<Input>;
+
 interface InEnsemble {
   param: { ensemble: string };
 }
@@ -204,6 +259,15 @@ interface AtPath {
 interface AtId {
   param: { ensemble: string; id: string };
 }
+
+/** A lock, or a candidate, by the secret that its owner was told. */
+type AtPathOfId = AtPath & { query: { id: string } };
+
+/** Without a query it asks for the lock, and is answered with 201; with one it is about the grant of that token. */
+type LockPost = AtPath & {
+  query?: { revoke: ZxidText } | { steal: ZxidText };
+  json?: LockOrderJson | StealOrderJson;
+};
 
 interface ReadQuery {
   consistency?: "linearizable" | "session" | "local";
@@ -238,16 +302,25 @@ export type ApiSchema = {
   "/v1/:ensemble/sessions/:id": {
     $get: Answers<AtId, SessionShown, 200>;
     $put: Answers<AtId, SessionKept, 200>;
+    $delete: Silent<AtId>;
   };
   "/v1/:ensemble/locks/:path{.+}": {
     $get: Answers<AtPath, LockQueue, 200>;
-    $post: Answers<AtPath & { json: LockOrderJson }, LockGrant, 201>;
-    $put: Answers<AtPath & { query: { id: string } }, LockGrant, 200>;
+    $post: Answers<LockPost, LockGrant, 201> | Answers<LockPost, LockIntervened, 200>;
+    $put: Answers<AtPathOfId, LockGrant, 200>;
+    $delete: Silent<AtPathOfId>;
+  };
+  "/v1/:ensemble/elections/:path{.+}": {
+    $get: Answers<AtPath, ElectionShown, 200>;
+    $post: Answers<AtPath & { json: CandidacyJson }, Leadership, 201>;
+    $put: Answers<AtPathOfId, Leadership, 200>;
+    $delete: Silent<AtPathOfId>;
   };
   "/v1/:ensemble/semaphores/:path{.+}": {
     $get: Answers<AtPath, SemaphoreShown, 200>;
     $post: Answers<AtPath & { json: SeatOrderJson }, SeatGrant, 201>;
-    $put: Answers<AtPath & { query: { id: string } }, SeatGrant, 200>;
+    $put: Answers<AtPathOfId, SeatGrant, 200>;
+    $delete: Silent<AtPathOfId>;
   };
 };
 

@@ -9,7 +9,10 @@ import { buildApp } from "../../src/worker/app.ts";
 import type {
   Api,
   ApiSchema,
+  ElectionShown,
+  Leadership,
   LockGrant,
+  LockIntervened,
   ProblemJson,
   SessionOpened,
   TransactionDone,
@@ -103,6 +106,45 @@ describe("worker: hc<Api>", () => {
     expect(await (await seats.$get(at)).json()).toMatchObject({ seats: 2, taken: 1, holders: [{ token }] });
   });
 
+  test("worker: hc<Api>: a lock asked back, stolen, and released", async () => {
+    const ensemble = new FakeEnsemble();
+    const { main } = apiOf(ensemble);
+    const at = { ...param, path: "jobs/42" };
+    const lock = main.locks[":path{.+}"];
+    const locked = await lock.$post({ param: at, json: { owner: "billing" } });
+    if (locked.status !== 201) throw new Error("it was refused");
+    const { id, token } = await locked.json();
+    const revoked = await lock.$post({ param: at, query: { revoke: "0x1" } });
+    if (revoked.status === 200) expectTypeOf(await revoked.json()).toEqualTypeOf<LockIntervened>();
+    else expect(await revoked.json()).toMatchObject({ status: 412, type: "/problems/lock-not-held" });
+    expect(revoked.status).toBe(412);
+    const stolen = await lock.$post({ param: at, query: { steal: token }, json: { by: "me", reason: "" } });
+    expect(await stolen.json()).toMatchObject({ status: 400, detail: expect.stringContaining('"reason"') });
+    const released = await lock.$delete({ param: at, query: { id } });
+    expect(released.status).toBe(204);
+    expect((await lock.$delete({ param: at, query: { id } })).status).toBe(404);
+  });
+
+  test("worker: hc<Api>: an election", async () => {
+    const { main } = apiOf(new FakeEnsemble());
+    const at = { ...param, path: "crown" };
+    const election = main.elections[":path{.+}"];
+    const elected = await election.$post({ param: at, json: { candidate: "node-1", ttl: "1m" } });
+    if (elected.status !== 201) throw new Error("it was refused");
+    const leadership = await elected.json();
+    expectTypeOf(leadership).toEqualTypeOf<Leadership>();
+    const { id, token } = leadership;
+    const shown = await election.$get({ param: at });
+    if (shown.status !== 200) throw new Error("it was refused");
+    const line = await shown.json();
+    expectTypeOf(line).toEqualTypeOf<ElectionShown>();
+    expect(line).toMatchObject({ leader: { candidate: "node-1", token }, candidates: [] });
+    const kept = await election.$put({ param: at, query: { id } });
+    expect(await kept.json()).toMatchObject({ id, token, path: "/crown" });
+    expect((await election.$delete({ param: at, query: { id } })).status).toBe(204);
+    expect((await election.$put({ param: at, query: { id } })).status).toBe(404);
+  });
+
   test("worker: hc<Api>: what is not in the API does not typecheck", () => {
     const { main, health } = apiOf(new FakeEnsemble());
     expectTypeOf(health.$get).toBeFunction();
@@ -119,9 +161,10 @@ describe("worker: hc<Api>", () => {
       "/v1/:ensemble/znodes/:path{.+}": ["GET", "PUT", "POST", "DELETE"],
       "/v1/:ensemble/transactions": ["POST"],
       "/v1/:ensemble/sessions": ["POST"],
-      "/v1/:ensemble/sessions/:id": ["GET", "PUT"],
-      "/v1/:ensemble/locks/:path{.+}": ["GET", "POST", "PUT"],
-      "/v1/:ensemble/semaphores/:path{.+}": ["GET", "POST", "PUT"],
+      "/v1/:ensemble/semaphores/:path{.+}": ["GET", "POST", "PUT", "DELETE"],
+      "/v1/:ensemble/sessions/:id": ["GET", "PUT", "DELETE"],
+      "/v1/:ensemble/locks/:path{.+}": ["GET", "POST", "PUT", "DELETE"],
+      "/v1/:ensemble/elections/:path{.+}": ["GET", "POST", "PUT", "DELETE"],
     };
     const routes = buildApp().routes.map(({ method, path }) => `${method} ${path}`);
     for (const [path, methods] of Object.entries(typed))
