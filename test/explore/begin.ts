@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { Action } from "./world.ts";
+import type { Action } from "./actions.ts";
 
 export type Command = Action | { readonly kind: "settle" };
 

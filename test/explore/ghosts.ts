@@ -13,7 +13,7 @@
 
 import { violate } from "../sim/violation.ts";
 import { EMPTY, format, type Histories } from "./histories.ts";
-import type { Facts } from "./members.ts";
+import type { Facts } from "./member.ts";
 import { Interned, Ints } from "./tables.ts";
 
 interface Reign {

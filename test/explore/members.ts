@@ -1,5 +1,5 @@
 /**
- * One member: a real peer, what its disk holds, and what the checkers remember of it.
+ * What may happen to a member, and what comes of it.
  *
  * A member's state is a number, and so is what happens to it. Each pair of the two is carried out once, by
  * the real `step`; after that the result is looked up. That is sound because a step depends on nothing
@@ -9,9 +9,9 @@
  * so its next tick decides. Any member may do so at any time, which is more than the election ever does;
  * votes themselves (NOTIFY) are not sent. Time-outs happen when they are asked for.
  *
- * Checked here, for one member at a time: I2, I6, I8, the standing relations, that memory mirrors the
- * disk, that deliveries have no gap, that no confirmed read is older than what had been delivered anywhere
- * when it was asked (R), and that no assertion of the core fails.
+ * Checked at every step of a member: what `member-checks.ts` says of all states, I6, that deliveries have no
+ * gap, that no confirmed read is older than what had been delivered anywhere when it was asked (R), and that no
+ * assertion of the core fails.
  *
  * @module
  */
@@ -20,7 +20,6 @@ import {
   compareZxid,
   equalZxid,
   makeServerId,
-  maxZxid,
   type ServerId,
   ZERO_ZXID,
   type Zxid,
@@ -29,65 +28,17 @@ import {
   type Config,
   createPeer,
   type Duties,
-  type HistoryReader,
   type Peer,
   type PeerEvent,
-  type Promises,
-  type StoreOp,
   step,
 } from "../../src/zab/index.ts";
 import { Violation, violate } from "../sim/violation.ts";
-import {
-  attemptMax,
-  type Channels,
-  isSessionPacket,
-  outlineName,
-  RECEIVER,
-  RESTARTED,
-  rank,
-  SENDER,
-} from "./channels.ts";
+import { attemptMax, type Channels, isSessionPacket, RECEIVER, RESTARTED, rank, SENDER } from "./channels.ts";
 import { EMPTY, format, type Histories } from "./histories.ts";
+import { type Disk, type Facts, factsOf, LocalReader, type Member, write } from "./member.ts";
+import { checkMember } from "./member-checks.ts";
 import { checkFields, copyPeer, encodePeer, type Identity, optionsOf } from "./peers.ts";
 import { Interned, Ints, PairMap } from "./tables.ts";
-
-interface Disk {
-  promises: Promises;
-  /** The whole history, compacted or not. */
-  history: number;
-  base: Zxid;
-  applied: Zxid;
-  staged: readonly Uint8Array[];
-}
-
-interface Member {
-  readonly peer: Peer;
-  readonly disk: Disk;
-  /** The longest history it has delivered in all its lives. */
-  delivered: number;
-  /** By epoch: the last counter acknowledged in it. */
-  acked: readonly number[];
-}
-
-/** What others may know of a member's state. */
-export interface Facts {
-  readonly role: "looking" | "learning" | "leading";
-  readonly isEstablished: boolean;
-  /** Index of its leader while learning, else -1. */
-  readonly leader: number;
-  /** The attempt of its session while learning, else 0. */
-  readonly attempt: number;
-  /** By index of a learner: the attempt of the session on record, 0 for none. */
-  readonly slots: readonly number[];
-  readonly promises: Promises;
-  readonly history: number;
-  /** What this life has delivered, and what any life has. */
-  readonly delivered: number;
-  readonly deliveredEver: number;
-  readonly acked: readonly number[];
-  readonly canCheckpoint: boolean;
-  readonly canCompact: boolean;
-}
 
 /** What happens to a member. */
 export type Happening =
@@ -127,50 +78,6 @@ export interface Ensemble {
 
 /** So long ago that every limit is passed. */
 const longAgo = -2_000_000;
-
-const pagesPerSnapshot = 2;
-
-class LocalReader implements HistoryReader {
-  readonly #histories: Histories;
-  #member: Member | undefined;
-
-  constructor(histories: Histories) {
-    this.#histories = histories;
-  }
-
-  readFrom(member: Member): void {
-    this.#member = member;
-  }
-
-  get #now(): Member {
-    if (this.#member === undefined) throw new Error("a reader belongs to a member");
-    return this.#member;
-  }
-
-  readAfter(after: Zxid, bytesMax: number): ReturnType<HistoryReader["readAfter"]> {
-    const { history, base } = this.#now.disk;
-    // What is below the base is gone, and nothing says so.
-    return this.#histories.batchAfter(history, maxZxid(after, base), bytesMax);
-  }
-
-  /** What was delivered never changes, so a cut is its zxid. */
-  openSnapshot(): { readonly id: number; readonly zxid: Zxid } {
-    const zxid = this.#now.peer.delivered;
-    return { id: zxid.epoch * 256 + zxid.counter, zxid };
-  }
-
-  readSnapshotPage(
-    id: number,
-    page: number,
-  ): { readonly bytes: Uint8Array; readonly last: boolean } | undefined {
-    const zxid = { epoch: id >> 8, counter: id & 255 };
-    const state = this.#histories.through(this.#now.disk.history, zxid);
-    if (state === undefined) return undefined;
-    return { bytes: this.#histories.writePage(state, page), last: page === pagesPerSnapshot - 1 };
-  }
-
-  closeSnapshot(): void {}
-}
 
 export class Members {
   readonly count: number;
@@ -271,7 +178,7 @@ export class Members {
       this.#do(member, happening, sends);
       const after =
         happening.kind === "crash" ? this.#restart(member, happening.checkpointed, sends) : member;
-      this.#check(before, after);
+      checkMember(before, after, this.#histories);
       return { member: this.#intern(after), sends, broken: undefined };
     } catch (failure) {
       if (failure instanceof Violation) return { member: id, sends: [], broken: failure };
@@ -336,29 +243,8 @@ export class Members {
     code.push(...acked);
     const id = this.#known.id(code.join(), () => this.#copy(member));
     this.#ensemble.onEqual?.(this.#known.at(id).peer, this.#copy(member).peer);
-    if (id === this.#facts.length) this.#facts.push(this.#factsOf(this.#known.at(id)));
+    if (id === this.#facts.length) this.#facts.push(factsOf(this.#known.at(id), this.count, this.#histories));
     return id;
-  }
-
-  #factsOf({ peer, disk, delivered, acked }: Member): Facts {
-    const { role } = peer;
-    const slots = new Array<number>(this.count).fill(0);
-    if (role.kind === "leading")
-      for (const slot of role.slots.values()) slots[slot.id - 1] = slot.session.attempt;
-    return {
-      role: role.kind,
-      isEstablished: role.kind === "leading" && role.phase === "broadcast",
-      leader: role.kind === "learning" ? role.leader - 1 : -1,
-      attempt: role.kind === "learning" ? role.session.attempt : 0,
-      slots,
-      promises: disk.promises,
-      history: disk.history,
-      delivered: this.#histories.through(disk.history, peer.delivered) ?? EMPTY,
-      deliveredEver: delivered,
-      acked,
-      canCheckpoint: compareZxid(disk.applied, peer.delivered) < 0,
-      canCompact: compareZxid(disk.base, peer.delivered) < 0,
-    };
   }
 
   #boot(index: number, disk: Disk, delivered: number, acked: readonly number[]): Member {
@@ -459,7 +345,7 @@ export class Members {
     const delivered = peer.delivered;
     const duties = step(peer, event);
     if (duties.halt !== undefined) violate("halt", duties.halt);
-    for (const op of duties.store) this.#write(member, op);
+    for (const op of duties.store) write(member.disk, op, this.#histories);
     this.#deliver(member, delivered, duties);
     for (const { id, index } of duties.confirmed) {
       if (compareZxid(index, this.#histories.zxid(id)) < 0)
@@ -488,47 +374,6 @@ export class Members {
     }
   }
 
-  #write({ disk }: Member, op: StoreOp): void {
-    switch (op.kind) {
-      case "promises":
-        disk.promises = op.promises;
-        return;
-      case "append":
-        if (!equalZxid(op.prev, this.#histories.zxid(disk.history)))
-          violate("I6", "an append behind another txn");
-        disk.history = this.#histories.appendBatch(disk.history, op.batch);
-        return;
-      case "truncate":
-        disk.history =
-          this.#histories.through(disk.history, op.after) ?? violate("I8", "a truncation to nowhere");
-        return;
-      case "discardStaging":
-        disk.staged = [];
-        return;
-      case "stagePage":
-        if (op.page !== disk.staged.length) violate("I9", "a page out of order");
-        disk.staged = [...disk.staged, op.bytes];
-        return;
-      case "installSnapshot":
-        this.#install(disk, op.zxid, op.pages);
-        return;
-      case "fence":
-        return;
-    }
-  }
-
-  #install(disk: Disk, zxid: Zxid, pages: number): void {
-    const [history, ...rest] = disk.staged.map((bytes) => this.#histories.readPage(bytes));
-    if (history === undefined || disk.staged.length !== pages)
-      violate("I9", "a snapshot without all its pages");
-    if (rest.some((other) => other !== history)) violate("I9", "pages of two snapshots");
-    if (!equalZxid(this.#histories.zxid(history), zxid)) violate("I9", "a snapshot under another label");
-    disk.history = history;
-    disk.base = zxid;
-    disk.applied = zxid;
-    disk.staged = [];
-  }
-
   #deliver(member: Member, before: Zxid, duties: Duties): void {
     const start = duties.reloaded ?? before;
     const end = duties.deliver?.through ?? start;
@@ -540,38 +385,5 @@ export class Members {
     if (delivered === undefined) violate("B3", `${format(end)} is delivered and not in the log`);
     if (this.#histories.depth(delivered) > this.#histories.depth(member.delivered))
       member.delivered = delivered;
-  }
-
-  /** What holds of any member, whatever it was told. */
-  #check(before: Member, after: Member): void {
-    const { peer, disk } = after;
-    const { acceptedEpoch, acceptedLeader, currentEpoch, establishedEpoch } = disk.promises;
-    const old = before.disk.promises;
-    const who = `member ${peer.id}`;
-    if (acceptedEpoch < old.acceptedEpoch) violate("I2", `${who}: acceptedEpoch went back`);
-    if (currentEpoch < old.currentEpoch) violate("I2", `${who}: currentEpoch went back`);
-    if (establishedEpoch < old.establishedEpoch) violate("I2", `${who}: establishedEpoch went back`);
-    if (currentEpoch > acceptedEpoch) violate("I2", `${who}: currentEpoch above acceptedEpoch`);
-    if (establishedEpoch > currentEpoch) violate("I2", `${who}: establishedEpoch above currentEpoch`);
-    // The epoch never goes back, so a promise of it to two can only be one after the other.
-    if (acceptedEpoch === old.acceptedEpoch && acceptedLeader !== old.acceptedLeader)
-      violate(
-        "I1",
-        `${who} promises epoch ${acceptedEpoch} to ${old.acceptedLeader} and to ${acceptedLeader}`,
-      );
-    const last = this.#histories.zxid(disk.history);
-    if (last.epoch > acceptedEpoch) violate("I2", `${who} has stored beyond its promises`);
-    if (compareZxid(disk.base, disk.applied) > 0) violate("5.4", `${who}: logBase above applied`);
-    if (compareZxid(disk.applied, last) > 0) violate("5.4", `${who}: applied above the log`);
-    if (!this.#histories.isPrefix(after.delivered, disk.history))
-      violate("I8", `${who} no longer has what it delivered: ${this.#histories.describe(after.delivered)}`);
-    const { promises } = peer;
-    if (promises.acceptedEpoch !== acceptedEpoch || promises.acceptedLeader !== acceptedLeader)
-      violate("5.4", `${who} remembers another promise than it stores`);
-    if (promises.currentEpoch !== currentEpoch || promises.establishedEpoch !== establishedEpoch)
-      violate("5.4", `${who} remembers other epochs than it stores`);
-    const stored = outlineName(this.#histories.outline(disk.history, disk.base));
-    if (stored !== outlineName(peer.history.outline))
-      violate("5.4", `${who} reports another history than it stores`);
   }
 }

@@ -7,10 +7,11 @@
  */
 
 import { Violation } from "../sim/violation.ts";
+import type { Action } from "./actions.ts";
 import { formatCommand } from "./begin.ts";
 import { type Bound, boundNames } from "./bounds.ts";
 import { Fingerprints, Ints } from "./tables.ts";
-import { type Action, type Setup, World } from "./world.ts";
+import { type Setup, World } from "./world.ts";
 
 export interface Limits {
   readonly statesMax: number;

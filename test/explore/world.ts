@@ -27,12 +27,14 @@
  */
 
 import { violate } from "../sim/violation.ts";
+import { type Action, actionsIn, concerns, describeAction, type Scene } from "./actions.ts";
 import type { Command } from "./begin.ts";
 import { type Bound, type Bounds, boundNames, use, used } from "./bounds.ts";
 import { Channels, EMPTY_LIST, isRanked, LOST, RESTARTED } from "./channels.ts";
 import { Ghosts } from "./ghosts.ts";
 import { EMPTY, Histories } from "./histories.ts";
-import { type Ensemble, type Facts, type Happening, Members } from "./members.ts";
+import type { Facts } from "./member.ts";
+import { type Ensemble, type Happening, Members } from "./members.ts";
 import { PairMap } from "./tables.ts";
 
 export interface Setup extends Ensemble {
@@ -43,23 +45,6 @@ export interface Setup extends Ensemble {
   /** What has happened before the search begins. */
   readonly begin: readonly Command[];
 }
-
-/** Something that may happen in the world. Numbers below are indices of members. */
-export type Action =
-  /** The first thing in the channel. */
-  | { readonly kind: "deliver"; readonly from: number; readonly to: number }
-  /** The end of the association, before what was under way. */
-  | { readonly kind: "lose"; readonly from: number; readonly to: number }
-  | { readonly kind: "linkdown"; readonly at: number; readonly peer: number }
-  | { readonly kind: "crash"; readonly at: number; readonly checkpointed: boolean }
-  | { readonly kind: "lead"; readonly at: number }
-  | { readonly kind: "follow"; readonly at: number; readonly leader: number }
-  | { readonly kind: "giveUp"; readonly at: number }
-  | { readonly kind: "expel"; readonly at: number; readonly learner: number }
-  | { readonly kind: "propose"; readonly at: number }
-  | { readonly kind: "ping"; readonly at: number }
-  | { readonly kind: "read"; readonly at: number }
-  | { readonly kind: "compact"; readonly at: number };
 
 const proposals = boundNames.indexOf("proposals");
 
@@ -88,6 +73,7 @@ export class World {
   #best: Int32Array;
   #tried: Int32Array;
   #state: Int32Array;
+  readonly #scene: Scene;
   #proposedBefore = 0;
   /** The permutation that made the last canonical state. */
   renaming = 0;
@@ -108,6 +94,14 @@ export class World {
       permutations(observers).map((rest) => [...some, ...rest]),
     );
     this.#permutations = setup.symmetry ? all : all.slice(0, 1);
+    this.#scene = {
+      count: this.count,
+      voters: setup.voters,
+      channels: this.channels,
+      facts: (index) => this.facts(this.#state, index),
+      channel: (from, to) => this.channel(this.#state, from, to),
+      allows: (bound) => this.#allows(bound),
+    };
   }
 
   /** Everybody has just started, with nothing stored. */
@@ -175,71 +169,16 @@ export class World {
 
   /** Everything that may happen in a state, within the bounds. */
   actions(state: Int32Array): Action[] {
-    const actions: Action[] = [];
     this.#state = state;
-    for (let at = 0; at < this.count; at++) {
-      this.#deliveries(actions, at);
-      this.#decisions(actions, at);
-      this.#failures(actions, at);
-    }
-    return actions;
+    return actionsIn(this.#scene);
   }
 
-  #deliveries(actions: Action[], to: number): void {
-    for (let from = 0; from < this.count; from++) {
-      if (from === to) continue;
-      const list = this.channel(this.#state, from, to);
-      if (list === EMPTY_LIST) continue;
-      actions.push({ kind: "deliver", from, to });
-      if (this.channels.fromMark(list) !== list && this.channels.mark(list) >= 0)
-        actions.push({ kind: "lose", from, to });
-    }
-  }
-
-  #decisions(actions: Action[], at: number): void {
-    const facts = this.facts(this.#state, at);
-    if (facts.role === "leading") {
-      if (facts.isEstablished) this.#offer(actions, "proposals", { kind: "propose", at });
-      if (facts.isEstablished) this.#offer(actions, "reads", { kind: "read", at });
-      if (facts.isEstablished && this.count > 1) this.#offer(actions, "pings", { kind: "ping", at });
-    } else if (facts.role === "looking") {
-      // Following one that does not lead yet is following it later: nothing else happens to the follower.
-      for (let leader = 0; leader < this.setup.voters; leader++) {
-        if (leader !== at && this.facts(this.#state, leader).role === "leading")
-          this.#offer(actions, "follows", { kind: "follow", at, leader });
-      }
-      if (at < this.setup.voters) this.#offer(actions, "epochs", { kind: "lead", at });
-    }
-    if (facts.canCompact) this.#offer(actions, "compactions", { kind: "compact", at });
-  }
-
-  #failures(actions: Action[], at: number): void {
-    const facts = this.facts(this.#state, at);
-    const canGiveUp = facts.role === "learning" || (facts.role === "leading" && this.setup.voters > 1);
-    if (canGiveUp) this.#offer(actions, "timeouts", { kind: "giveUp", at });
-    for (let peer = 0; peer < this.count; peer++) {
-      if (peer === at) continue;
-      if ((facts.slots[peer] ?? 0) > 0)
-        this.#offer(actions, "timeouts", { kind: "expel", at, learner: peer });
-      const isIdle =
-        this.channel(this.#state, at, peer) === EMPTY_LIST &&
-        this.channel(this.#state, peer, at) === EMPTY_LIST;
-      if (!isIdle || this.#concerns(facts, peer))
-        this.#offer(actions, "linkdowns", { kind: "linkdown", at, peer });
-    }
-    this.#offer(actions, "crashes", { kind: "crash", at, checkpointed: false });
-    if (facts.canCheckpoint) this.#offer(actions, "crashes", { kind: "crash", at, checkpointed: true });
-  }
-
-  #offer(actions: Action[], bound: Bound, action: Action): void {
-    const place = boundNames.indexOf(bound);
-    if (used(this.#state[this.#countsAt] ?? 0, place) < this.setup.bounds[bound]) actions.push(action);
-    else this.cut.add(bound);
-  }
-
-  /** Whether the end of the link to `peer` means anything to a member. */
-  #concerns(facts: Facts, peer: number): boolean {
-    return facts.leader === peer || (facts.slots[peer] ?? 0) > 0;
+  #allows(place: number): boolean {
+    const bound = boundNames[place];
+    if (bound === undefined) throw new Error("no such bound");
+    if (used(this.#state[this.#countsAt] ?? 0, place) < this.setup.bounds[bound]) return true;
+    this.cut.add(bound);
+    return false;
   }
 
   get #ghostAt(): number {
@@ -420,7 +359,7 @@ export class World {
       if (list !== before) this.#isHygienic(from, to, before, list);
     }
     // The end of a link that means nothing to its receiver might as well have been heard.
-    while (!this.#concerns(receiver, from) && (this.channels.entries(list)[0] ?? LOST + 2) <= RESTARTED)
+    while (!concerns(receiver, from) && (this.channels.entries(list)[0] ?? LOST + 2) <= RESTARTED)
       list = this.channels.drop(list, 1);
     this.#next[at] = list;
   }
@@ -493,26 +432,8 @@ export class World {
   }
 
   describe(action: Action, state: Int32Array, name: (index: number) => number): string {
-    switch (action.kind) {
-      case "deliver":
-      case "lose": {
-        const list = this.channel(state, action.from, action.to);
-        const from = action.kind === "lose" ? this.channels.fromMark(list) : list;
-        const [packet = LOST] = this.channels.entries(from);
-        const lost = action.kind === "lose" ? " before what was under way" : "";
-        return `deliver ${name(action.from)}->${name(action.to)} ${this.channels.name(packet)}${lost}`;
-      }
-      case "linkdown":
-        return `linkdown ${name(action.at)}: the link to ${name(action.peer)}`;
-      case "crash":
-        return `crash ${name(action.at)}${action.checkpointed ? " with a checkpoint of what it delivered" : ""}`;
-      case "follow":
-        return `follow ${name(action.at)}->${name(action.leader)}`;
-      case "expel":
-        return `expel ${name(action.at)}: learner ${name(action.learner)}`;
-      default:
-        return `${action.kind} ${name(action.at)}`;
-    }
+    this.#state = state;
+    return describeAction(action, this.#scene, name);
   }
 }
 

@@ -1,0 +1,42 @@
+/**
+ * What holds of one member after every step, whatever it was told: I1 for its promises, I2, I8, the standing
+ * relations, and that memory mirrors the disk.
+ *
+ * @module
+ */
+
+import { compareZxid } from "../../src/base/index.ts";
+import { violate } from "../sim/violation.ts";
+import { outlineName } from "./channels.ts";
+import type { Histories } from "./histories.ts";
+import type { Member } from "./member.ts";
+
+/** @throws Violation when a step has broken what holds of any member. */
+export function checkMember(before: Member, after: Member, histories: Histories): void {
+  const { peer, disk } = after;
+  const { acceptedEpoch, acceptedLeader, currentEpoch, establishedEpoch } = disk.promises;
+  const old = before.disk.promises;
+  const who = `member ${peer.id}`;
+  if (acceptedEpoch < old.acceptedEpoch) violate("I2", `${who}: acceptedEpoch went back`);
+  if (currentEpoch < old.currentEpoch) violate("I2", `${who}: currentEpoch went back`);
+  if (establishedEpoch < old.establishedEpoch) violate("I2", `${who}: establishedEpoch went back`);
+  if (currentEpoch > acceptedEpoch) violate("I2", `${who}: currentEpoch above acceptedEpoch`);
+  if (establishedEpoch > currentEpoch) violate("I2", `${who}: establishedEpoch above currentEpoch`);
+  // The epoch never goes back, so a promise of it to two can only be one after the other.
+  if (acceptedEpoch === old.acceptedEpoch && acceptedLeader !== old.acceptedLeader)
+    violate("I1", `${who} promises epoch ${acceptedEpoch} to ${old.acceptedLeader} and to ${acceptedLeader}`);
+  const last = histories.zxid(disk.history);
+  if (last.epoch > acceptedEpoch) violate("I2", `${who} has stored beyond its promises`);
+  if (compareZxid(disk.base, disk.applied) > 0) violate("5.4", `${who}: logBase above applied`);
+  if (compareZxid(disk.applied, last) > 0) violate("5.4", `${who}: applied above the log`);
+  if (!histories.isPrefix(after.delivered, disk.history))
+    violate("I8", `${who} no longer has what it delivered: ${histories.describe(after.delivered)}`);
+  const { promises } = peer;
+  if (promises.acceptedEpoch !== acceptedEpoch || promises.acceptedLeader !== acceptedLeader)
+    violate("5.4", `${who} remembers another promise than it stores`);
+  if (promises.currentEpoch !== currentEpoch || promises.establishedEpoch !== establishedEpoch)
+    violate("5.4", `${who} remembers other epochs than it stores`);
+  const stored = outlineName(histories.outline(disk.history, disk.base));
+  if (stored !== outlineName(peer.history.outline))
+    violate("5.4", `${who} reports another history than it stores`);
+}
