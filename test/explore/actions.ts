@@ -4,6 +4,7 @@
  * @module
  */
 
+import { compareZxid, type Zxid } from "../../src/base/index.ts";
 import { type Bound, boundNames } from "./bounds.ts";
 import { type Channels, EMPTY_LIST, LOST } from "./channels.ts";
 import type { Facts } from "./member.ts";
@@ -23,12 +24,17 @@ export type Action =
   | { readonly kind: "propose"; readonly at: number }
   | { readonly kind: "ping"; readonly at: number }
   | { readonly kind: "read"; readonly at: number }
-  | { readonly kind: "compact"; readonly at: number };
+  | { readonly kind: "compact"; readonly at: number }
+  /** To the configuration of this name. */
+  | { readonly kind: "change"; readonly at: number; readonly to: string }
+  /** Somebody says which configuration is committed: that behind a history, or the latest of which there is word. */
+  | { readonly kind: "tell"; readonly at: number; readonly history?: number | undefined };
 
 /** A state, to be read. */
 export interface Scene {
   readonly count: number;
-  readonly voters: number;
+  /** Histories behind which stand the configurations that somebody follows, the first one apart. */
+  readonly followed: readonly { readonly history: number; readonly version: Zxid }[];
   readonly channels: Channels;
   facts(index: number): Facts;
   channel(from: number, to: number): number;
@@ -43,6 +49,7 @@ export function actionsIn(scene: Scene): Action[] {
   for (let at = 0; at < scene.count; at++) {
     deliveries(actions, scene, at);
     decisions(actions, scene, at);
+    word(actions, scene, at);
     failures(actions, scene, at);
   }
   return actions;
@@ -66,20 +73,28 @@ function decisions(actions: Action[], scene: Scene, at: number): void {
     if (facts.isEstablished) offer(actions, scene, "proposals", { kind: "propose", at });
     if (facts.isEstablished) offer(actions, scene, "reads", { kind: "read", at });
     if (facts.isEstablished && scene.count > 1) offer(actions, scene, "pings", { kind: "ping", at });
+    for (const to of facts.proposable) offer(actions, scene, "changes", { kind: "change", at, to });
   } else if (facts.role === "looking") {
     // Following one that does not lead yet is following it later: nothing else happens to the follower.
-    for (let leader = 0; leader < scene.voters; leader++) {
-      if (leader !== at && scene.facts(leader).role === "leading")
+    for (let leader = 0; leader < scene.count && facts.isMember; leader++) {
+      if (facts.knows[leader] === true && scene.facts(leader).role === "leading")
         offer(actions, scene, "follows", { kind: "follow", at, leader });
     }
-    if (at < scene.voters) offer(actions, scene, "epochs", { kind: "lead", at });
+    if (facts.isVoter) offer(actions, scene, "epochs", { kind: "lead", at });
   }
   if (facts.canCompact) offer(actions, scene, "compactions", { kind: "compact", at });
 }
 
+/** Word of mouth: any member may say what it follows at any time, and what was said may arrive at any time later. */
+function word(actions: Action[], scene: Scene, at: number): void {
+  const { config } = scene.facts(at);
+  for (const { history, version } of scene.followed)
+    if (compareZxid(version, config.version) > 0) actions.push({ kind: "tell", at, history });
+}
+
 function failures(actions: Action[], scene: Scene, at: number): void {
   const facts = scene.facts(at);
-  const canGiveUp = facts.role === "learning" || (facts.role === "leading" && scene.voters > 1);
+  const canGiveUp = facts.role === "learning" || (facts.role === "leading" && !facts.isAlone);
   if (canGiveUp) offer(actions, scene, "timeouts", { kind: "giveUp", at });
   for (let peer = 0; peer < scene.count; peer++) {
     if (peer === at) continue;
@@ -122,6 +137,8 @@ export function describeAction(
       return `follow ${name(action.at)}->${name(action.leader)}`;
     case "expel":
       return `expel ${name(action.at)}: learner ${name(action.learner)}`;
+    case "change":
+      return `change ${name(action.at)} to ${action.to}`;
     default:
       return `${action.kind} ${name(action.at)}`;
   }

@@ -5,35 +5,37 @@
  */
 
 import { beginnings, type Command, parseBeginning } from "./begin.ts";
-import { type Bounds, boundMax, boundNames } from "./bounds.ts";
+import { type Bounds, boundMax, boundNames, noBounds } from "./bounds.ts";
+import { parseConfiguration, targetsMax } from "./configurations.ts";
+import { scopes, setupOf, threeVoters, wideScopes } from "./scopes.ts";
 import type { Limits } from "./search.ts";
 import type { Setup } from "./world.ts";
 
-/** About a minute on one core of a small machine. */
-const defaults: Bounds = {
-  proposals: 2,
-  crashes: 1,
-  linkdowns: 2,
-  timeouts: 0,
-  epochs: 3,
-  follows: 5,
-  pings: 0,
-  compactions: 0,
-  reads: 0,
-};
+/** Of a scope of one's own; a change needs something to change to. */
+const defaults: Bounds = { ...noBounds, ...threeVoters.bounds, changes: 1 };
 
 type Parsed =
-  | { ok: true; setup: Setup; limits: Limits; json: boolean; quiet: boolean; mutants: boolean }
+  | {
+      ok: true;
+      searches: readonly { readonly name: string; readonly setup: Setup }[];
+      limits: Limits;
+      json: boolean;
+      quiet: boolean;
+      mutants: boolean;
+    }
   | { ok: false; help: string };
 
-const help = `usage: node test/explore/run.ts [--voters 3] [--observers 0] [--BOUND n ...] [flags]
+const help = `usage: node test/explore/run.ts [--wide], or one scope of your own:
+       node test/explore/run.ts [--voters 3] [--observers 0] [--BOUND n ...] [flags]
 bounds, 0 to ${boundMax}: ${boundNames.map((name) => `--${name} ${defaults[name]}`).join(" ")}
+members: --to 123,12+3   a leader may change the configuration to one of these: voters, and observers behind a plus
 begin: --begin ${Object.keys(beginnings).join("|")}, or "lead 1, follow 2->1, settle, propose 1"
 flags: --snapshots   every synchronization is a snapshot where one is possible
        --resumes     a leader that crashed goes on in its epoch
        --flow        one txn under way to a learner at a time, and its receipts
        --keep-dead   packets of ended sessions stay in their channels
        --no-symmetry states that differ in the names of servers count as different
+       --wide        the wide scopes: some hours
        --mutants     searches a core with a known mistake instead, for each of them
        --states-max n, --seconds-max n, --json, --quiet`;
 
@@ -41,12 +43,20 @@ export function parseArguments(args: readonly string[]): Parsed {
   const numbers = new Map<string, number>();
   const flags = new Set<string>();
   let begin: readonly Command[] | undefined = [];
+  let targets: readonly string[] = [];
+  let isOwn = false;
   for (let i = 0; i < args.length; i++) {
     const name = (args[i] ?? "").replace(/^--/, "");
+    if (!about.includes(name)) isOwn = true;
     if (name === "begin") {
       i += 1;
       begin = parseBeginning(args[i] ?? "");
       if (begin === undefined) return { ok: false, help: `what is "${args[i]}"?\n${help}` };
+    } else if (name === "to") {
+      i += 1;
+      targets = (args[i] ?? "").split(",");
+      if (targets.length > targetsMax || targets.some((each) => parseConfiguration(each)?.name !== each))
+        return { ok: false, help: `what is "${args[i]}"?\n${help}` };
     } else if (switches.includes(name)) {
       flags.add(name);
     } else if (counted.includes(name) && /^\d+$/.test(args[i + 1] ?? "")) {
@@ -61,19 +71,25 @@ export function parseArguments(args: readonly string[]): Parsed {
     bounds[name] = numbers.get(name) ?? defaults[name];
     if (bounds[name] > boundMax) return { ok: false, help: `--${name} is at most ${boundMax}\n${help}` };
   }
+  const own: Setup = {
+    voters: numbers.get("voters") ?? 3,
+    observers: numbers.get("observers") ?? 0,
+    bounds,
+    snapshots: flags.has("snapshots"),
+    resumes: flags.has("resumes"),
+    targets,
+    flow: flags.has("flow"),
+    keepDead: flags.has("keep-dead"),
+    symmetry: !flags.has("no-symmetry"),
+    begin,
+  };
+  const kept = (flags.has("wide") ? wideScopes : scopes).map((scope) => ({
+    name: scope.name,
+    setup: setupOf(scope),
+  }));
   return {
     ok: true,
-    setup: {
-      voters: numbers.get("voters") ?? 3,
-      observers: numbers.get("observers") ?? 0,
-      bounds,
-      snapshots: flags.has("snapshots"),
-      resumes: flags.has("resumes"),
-      flow: flags.has("flow"),
-      keepDead: flags.has("keep-dead"),
-      symmetry: !flags.has("no-symmetry"),
-      begin,
-    },
+    searches: isOwn ? [{ name: "your own", setup: own }] : kept,
     limits: {
       statesMax: numbers.get("states-max") ?? Number.POSITIVE_INFINITY,
       secondsMax: numbers.get("seconds-max") ?? Number.POSITIVE_INFINITY,
@@ -84,5 +100,7 @@ export function parseArguments(args: readonly string[]): Parsed {
   };
 }
 
-const switches = ["snapshots", "resumes", "flow", "keep-dead", "no-symmetry", "mutants", "json", "quiet"];
+/** How to search, and not what. */
+const about = ["wide", "mutants", "json", "quiet", "states-max", "seconds-max"];
+const switches = [...about.slice(0, 4), "snapshots", "resumes", "flow", "keep-dead", "no-symmetry"];
 const counted: readonly string[] = ["voters", "observers", "states-max", "seconds-max", ...boundNames];

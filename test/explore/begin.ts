@@ -2,7 +2,9 @@
  * Where a search begins: nowhere, or after commands that lead to a more interesting state.
  *
  * `lead 1, follow 2->1, settle, propose 1, crash 1, giveUp 2, compact 1`: servers by their ids; `settle`
- * delivers until nothing is under way, `lose 1->2` drops what was under way when 1 crashed. What happens here uses up no bound.
+ * delivers until nothing is under way, `lose 1->2` drops what was under way when 1 crashed. `change 1 to 12+3`
+ * proposes that configuration, and `tell 3` lets 3 hear of the latest that somebody follows. What happens here
+ * uses up no bound.
  *
  * @module
  */
@@ -20,6 +22,8 @@ export const beginnings: Readonly<Record<string, string>> = {
   /** Two leaders each left a txn that only they know, of epochs 1 and 2. */
   parted:
     "lead 1, follow 2->1, settle, propose 1, crash 1, lose 1->2, lead 2, follow 3->2, settle, propose 2, crash 2, lose 2->3",
+  /** A change is in the log of its author alone, which has restarted. The author stays a voter. */
+  changing: "lead 1, follow 2->1, settle, change 1 to 12, crash 1, lose 1->2, lose 1->3",
 };
 
 /** A name of `beginnings`, or commands. `undefined` when they cannot be read. */
@@ -30,13 +34,22 @@ export function parseBeginning(text: string): readonly Command[] | undefined {
   return known.length === commands.length ? known : undefined;
 }
 
+/** @throws when they cannot be read. */
+export function beginWith(text: string): readonly Command[] {
+  const commands = parseBeginning(text);
+  if (commands === undefined) throw new Error(`what is "${text}"?`);
+  return commands;
+}
+
 function parseCommand(text: string): Command | undefined {
   if (text === "settle") return { kind: "settle" };
   const follow = /^follow (\d)->(\d)$/.exec(text);
   if (follow !== null) return { kind: "follow", at: Number(follow[1]) - 1, leader: Number(follow[2]) - 1 };
   const lose = /^lose (\d)->(\d)$/.exec(text);
   if (lose !== null) return { kind: "lose", from: Number(lose[1]) - 1, to: Number(lose[2]) - 1 };
-  const [, kind, id] = /^(lead|propose|crash|giveUp|compact) (\d)$/.exec(text) ?? [];
+  const change = /^change (\d) to ([\d+]+)$/.exec(text);
+  if (change !== null) return { kind: "change", at: Number(change[1]) - 1, to: change[2] ?? "" };
+  const [, kind, id] = /^(lead|propose|crash|giveUp|compact|tell) (\d)$/.exec(text) ?? [];
   const at = Number(id) - 1;
   switch (kind) {
     case "crash":
@@ -45,6 +58,7 @@ function parseCommand(text: string): Command | undefined {
     case "propose":
     case "giveUp":
     case "compact":
+    case "tell":
       return { kind, at };
     default:
       return undefined;
@@ -55,6 +69,7 @@ function parseCommand(text: string): Command | undefined {
 export function formatCommand(command: Command): string {
   if (command.kind === "settle") return "settle";
   if (command.kind === "follow") return `follow ${command.at + 1}->${command.leader + 1}`;
+  if (command.kind === "change") return `change ${command.at + 1} to ${command.to}`;
   if (command.kind === "lose" || command.kind === "deliver")
     return `${command.kind} ${command.from + 1}->${command.to + 1}`;
   return `${command.kind} ${command.at + 1}`;

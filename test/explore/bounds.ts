@@ -20,6 +20,8 @@ export interface Bounds {
   readonly compactions: number;
   /** Linearizable reads. */
   readonly reads: number;
+  /** Proposals of another configuration. */
+  readonly changes: number;
 }
 
 export type Bound = keyof Bounds;
@@ -34,9 +36,10 @@ export const boundNames = [
   "pings",
   "compactions",
   "reads",
+  "changes",
 ] as const satisfies readonly Bound[];
 
-/** Bits of each count in one integer: a bound is at most 7. */
+/** Bits of each count in one integer of 32: ten bounds, each at most 7. */
 const bitsPerCount = 3;
 
 export const boundMax = 2 ** bitsPerCount - 1;
@@ -60,4 +63,5 @@ export const noBounds: Bounds = {
   pings: 0,
   compactions: 0,
   reads: 0,
+  changes: 0,
 };

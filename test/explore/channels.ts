@@ -13,7 +13,7 @@
 
 import { unreachable, type Zxid } from "../../src/base/index.ts";
 import type { Batch, LearnerSession, Outline, Packet } from "../../src/zab/index.ts";
-import { format } from "./histories.ts";
+import { configName, format } from "./histories.ts";
 import { Interned, PairMap } from "./tables.ts";
 
 export const SENDER = 0;
@@ -259,6 +259,7 @@ function describe(packet: SessionPacket): string {
     case "sync":
       parts.push(`e${packet.epoch}`, packet.mode, `after=${format(packet.after)}`);
       parts.push(`syncEnd=${format(packet.syncEnd)}`, `snapshot=${packet.snapshotId}`);
+      if (packet.config !== undefined) parts.push(`config=${configName(packet.config)}`);
       break;
     case "snapPage":
       parts.push(`e${packet.epoch}`, `${packet.snapshotId}/${packet.page}${packet.last ? "!" : ""}`);

@@ -9,9 +9,10 @@
 import { isDeepStrictEqual } from "node:util";
 import { describe, expect, test, vi } from "vitest";
 import type { Peer } from "../../src/zab/index.ts";
-import { parseBeginning } from "./begin.ts";
+import { beginWith, parseBeginning } from "./begin.ts";
 import type { Bounds } from "./bounds.ts";
-import { mutants, searchMutant, setupOf } from "./mutants.ts";
+import { mutants, searchMutant } from "./mutants.ts";
+import { setupOf } from "./scopes.ts";
 import { type Limits, type Report, search } from "./search.ts";
 import { type Setup, World } from "./world.ts";
 
@@ -25,6 +26,14 @@ function explore(bounds: Partial<Bounds>, setup: Partial<Setup> = {}): Report {
   expect(report.violation?.scenario).toBeUndefined();
   expect(report.complete).toBe(true);
   return report;
+}
+
+/** A server that no renaming touches, where a history of two voters begins. */
+function serverAfter(begin: string, id: number): { role: string; isMember: boolean; history: string } {
+  const setup = { voters: 2, targets: ["123", "12"], begin: beginWith(begin) };
+  const world = new World(setupOf({ bounds: {}, setup }));
+  const { role, isMember, history } = world.facts(world.first(), id - 1);
+  return { role, isMember, history: world.histories.describe(history) };
 }
 
 describe("every state within bounds", () => {
@@ -95,6 +104,52 @@ describe("every state within bounds", () => {
   });
 });
 
+describe("every state within bounds, while the members change", () => {
+  test("a voter joins two", () => {
+    const report = explore(
+      { epochs: 2, follows: 3, changes: 1, proposals: 1, crashes: 1 },
+      { voters: 2, targets: ["123"] },
+    );
+    expect(report.committed).toContain("(1,1):123 (2,1)#1");
+    expect(report.sent).toContain("sync trunc");
+  });
+
+  test("one of three voters leaves, perhaps the leader", () => {
+    const report = explore({ epochs: 2, follows: 3, changes: 1, timeouts: 1 }, { targets: ["12"] });
+    expect(report.committed).toContain("(2,1):12");
+  });
+
+  test("one of three voters stays", () => {
+    const report = explore({ epochs: 2, follows: 4, changes: 1, crashes: 1 }, { targets: ["1"] });
+    expect(report.committed).toContain("(1,1):1");
+  });
+
+  test("the only voter hands over", () => {
+    const report = explore(
+      { follows: 3, changes: 2, proposals: 1, crashes: 1 },
+      { voters: 1, observers: 1, targets: ["2+1", "1+2"] },
+    );
+    expect(report.committed).toContain("(1,1):2+1 (2,1):1+2");
+  });
+
+  test("two changes, one after the other", () => {
+    const report = explore(
+      { epochs: 2, follows: 4, changes: 2, crashes: 1 },
+      { voters: 2, targets: ["123", "13"] },
+    );
+    expect(report.committed).toContain("(1,1):123 (1,2):13");
+    expect(report.committed).toContain("(1,1):123 (2,1):13");
+  });
+
+  test("a leader that crashed goes on in its epoch, with a change under way", () => {
+    const report = explore(
+      { epochs: 1, follows: 2, changes: 1, crashes: 2 },
+      { targets: ["12"], resumes: true },
+    );
+    expect(report.committed).toContain("(1,1):12");
+  });
+});
+
 describe("the search itself", () => {
   const small = { epochs: 2, follows: 3, proposals: 1, timeouts: 1 };
 
@@ -106,10 +161,28 @@ describe("the search itself", () => {
     expect([all.depth, all.packets, all.committed]).toEqual([up.depth, up.packets, up.committed]);
   });
 
+  test("names of servers make no difference, but those that a change tells apart", () => {
+    const bounds = { epochs: 2, follows: 3, changes: 1, crashes: 1 };
+    const setup = { targets: ["12"] };
+    const up = explore(bounds, setup);
+    const all = explore(bounds, { ...setup, symmetry: false });
+    expect(all.states).toBeGreaterThan(1.5 * up.states);
+    expect(all.states).toBeLessThanOrEqual(2 * up.states);
+    expect([all.depth, all.packets, all.committed]).toEqual([up.depth, up.packets, up.committed]);
+  });
+
   test("packets of ended sessions make no difference", () => {
     const bounds = { epochs: 1, follows: 3, proposals: 1, timeouts: 1 };
     const without = explore(bounds);
     const all = explore(bounds, { keepDead: true });
+    expect(all.states).toBeGreaterThan(without.states);
+    expect(all.committed).toEqual(without.committed);
+  });
+
+  test("packets between servers that are no members of one ensemble make no difference", () => {
+    const bounds = { epochs: 1, follows: 3, changes: 1, crashes: 1 };
+    const without = explore(bounds, { targets: ["12"] });
+    const all = explore(bounds, { targets: ["12"], keepDead: true });
     expect(all.states).toBeGreaterThan(without.states);
     expect(all.committed).toEqual(without.committed);
   });
@@ -126,6 +199,8 @@ describe("the search itself", () => {
     explore({ epochs: 1, follows: 3, proposals: 1, crashes: 1 }, { onEqual, snapshots: true, flow: true });
     const resumed = { epochs: 1, follows: 2, proposals: 1, crashes: 1, timeouts: 1 };
     explore(resumed, { onEqual, resumes: true, begin: parseBeginning("warm") ?? [] });
+    const changed = { epochs: 2, follows: 3, changes: 2, crashes: 1 };
+    explore(changed, { onEqual, voters: 2, targets: ["123", "13"] });
     expect(compared).toBeGreaterThan(3_000);
   });
 
@@ -144,6 +219,19 @@ describe("the search itself", () => {
     }
     expect(world.members.steps).toBeGreaterThan(300);
     expect(world.members.recheck()).toBe(0);
+  });
+
+  test("a server that nobody told is no member; one that was told joins, and leaves with the change", () => {
+    const joining = "lead 1, follow 2->1, settle, change 1 to 123, settle";
+    const served = `${joining}, tell 3, follow 3->1, settle`;
+    expect(serverAfter(joining, 3)).toEqual({ role: "looking", isMember: false, history: "empty" });
+    expect(serverAfter(`${joining}, tell 3`, 3)).toMatchObject({ isMember: true, history: "empty" });
+    expect(serverAfter(served, 3)).toEqual({ role: "learning", isMember: true, history: "(1,1):123" });
+    expect(serverAfter(`${served}, change 1 to 12, settle`, 3)).toEqual({
+      role: "looking",
+      isMember: false,
+      history: "(1,1):123 (1,2):12",
+    });
   });
 
   test("without a mistake nothing is found, also with the core's assertions off", async () => {

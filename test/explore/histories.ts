@@ -8,8 +8,9 @@
  */
 
 import { compareZxid, ZERO_ZXID, type Zxid } from "../../src/base/index.ts";
-import type { Batch, Outline } from "../../src/zab/index.ts";
+import type { Batch, Config, Outline } from "../../src/zab/index.ts";
 import { violate } from "../sim/violation.ts";
+import { type Configuration, type Configurations, isChange, nameOf } from "./configurations.ts";
 
 interface Node {
   readonly parent: number;
@@ -17,13 +18,20 @@ interface Node {
   /** Number of the proposal: no two proposals of a run share it. */
   readonly payload: number;
   readonly depth: number;
+  /** The last txn that changed the configuration, this one included; `EMPTY`: none did. */
+  readonly change: number;
 }
 
 export const EMPTY = 0;
 
 export class Histories {
-  readonly #nodes: Node[] = [{ parent: -1, zxid: ZERO_ZXID, payload: 0, depth: 0 }];
+  readonly #nodes: Node[] = [{ parent: -1, zxid: ZERO_ZXID, payload: 0, depth: 0, change: EMPTY }];
   readonly #children = new Map<string, number>();
+  readonly #configurations: Configurations;
+
+  constructor(configurations: Configurations) {
+    this.#configurations = configurations;
+  }
 
   #node(id: number): Node {
     const node = this.#nodes[id];
@@ -43,6 +51,30 @@ export class Histories {
     return this.#node(id).depth;
   }
 
+  /** The last txn of a history that changed the configuration; `EMPTY`: none did. */
+  change(id: number): number {
+    return this.#node(id).change;
+  }
+
+  /** All of them, oldest first. */
+  changes(id: number): number[] {
+    const found: number[] = [];
+    for (let node = this.change(id); node !== EMPTY; node = this.change(this.parent(node)))
+      found.unshift(node);
+    return found;
+  }
+
+  /** The configuration behind a history. */
+  governing(id: number): Configuration {
+    const { payload } = this.#node(this.change(id));
+    return this.#configurations.changeOf(payload) ?? this.#configurations.first;
+  }
+
+  /** As members keep it: with the zxid that introduced it. */
+  configOf(id: number): Config {
+    return { version: this.zxid(this.change(id)), ...this.governing(id).membership };
+  }
+
   /** One txn more. Fails with I6 when the counters would have a gap. */
   append(parent: number, zxid: Zxid, payload: number): number {
     const before = this.zxid(parent);
@@ -55,7 +87,8 @@ export class Histories {
     const known = this.#children.get(key);
     if (known !== undefined) return known;
     const id = this.#nodes.length;
-    this.#nodes.push({ parent, zxid, payload, depth: this.depth(parent) + 1 });
+    const change = isChange(payload) ? id : this.change(parent);
+    this.#nodes.push({ parent, zxid, payload, depth: this.depth(parent) + 1, change });
     this.#children.set(key, id);
     return id;
   }
@@ -142,12 +175,21 @@ export class Histories {
     return id;
   }
 
+  #name(node: number): string {
+    const { payload } = this.#node(node);
+    const change = this.#configurations.changeOf(payload);
+    return change === undefined ? `#${payload}` : `:${change.name}`;
+  }
+
   describe(id: number): string {
-    const txns = this.since(id, EMPTY).map(
-      (node) => `${format(this.zxid(node))}#${this.#node(node).payload}`,
-    );
+    const txns = this.since(id, EMPTY).map((node) => `${format(this.zxid(node))}${this.#name(node)}`);
     return txns.length === 0 ? "empty" : txns.join(" ");
   }
+}
+
+/** Of a configuration with its version, as packets and messages name it. */
+export function configName({ version, members }: Config): string {
+  return `${format(version)}:${nameOf(members)}`;
 }
 
 export function format({ epoch, counter }: Zxid): string {

@@ -5,8 +5,16 @@
  */
 
 import { compareZxid, equalZxid, maxZxid, type Zxid } from "../../src/base/index.ts";
-import type { HistoryReader, Peer, Promises, StoreOp } from "../../src/zab/index.ts";
+import {
+  type Config,
+  type HistoryReader,
+  type Peer,
+  type Promises,
+  refuseReconfig,
+  type StoreOp,
+} from "../../src/zab/index.ts";
 import { violate } from "../sim/violation.ts";
+import { type Configuration, type Configurations, nameOf } from "./configurations.ts";
 import { EMPTY, type Histories } from "./histories.ts";
 
 export interface Disk {
@@ -16,6 +24,9 @@ export interface Disk {
   base: Zxid;
   applied: Zxid;
   staged: readonly Uint8Array[];
+  /** The committed configuration, and the one that is logged and not known to be committed. */
+  config: Config;
+  pending: Config | undefined;
 }
 
 export interface Member {
@@ -43,6 +54,16 @@ export interface Facts {
   readonly delivered: number;
   readonly deliveredEver: number;
   readonly acked: readonly number[];
+  /** The configuration it follows. */
+  readonly config: Config;
+  readonly isVoter: boolean;
+  readonly isMember: boolean;
+  /** Whether nobody else votes. */
+  readonly isAlone: boolean;
+  /** By index: whether it knows that server as a member. */
+  readonly knows: readonly boolean[];
+  /** Names of the configurations that it may propose. */
+  readonly proposable: readonly string[];
   readonly canCheckpoint: boolean;
   readonly canCompact: boolean;
 }
@@ -115,6 +136,10 @@ export function write(disk: Disk, op: StoreOp, histories: Histories): void {
     case "installSnapshot":
       install(disk, op, histories);
       return;
+    case "configs":
+      disk.config = op.committed;
+      disk.pending = op.pending;
+      return;
     case "fence":
       return;
   }
@@ -136,10 +161,10 @@ function install(
   disk.staged = [];
 }
 
-/** Of a member of an ensemble of `count` servers. */
-export function factsOf(member: Member, count: number, histories: Histories): Facts {
+export function factsOf(member: Member, histories: Histories, configurations: Configurations): Facts {
   const { peer, disk, delivered, acked } = member;
   const { role } = peer;
+  const { count } = configurations;
   const slots = new Array<number>(count).fill(0);
   if (role.kind === "leading")
     for (const slot of role.slots.values()) slots[slot.id - 1] = slot.session.attempt;
@@ -154,7 +179,18 @@ export function factsOf(member: Member, count: number, histories: Histories): Fa
     delivered: histories.through(disk.history, peer.delivered) ?? EMPTY,
     deliveredEver: delivered,
     acked,
+    config: peer.config,
+    isVoter: peer.isVoter,
+    isMember: peer.isMember,
+    isAlone: peer.active.every((voters) => voters.length === 1),
+    knows: slots.map((_, i) => peer.others.some((id) => id === i + 1)),
+    proposable: configurations.targets.filter((target) => mayPropose(peer, target)).map(({ name }) => name),
     canCheckpoint: compareZxid(disk.applied, peer.delivered) < 0,
     canCompact: compareZxid(disk.base, peer.delivered) < 0,
   };
+}
+
+/** The shell asks before it proposes. */
+function mayPropose(peer: Peer, { name, membership }: Configuration): boolean {
+  return nameOf(peer.config.members) !== name && refuseReconfig(peer, membership) === undefined;
 }

@@ -25,16 +25,21 @@ import {
   type Zxid,
 } from "../../src/base/index.ts";
 import {
-  type Config,
   createPeer,
   type Duties,
+  type Notify,
   type Peer,
   type PeerEvent,
+  type PeerOptions,
   step,
 } from "../../src/zab/index.ts";
+// Past the door: a copy is told what follows from its configurations, and somebody who votes for nobody speaks.
+import { viewOf } from "../../src/zab/membership.ts";
+import { NOBODY } from "../../src/zab/vote.ts";
 import { Violation, violate } from "../sim/violation.ts";
 import { attemptMax, type Channels, isSessionPacket, RECEIVER, RESTARTED, rank, SENDER } from "./channels.ts";
-import { EMPTY, format, type Histories } from "./histories.ts";
+import type { Configurations } from "./configurations.ts";
+import { configName, EMPTY, format, type Histories } from "./histories.ts";
 import { type Disk, type Facts, factsOf, LocalReader, type Member, write } from "./member.ts";
 import { checkMember } from "./member-checks.ts";
 import { checkFields, copyPeer, encodePeer, type Identity, optionsOf } from "./peers.ts";
@@ -54,7 +59,9 @@ export type Happening =
   | { readonly kind: "ping" }
   /** A linearizable read, asked for when the history `delivered` had been delivered somewhere. */
   | { readonly kind: "read"; readonly delivered: number }
-  | { readonly kind: "compact" };
+  | { readonly kind: "compact" }
+  /** Word of a committed configuration: that behind a history. */
+  | { readonly kind: "tell"; readonly history: number };
 
 export interface Outcome {
   readonly member: number;
@@ -72,9 +79,21 @@ export interface Ensemble {
   readonly snapshots: boolean;
   /** Leaders go on in their epoch after a crash, and learners go back to theirs. */
   readonly resumes: boolean;
+  /** Configurations that may be proposed, by name. */
+  readonly targets: readonly string[];
   /** Told of two peers whose encodings are equal. */
   readonly onEqual?: ((known: Peer, again: Peer) => void) | undefined;
 }
+
+/** Says nothing but, when one is added, which configuration is committed. */
+const word: Notify = {
+  kind: "notify",
+  state: "observing",
+  round: 0,
+  vote: NOBODY,
+  confirmed: false,
+  wantsAnswer: false,
+};
 
 /** So long ago that every limit is passed. */
 const longAgo = -2_000_000;
@@ -84,7 +103,10 @@ export class Members {
   readonly #ensemble: Ensemble;
   readonly #histories: Histories;
   readonly #channels: Channels;
-  readonly #identities: readonly Identity[];
+  readonly #configurations: Configurations;
+  readonly #options: readonly PeerOptions[];
+  /** By server and what it knows of the configurations. */
+  readonly #identities = new Map<string, Identity>();
   readonly #known = new Interned<Member>();
   readonly #facts: Facts[] = [];
   readonly #happenings = new Interned<Happening>();
@@ -96,27 +118,27 @@ export class Members {
   /** By permutation. */
   readonly #renamed: Ints[] = [];
 
-  constructor(ensemble: Ensemble, histories: Histories, channels: Channels) {
+  constructor(
+    ensemble: Ensemble,
+    around: {
+      readonly histories: Histories;
+      readonly channels: Channels;
+      readonly configurations: Configurations;
+    },
+  ) {
+    const { configurations } = around;
     this.#ensemble = ensemble;
-    this.#histories = histories;
-    this.#channels = channels;
-    this.count = ensemble.voters + ensemble.observers;
-    const ids = Array.from({ length: this.count }, (_, i) => makeServerId(i + 1));
-    const voters = ids.slice(0, ensemble.voters);
-    const config: Config = {
-      version: ZERO_ZXID,
-      members: ids.map((id) => ({ id, role: voters.includes(id) ? "voter" : "observer" })),
-    };
-    this.#identities = ids.map((id) => ({
-      id,
-      options: optionsOf(id, ensemble),
-      config,
-      pending: undefined,
-      active: [voters],
-      isVoter: voters.includes(id),
-      isMember: true,
-      others: ids.filter((other) => other !== id),
-    }));
+    this.#histories = around.histories;
+    this.#channels = around.channels;
+    this.#configurations = configurations;
+    this.count = configurations.count;
+    const configOf =
+      ensemble.targets.length === 0
+        ? undefined
+        : (payload: Uint8Array) => configurations.changeOf(payload[0] ?? 0)?.membership;
+    this.#options = Array.from({ length: this.count }, (_, i) =>
+      optionsOf(makeServerId(i + 1), { ...ensemble, configOf }),
+    );
   }
 
   get states(): number {
@@ -130,7 +152,15 @@ export class Members {
   /** A member without history, before it starts for the first time. */
   blank(index: number): number {
     const promises = { acceptedEpoch: 0, acceptedLeader: 0, currentEpoch: 0, establishedEpoch: 0 } as const;
-    const disk: Disk = { promises, history: EMPTY, base: ZERO_ZXID, applied: ZERO_ZXID, staged: [] };
+    const disk: Disk = {
+      promises,
+      history: EMPTY,
+      base: ZERO_ZXID,
+      applied: ZERO_ZXID,
+      staged: [],
+      config: this.#histories.configOf(EMPTY),
+      pending: undefined,
+    };
     const member = this.#boot(index, disk, EMPTY, []);
     checkFields(member.peer);
     return this.#intern(member);
@@ -210,10 +240,22 @@ export class Members {
     return made;
   }
 
-  #identity(index: number): Identity {
-    const identity = this.#identities[index];
-    if (identity === undefined) throw new Error(`no server ${index}`);
-    return identity;
+  #identity(index: number, configs: Pick<Peer, "config" | "pending">): Identity {
+    const { config, pending } = configs;
+    const key = `${index} ${configName(config)} ${pending === undefined ? "" : configName(pending)}`;
+    const known = this.#identities.get(key);
+    if (known !== undefined) return known;
+    const id = makeServerId(index + 1);
+    const options = this.#optionsAt(index);
+    const made = { id, options, config, pending, ...viewOf(id, undefined, { config, pending }) };
+    this.#identities.set(key, made);
+    return made;
+  }
+
+  #optionsAt(index: number): PeerOptions {
+    const options = this.#options[index];
+    if (options === undefined) throw new Error(`no server ${index}`);
+    return options;
   }
 
   #copy(from: Member, how: { indices?: readonly number[]; learner?: number; alive?: number } = {}): Member {
@@ -223,7 +265,7 @@ export class Members {
     const reader = new LocalReader(this.#histories);
     const id = renameId(from.peer.id);
     const peer = copyPeer(from.peer, {
-      identity: this.#identity(id - 1),
+      identity: this.#identity(id - 1, from.peer),
       reader,
       renameId,
       renameAttempt: (of, attempt) => (of - 1 === learner ? rank(alive ?? 0, attempt) : attempt),
@@ -243,19 +285,16 @@ export class Members {
     code.push(...acked);
     const id = this.#known.id(code.join(), () => this.#copy(member));
     this.#ensemble.onEqual?.(this.#known.at(id).peer, this.#copy(member).peer);
-    if (id === this.#facts.length) this.#facts.push(factsOf(this.#known.at(id), this.count, this.#histories));
+    if (id === this.#facts.length)
+      this.#facts.push(factsOf(this.#known.at(id), this.#histories, this.#configurations));
     return id;
   }
 
   #boot(index: number, disk: Disk, delivered: number, acked: readonly number[]): Member {
     const reader = new LocalReader(this.#histories);
-    const { options, config } = this.#identity(index);
+    const { promises, config, pending, applied } = disk;
     const outline = this.#histories.outline(disk.history, disk.base);
-    const peer = createPeer(
-      { promises: disk.promises, config, outline, applied: disk.applied },
-      options,
-      reader,
-    );
+    const peer = createPeer({ promises, config, pending, outline, applied }, this.#optionsAt(index), reader);
     const member = { peer, disk, delivered, acked };
     reader.readFrom(member);
     return member;
@@ -315,6 +354,13 @@ export class Members {
         member.disk.applied = delivered;
         this.#step(member, { kind: "compacted", base: delivered }, sends);
         member.disk.base = delivered;
+        return;
+      }
+      case "tell": {
+        // Of a server that is in no configuration: everything else in a NOTIFY is the election's.
+        const config = this.#histories.configOf(happening.history);
+        const from = makeServerId(this.count + 1);
+        this.#step(member, { kind: "received", from, packet: { ...word, config }, fresh: true }, sends);
         return;
       }
       case "read":

@@ -14,8 +14,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "esbuild";
-import { parseBeginning } from "./begin.ts";
-import { type Bounds, noBounds } from "./bounds.ts";
+import { beginWith } from "./begin.ts";
+import type { Bounds } from "./bounds.ts";
+import { reconfigurationMutants } from "./reconfiguration-mutants.ts";
 import type { Limits, Report, search } from "./search.ts";
 import type { Setup } from "./world.ts";
 
@@ -170,7 +171,7 @@ export const mutants: readonly Mutant[] = [
       },
     ],
     bounds: { epochs: 2, follows: 4, proposals: 1, crashes: 1 },
-    breaks: ["I3", "I7", "I8", "B3", "B6"],
+    breaks: ["C1"],
   },
   {
     name: "lead without a durable mark of it",
@@ -353,7 +354,7 @@ export const mutants: readonly Mutant[] = [
         replace: "establishedEpoch > 0",
       },
     ],
-    setup: { resumes: true, begin: begin("warm") },
+    setup: { resumes: true, begin: beginWith("warm") },
     bounds: { epochs: 1, follows: 2, proposals: 1, crashes: 1, timeouts: 2 },
     breaks: ["I5", "B6"],
   },
@@ -367,17 +368,12 @@ export const mutants: readonly Mutant[] = [
           "if (!leading.isResumed && !hasQuorum(peer.active, (id) => id === peer.id || joins(leading.slots.get(id)))) return;",
       },
     ],
-    setup: { resumes: true, begin: begin("warm") },
+    setup: { resumes: true, begin: beginWith("warm") },
     bounds: { proposals: 1, crashes: 1 },
     breaks: ["I7"],
   },
+  ...reconfigurationMutants,
 ];
-
-function begin(text: string): Setup["begin"] {
-  const commands = parseBeginning(text);
-  if (commands === undefined) throw new Error(`what is "${text}"?`);
-  return commands;
-}
 
 const source = fileURLToPath(new URL("../../src/", import.meta.url));
 
@@ -427,19 +423,4 @@ function replaceOnce(text: string, find: string, replace: string): string {
   const parts = text.split(find);
   if (parts.length !== 2) throw new Error(`found ${parts.length - 1} times: ${find}`);
   return parts.join(replace);
-}
-
-export function setupOf(mutant: Pick<Mutant, "bounds" | "setup">): Setup {
-  return {
-    voters: 3,
-    observers: 0,
-    flow: false,
-    snapshots: false,
-    resumes: false,
-    keepDead: false,
-    symmetry: true,
-    begin: [],
-    ...mutant.setup,
-    bounds: { ...noBounds, ...mutant.bounds },
-  };
 }

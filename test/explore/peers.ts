@@ -22,6 +22,7 @@
 import { assert, type ServerId, unreachable, ZERO_ZXID, type Zxid } from "../../src/base/index.ts";
 import {
   type AckEpoch,
+  type Config,
   type HistoryReader,
   type LearnerSession,
   type Outline,
@@ -41,6 +42,7 @@ import {
   type Stream,
 } from "../../src/zab/peer-state.ts";
 import { NOBODY } from "../../src/zab/vote.ts";
+import { nameOf } from "./configurations.ts";
 
 /** All fields, optional ones too: a literal of this type misses none and has none too many. */
 type Whole<Value> = { [Field in keyof Required<Value>]: Value[Field] };
@@ -299,6 +301,9 @@ const phases = ["discovery", "synchronization", "broadcast"] as const;
 export function encodePeer(peer: Peer, flow: boolean): number[] {
   const { acceptedEpoch, acceptedLeader, currentEpoch, establishedEpoch } = peer.promises;
   const code = [peer.id, acceptedEpoch, acceptedLeader, currentEpoch, establishedEpoch];
+  encodeConfig(code, peer.config);
+  code.push(peer.pending === undefined ? 0 : 1);
+  if (peer.pending !== undefined) encodeConfig(code, peer.pending);
   encodeOutline(code, peer.history.outline);
   encodeZxid(code, peer.applied);
   encodeZxid(code, peer.delivered);
@@ -381,6 +386,12 @@ function encodeZxid(code: number[], { epoch, counter }: Zxid): void {
   code.push(epoch, counter);
 }
 
+/** Names are different digits: as a number, they say who is in it. */
+function encodeConfig(code: number[], { version, members }: Config): void {
+  encodeZxid(code, version);
+  code.push(...nameOf(members).split("+").map(Number), -1);
+}
+
 function encodeOutline(code: number[], { base, runs }: Outline): void {
   encodeZxid(code, base);
   code.push(runs.length);
@@ -394,7 +405,12 @@ export function optionsOf(
     flow,
     snapshots,
     resumes,
-  }: { readonly flow: boolean; readonly snapshots: boolean; readonly resumes: boolean },
+    configOf,
+  }: Pick<PeerOptions, "configOf"> & {
+    readonly flow: boolean;
+    readonly snapshots: boolean;
+    readonly resumes: boolean;
+  },
 ): PeerOptions {
   return {
     id,
@@ -411,5 +427,6 @@ export function optionsOf(
     incarnation: id,
     forceSnapshot: snapshots,
     resumes,
+    configOf,
   };
 }

@@ -1,7 +1,7 @@
 /**
- * `npm run explore`: visits every state of a small ensemble within stated bounds.
+ * `npm run explore`: visits every state of small ensembles within stated bounds.
  *
- * `npm run explore -- --proposals 2 --crashes 1 --linkdowns 1 --epochs 2 --json`. Exits 1 on a violation,
+ * `npm run explore -- --proposals 2 --crashes 1 --linkdowns 1 --epochs 2 --json` searches that scope instead. Exits 1 on a violation,
  * after its shortest history, and 2 on a flag it does not know. With `--mutants` it exits 1 unless every
  * mistake is found.
  *
@@ -9,7 +9,8 @@
  */
 
 import { parseArguments } from "./arguments.ts";
-import { mutants, searchMutant, setupOf } from "./mutants.ts";
+import { mutants, searchMutant } from "./mutants.ts";
+import { setupOf } from "./scopes.ts";
 import { type Limits, type Report, search } from "./search.ts";
 import type { Setup } from "./world.ts";
 
@@ -18,21 +19,26 @@ if (!parsed.ok) {
   console.error(parsed.help);
   process.exit(2);
 }
-const { setup, limits, json, quiet } = parsed;
+const { searches, limits, json, quiet } = parsed;
 const progress = quiet ? undefined : (line: string) => console.error(line);
-const isSound = parsed.mutants ? await huntMutants(limits) : explore();
+const isSound = parsed.mutants ? await huntMutants(limits) : exploreAll();
 process.exit(isSound ? 0 : 1);
 
-function explore(): boolean {
-  console.log(describeSetup(setup));
+function exploreAll(): boolean {
+  return searches.map(({ name, setup }) => explore(name, setup)).every((isSound) => isSound);
+}
+
+function explore(name: string, setup: Setup): boolean {
+  console.log(`${name}: ${describeSetup(setup)}`);
   const report = search(setup, { ...limits, progress });
   for (const line of report.violation?.scenario ?? []) console.log(line);
   for (const line of describeReport(report)) console.log(line);
   if (json) {
     const statesPerSecond = Math.round(report.states / report.cpuSeconds);
     const memoryMb = Math.round(process.memoryUsage().rss / 2 ** 20);
-    console.log(JSON.stringify({ ...setup, ...report, statesPerSecond, memoryMb }));
+    console.log(JSON.stringify({ name, ...setup, ...report, statesPerSecond, memoryMb }));
   }
+  console.log("");
   return report.violation === undefined;
 }
 
@@ -51,12 +57,15 @@ async function huntMutants(limits: Limits): Promise<boolean> {
   return killed === mutants.length;
 }
 
-function describeSetup({ voters, observers, bounds, begin, ...options }: Setup): string {
-  const limits = Object.entries(bounds).map(([name, bound]) => `${name} ${bound}`);
+function describeSetup({ voters, observers, targets, bounds, begin, ...options }: Setup): string {
+  const limits = Object.entries(bounds)
+    .filter(([, bound]) => bound > 0)
+    .map(([name, bound]) => `${name} ${bound}`);
   const switches = Object.entries(options).filter(([, on]) => on === true);
   const names = switches.map(([name]) => name).join(", ");
   const after = begin.length === 0 ? "" : `; after ${begin.length} commands`;
-  return `${voters} voters, ${observers} observers; at most ${limits.join(", ")}; ${names}${after}`;
+  const to = targets.length === 0 ? "" : `, to become ${targets.join(" or ")}`;
+  return `${voters} voters, ${observers} observers${to}; at most ${limits.join(", ")}; ${names}${after}`;
 }
 
 function describeReport(report: Report): string[] {

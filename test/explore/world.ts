@@ -14,8 +14,10 @@
  * after it was persisted and before it was sent is a crash of which nothing sent arrives. All three are
  * therefore in the search, and so is every part of a step's packets.
  *
- * Symmetry: a state is replaced by the least of all renamings of its servers, voters among voters and
- * observers among observers. That is sound here because the core compares server ids for equality only,
+ * Word of mouth is free: whatever configuration somebody follows may be told to anybody at any time.
+ *
+ * Symmetry: a state is replaced by the least of all renamings of its servers that turn no configuration, neither
+ * the first nor one that may be proposed, into another: so no history has to be renamed. That is sound here because the core compares server ids for equality only,
  * with two exceptions that cannot be met: the order of votes (no votes are sent), and the spreading of
  * waiting times (time is free). Sessions are renamed too: only equality of attempts is ever asked.
  *
@@ -26,11 +28,13 @@
  * @module
  */
 
+import { compareZxid, maxZxid, ZERO_ZXID } from "../../src/base/index.ts";
 import { violate } from "../sim/violation.ts";
 import { type Action, actionsIn, concerns, describeAction, type Scene } from "./actions.ts";
 import type { Command } from "./begin.ts";
 import { type Bound, type Bounds, boundNames, use, used } from "./bounds.ts";
 import { Channels, EMPTY_LIST, isRanked, LOST, RESTARTED } from "./channels.ts";
+import { Configurations } from "./configurations.ts";
 import { Ghosts } from "./ghosts.ts";
 import { EMPTY, Histories } from "./histories.ts";
 import type { Facts } from "./member.ts";
@@ -47,6 +51,7 @@ export interface Setup extends Ensemble {
 }
 
 const proposals = boundNames.indexOf("proposals");
+const changes = boundNames.indexOf("changes");
 
 function permutations(of: readonly number[]): number[][] {
   if (of.length === 0) return [[]];
@@ -59,7 +64,8 @@ export class World {
   readonly setup: Setup;
   readonly count: number;
   readonly width: number;
-  readonly histories = new Histories();
+  readonly configurations: Configurations;
+  readonly histories: Histories;
   readonly channels = new Channels();
   readonly members: Members;
   readonly ghosts: Ghosts;
@@ -75,12 +81,15 @@ export class World {
   #state: Int32Array;
   readonly #scene: Scene;
   #proposedBefore = 0;
+  #changedBefore = 0;
   /** The permutation that made the last canonical state. */
   renaming = 0;
 
   constructor(setup: Setup) {
     this.setup = setup;
-    this.members = new Members(setup, this.histories, this.channels);
+    this.configurations = new Configurations(setup, setup.targets);
+    this.histories = new Histories(this.configurations);
+    this.members = new Members(setup, this);
     this.ghosts = new Ghosts(this.histories);
     this.count = this.members.count;
     this.width = this.count + this.count * this.count + 2;
@@ -88,15 +97,12 @@ export class World {
     this.#best = new Int32Array(this.width);
     this.#tried = new Int32Array(this.width);
     this.#state = new Int32Array(this.width);
-    const voters = Array.from({ length: setup.voters }, (_, i) => i);
-    const observers = Array.from({ length: setup.observers }, (_, i) => setup.voters + i);
-    const all = permutations(voters).flatMap((some) =>
-      permutations(observers).map((rest) => [...some, ...rest]),
-    );
+    const servers = Array.from({ length: this.count }, (_, i) => i);
+    const all = permutations(servers).filter((indices) => this.configurations.isSymmetry(indices));
     this.#permutations = setup.symmetry ? all : all.slice(0, 1);
     this.#scene = {
       count: this.count,
-      voters: setup.voters,
+      followed: [],
       channels: this.channels,
       facts: (index) => this.facts(this.#state, index),
       channel: (from, to) => this.channel(this.#state, from, to),
@@ -109,6 +115,7 @@ export class World {
     this.#next.fill(0);
     // A history is retold from the same beginning.
     this.#proposedBefore = 0;
+    this.#changedBefore = 0;
     this.#next[this.#ghostAt] = this.ghosts.first();
     for (let i = 0; i < this.count; i++) this.#next[i] = this.members.blank(i);
     // The first start is like any other. A lone voter leads at once.
@@ -119,6 +126,7 @@ export class World {
       this.#tidy();
     }
     this.#proposedBefore = used(this.#next[this.#countsAt] ?? 0, proposals);
+    this.#changedBefore = used(this.#next[this.#countsAt] ?? 0, changes);
     this.#next[this.#countsAt] = 0;
     return Int32Array.from(this.#canonical());
   }
@@ -170,7 +178,18 @@ export class World {
   /** Everything that may happen in a state, within the bounds. */
   actions(state: Int32Array): Action[] {
     this.#state = state;
-    return actionsIn(this.#scene);
+    const followed = this.setup.targets.length === 0 ? [] : this.#followed(state);
+    return actionsIn({ ...this.#scene, followed });
+  }
+
+  /** Whoever follows a configuration follows one that is committed, and those before it were followed by somebody. */
+  #followed(state: Int32Array): Scene["followed"] {
+    let latest = ZERO_ZXID;
+    for (let i = 0; i < this.count; i++) latest = maxZxid(latest, this.facts(state, i).config.version);
+    return this.histories
+      .changes(this.ghosts.committedIn(this.ghost(state)))
+      .map((history) => ({ history, version: this.histories.zxid(history) }))
+      .filter(({ version }) => compareZxid(version, latest) <= 0);
   }
 
   #allows(place: number): boolean {
@@ -235,6 +254,18 @@ export class World {
         this.#happen(action.at, { kind: "propose", payload });
         return;
       }
+      case "change": {
+        const change = this.#changedBefore + used(this.#next[this.#countsAt] ?? 0, changes);
+        this.#use("changes");
+        const payload = this.configurations.payload(change, action.to);
+        this.#happen(action.at, { kind: "propose", payload });
+        return;
+      }
+      case "tell": {
+        const history = action.history ?? this.#followed(this.#next).at(-1)?.history ?? EMPTY;
+        this.#happen(action.at, { kind: "tell", history });
+        return;
+      }
       case "ping":
         this.#use("pings");
         this.#happen(action.at, { kind: "ping" });
@@ -286,10 +317,10 @@ export class World {
 
   #observe(index: number, before: Facts, after: Facts): void {
     if (before === after) return;
-    const voters: Facts[] = [];
-    for (let i = 0; i < this.setup.voters; i++) voters.push(this.facts(this.#next, i));
+    const members: Facts[] = [];
+    for (let i = 0; i < this.count; i++) members.push(this.facts(this.#next, i));
     const ghost = this.#next[this.#ghostAt] ?? 0;
-    this.#next[this.#ghostAt] = this.ghosts.observe(ghost, { index, before, after, voters });
+    this.#next[this.#ghostAt] = this.ghosts.observe(ghost, { index, before, after, members });
   }
 
   #deliver(from: number, to: number): void {
