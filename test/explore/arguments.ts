@@ -35,7 +35,7 @@ flags: --snapshots   every synchronization is a snapshot where one is possible
        --flow        one txn under way to a learner at a time, and its receipts
        --keep-dead   packets of ended sessions stay in their channels
        --no-symmetry states that differ in the names of servers count as different
-       --wide        the wide scopes: some hours
+       --wide        changes of members further: a quarter of an hour
        --mutants     searches a core with a known mistake instead, for each of them
        --states-max n, --seconds-max n, --json, --quiet`;
 

@@ -42,6 +42,8 @@ export function checkMember(before: Member, after: Member, histories: Histories)
   const stored = outlineName(histories.outline(disk.history, disk.base));
   if (stored !== outlineName(peer.history.outline))
     violate("5.4", `${who} reports another history than it stores`);
+  if (peer.role.kind === "leading" && peer.role.forgetful.size > 0)
+    violate("B2", `${who} takes ${[...peer.role.forgetful].join()} for servers that lost their storage`);
   checkConfigs(before, after, histories);
 }
 

@@ -1,11 +1,12 @@
 /**
  * What `npm run explore` searches: ensembles, and how often each thing may happen in them.
  *
- * The bounds of the first list are for every change of the code, those of `wide` for a machine that has hours.
+ * The bounds of the first list are for every change of the code, those of the second for now and then.
  *
  * @module
  */
 
+import { beginWith } from "./begin.ts";
 import { type Bounds, noBounds } from "./bounds.ts";
 import type { Setup } from "./world.ts";
 
@@ -37,6 +38,9 @@ export const threeVoters: Scope = {
   name: "three voters",
   bounds: { proposals: 2, crashes: 1, linkdowns: 2, epochs: 3, follows: 5 },
 };
+
+const fourTogether = beginWith("lead 1, follow 2->1, follow 3->1, follow 4->1, settle");
+const fiveTogether = beginWith("lead 1, follow 2->1, follow 3->1, follow 4->1, follow 5->1, settle");
 
 export const scopes: readonly Scope[] = [
   threeVoters,
@@ -85,6 +89,16 @@ export const scopes: readonly Scope[] = [
     setup: { targets: ["1"] },
     bounds: { changes: 1, proposals: 1, reads: 1, timeouts: 1, epochs: 2, follows: 4 },
   },
+  {
+    name: "two voters hand over to two observers",
+    setup: { voters: 2, observers: 2, targets: ["34"], begin: fourTogether },
+    bounds: { changes: 1, proposals: 1, crashes: 1, linkdowns: 1, epochs: 2, follows: 5 },
+  },
+  {
+    name: "two of three voters hand over to two observers",
+    setup: { voters: 3, observers: 2, targets: ["345"], begin: fiveTogether },
+    bounds: { changes: 1, crashes: 1, epochs: 1, follows: 3 },
+  },
 ];
 
 /** Changes of members, further. */
@@ -92,7 +106,7 @@ export const wideScopes: readonly Scope[] = [
   {
     name: "a voter joins two",
     setup: { voters: 2, targets: ["123"] },
-    bounds: { changes: 1, proposals: 1, crashes: 2, timeouts: 1, epochs: 3, follows: 5 },
+    bounds: { changes: 1, proposals: 1, crashes: 2, epochs: 3, follows: 6 },
   },
   {
     name: "one of three voters leaves, perhaps the leader",
@@ -102,36 +116,46 @@ export const wideScopes: readonly Scope[] = [
   {
     name: "one of three voters stays",
     setup: { targets: ["1"] },
-    bounds: { changes: 1, proposals: 1, crashes: 2, linkdowns: 1, epochs: 3, follows: 5 },
+    bounds: { changes: 1, proposals: 1, crashes: 2, epochs: 3, follows: 6 },
   },
   {
     name: "two observers become voters beside one",
     setup: { voters: 1, observers: 2, targets: ["123"] },
-    bounds: { changes: 1, proposals: 1, crashes: 2, epochs: 3, follows: 6 },
+    bounds: { changes: 1, proposals: 1, crashes: 1, linkdowns: 1, epochs: 2, follows: 5 },
   },
   {
-    name: "the only voter hands over, and takes back",
+    name: "the only voter hands over, and takes back, and hands over",
     setup: { voters: 1, observers: 1, targets: ["2+1", "1+2"] },
-    bounds: { changes: 3, proposals: 2, crashes: 2, linkdowns: 1, epochs: 3, follows: 5 },
+    bounds: { changes: 3, proposals: 1, crashes: 2, linkdowns: 1, epochs: 2, follows: 5 },
   },
   {
-    name: "a voter joins two, and others leave",
-    setup: { voters: 2, targets: ["123", "13", "3"] },
-    bounds: { changes: 3, crashes: 2, linkdowns: 1, epochs: 3, follows: 5 },
+    name: "a voter joins two, leaves and joins again",
+    setup: { voters: 2, targets: ["123", "12"] },
+    bounds: { changes: 3, proposals: 1, crashes: 1, epochs: 2, follows: 5 },
   },
   {
     name: "a change, while leaders go on in their epoch",
     setup: { targets: ["12"], resumes: true },
-    bounds: { changes: 1, proposals: 1, crashes: 2, timeouts: 1, epochs: 2, follows: 3 },
+    bounds: { changes: 1, proposals: 1, crashes: 2, linkdowns: 1, epochs: 1, follows: 2 },
+  },
+  {
+    name: "a change, while leaders go on in their epoch or have a successor",
+    setup: { targets: ["1"], resumes: true },
+    bounds: { changes: 1, proposals: 1, crashes: 2, epochs: 2, follows: 4 },
   },
   {
     name: "a change, and logs replaced by snapshots",
     setup: { targets: ["12"], snapshots: true },
-    bounds: { changes: 1, proposals: 1, crashes: 2, compactions: 1, epochs: 3, follows: 5 },
+    bounds: { changes: 1, proposals: 1, crashes: 1, compactions: 1, epochs: 3, follows: 5 },
   },
   {
     name: "a change, and reads while another leader takes over",
     setup: { targets: ["1"] },
-    bounds: { changes: 1, proposals: 1, reads: 2, timeouts: 2, epochs: 2, follows: 5 },
+    bounds: { changes: 1, proposals: 1, reads: 1, timeouts: 2, epochs: 2, follows: 4 },
+  },
+  {
+    name: "two of three voters hand over to two observers",
+    setup: { voters: 3, observers: 2, targets: ["345"], begin: fiveTogether },
+    bounds: { changes: 1, crashes: 1, epochs: 2, follows: 4 },
   },
 ];
