@@ -41,6 +41,9 @@ interface Entry {
 /** Attempts are 1 to 15: one bit each. */
 export const attemptMax = 15;
 
+/** All of them, so that ranking leaves each as it is. Attempt 0 is none. */
+export const anyAttempt = (2 << attemptMax) - 2;
+
 interface List {
   readonly entries: readonly number[];
   /** Attempts of the sender's, and of the receiver's, sessions. */

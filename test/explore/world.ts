@@ -33,7 +33,7 @@ import { violate } from "../sim/violation.ts";
 import { type Action, actionsIn, concerns, describeAction, type Scene } from "./actions.ts";
 import type { Command } from "./begin.ts";
 import { type Bound, type Bounds, boundNames, use, used } from "./bounds.ts";
-import { Channels, EMPTY_LIST, isRanked, LOST, RESTARTED } from "./channels.ts";
+import { anyAttempt, Channels, EMPTY_LIST, isRanked, LOST, RESTARTED } from "./channels.ts";
 import { Configurations } from "./configurations.ts";
 import { Ghosts } from "./ghosts.ts";
 import { EMPTY, Histories } from "./histories.ts";
@@ -426,9 +426,9 @@ export class World {
       this.#next[other] = this.members.rankAttempts(this.#next[other] ?? 0, learner, alive);
       if (other === learner) continue;
       const outgoing = this.#channelAt(learner, other);
-      this.#next[outgoing] = this.channels.renameAttempts(this.#next[outgoing] ?? 0, alive, -1 & 0xffff);
+      this.#next[outgoing] = this.channels.renameAttempts(this.#next[outgoing] ?? 0, alive, anyAttempt);
       const incoming = this.#channelAt(other, learner);
-      this.#next[incoming] = this.channels.renameAttempts(this.#next[incoming] ?? 0, -1 & 0xffff, alive);
+      this.#next[incoming] = this.channels.renameAttempts(this.#next[incoming] ?? 0, anyAttempt, alive);
     }
   }
 
