@@ -35,6 +35,7 @@ flags: --snapshots   every synchronization is a snapshot where one is possible
        --flow        one txn under way to a learner at a time, and its receipts
        --keep-dead   packets of ended sessions stay in their channels
        --no-symmetry states that differ in the names of servers count as different
+       --recovers    tries in every state whether the ensemble gets on again once nothing fails any more
        --wide        changes of members further: a quarter of an hour
        --mutants     searches a core with a known mistake instead, for each of them
        --states-max n, --seconds-max n, --json, --quiet`;
@@ -81,6 +82,7 @@ export function parseArguments(args: readonly string[]): Parsed {
     flow: flags.has("flow"),
     keepDead: flags.has("keep-dead"),
     symmetry: !flags.has("no-symmetry"),
+    recovers: flags.has("recovers"),
     begin,
   };
   const kept = (flags.has("wide") ? wideScopes : scopes).map((scope) => ({
@@ -102,5 +104,13 @@ export function parseArguments(args: readonly string[]): Parsed {
 
 /** How to search, and not what. */
 const about = ["wide", "mutants", "json", "quiet", "states-max", "seconds-max"];
-const switches = [...about.slice(0, 4), "snapshots", "resumes", "flow", "keep-dead", "no-symmetry"];
+const switches = [
+  ...about.slice(0, 4),
+  "snapshots",
+  "resumes",
+  "flow",
+  "keep-dead",
+  "no-symmetry",
+  "recovers",
+];
 const counted: readonly string[] = ["voters", "observers", "states-max", "seconds-max", ...boundNames];

@@ -58,6 +58,8 @@ export interface Facts {
   readonly config: Config;
   readonly isVoter: boolean;
   readonly isMember: boolean;
+  /** Voters of each configuration that decides here. */
+  readonly active: readonly (readonly number[])[];
   /** Whether nobody else votes. */
   readonly isAlone: boolean;
   /** By index: whether it knows that server as a member. */
@@ -182,7 +184,8 @@ export function factsOf(member: Member, histories: Histories, configurations: Co
     config: peer.config,
     isVoter: peer.isVoter,
     isMember: peer.isMember,
-    isAlone: peer.active.every((voters) => voters.length === 1),
+    active: peer.active.map((voters) => voters.map((id) => id - 1)),
+    isAlone: peer.active.every((voters) => voters.every((id) => id === peer.id)),
     knows: slots.map((_, i) => peer.others.some((id) => id === i + 1)),
     proposable: configurations.targets.filter((target) => mayPropose(peer, target)).map(({ name }) => name),
     canCheckpoint: compareZxid(disk.applied, peer.delivered) < 0,

@@ -206,4 +206,55 @@ export const reconfigurationMutants: readonly Mutant[] = [
     bounds: { epochs: 1, follows: 1, changes: 1 },
     breaks: ["C3"],
   },
+  {
+    name: "count new voters only when they attach again",
+    edits: [
+      {
+        file: "leader.ts",
+        find: "else slot.counts = mayCount(peer, slot.id, slot.storageId) && !leading.forgetful.has(slot.id);",
+        replace: "",
+      },
+    ],
+    ...up,
+    breaks: ["LV"],
+  },
+  {
+    name: "keep the sessions of those who were removed",
+    edits: [
+      {
+        file: "leader.ts",
+        find: '    if (!peer.others.includes(slot.id)) endSession(peer, leading, slot, "notLeading");\n    else slot.counts',
+        replace: "    slot.counts",
+      },
+    ],
+    setup: { targets: ["12"] },
+    bounds: { epochs: 1, follows: 2, changes: 1 },
+    breaks: ["LV"],
+  },
+  {
+    name: "lead an ensemble without a vote in it",
+    edits: [
+      {
+        file: "leader.ts",
+        find: '  if (!peer.isVoter) {\n    turnTo(peer, { kind: "look" });\n    return;\n  }\n',
+        replace: "",
+      },
+    ],
+    setup: { voters: 1, observers: 1, targets: ["2+1", "1+2"], recovers: true },
+    bounds: { epochs: 1, follows: 3, changes: 2, crashes: 1 },
+    breaks: ["LV"],
+  },
+  {
+    name: "go on with what was begun in a former configuration",
+    edits: [
+      {
+        file: "peer.ts",
+        find: 'if (isNews && peer.role.kind !== "learning") return turnTo(peer, { kind: "look" });',
+        replace: "",
+      },
+    ],
+    setup: { voters: 1, observers: 1, targets: ["2+1"], recovers: true },
+    bounds: { epochs: 1, follows: 2, changes: 1, crashes: 1 },
+    breaks: ["LV"],
+  },
 ];

@@ -21,6 +21,7 @@ export function setupOf({ bounds, setup }: Pick<Scope, "bounds" | "setup">): Set
     targets: [],
     keepDead: false,
     symmetry: true,
+    recovers: false,
     begin: [],
     ...setup,
     bounds: { ...noBounds, ...bounds },
@@ -98,6 +99,41 @@ export const scopes: readonly Scope[] = [
     name: "two of three voters hand over to two observers",
     setup: { voters: 3, observers: 2, targets: ["345"], begin: fiveTogether },
     bounds: { changes: 1, crashes: 1, epochs: 1, follows: 3 },
+  },
+  {
+    name: "three voters get on again",
+    setup: { recovers: true },
+    bounds: { proposals: 1, crashes: 1, timeouts: 1, epochs: 2, follows: 4 },
+  },
+  {
+    name: "two voters that another one joins get on again",
+    setup: { voters: 2, targets: ["123"], recovers: true },
+    bounds: { changes: 1, proposals: 1, crashes: 1, epochs: 2, follows: 4 },
+  },
+  {
+    name: "three voters of which one leaves get on again",
+    setup: { targets: ["12"], recovers: true },
+    bounds: { changes: 1, crashes: 1, epochs: 2, follows: 4 },
+  },
+  {
+    name: "three voters of which one stays get on again",
+    setup: { targets: ["1"], recovers: true },
+    bounds: { changes: 1, crashes: 1, epochs: 2, follows: 4 },
+  },
+  {
+    name: "a voter and the two observers that join it get on again",
+    setup: { voters: 1, observers: 2, targets: ["123"], recovers: true },
+    bounds: { changes: 1, crashes: 1, epochs: 2, follows: 4 },
+  },
+  {
+    name: "the only voter and its successor get on again",
+    setup: { voters: 1, observers: 1, targets: ["2+1", "1+2"], recovers: true },
+    bounds: { changes: 2, proposals: 1, crashes: 2, epochs: 2, follows: 3 },
+  },
+  {
+    name: "two voters and their successors get on again",
+    setup: { voters: 2, observers: 2, targets: ["34"], begin: fourTogether, recovers: true },
+    bounds: { changes: 1, crashes: 1, epochs: 2, follows: 4 },
   },
 ];
 

@@ -10,6 +10,7 @@ import { Violation } from "../sim/violation.ts";
 import type { Action } from "./actions.ts";
 import { formatCommand } from "./begin.ts";
 import { type Bound, boundNames } from "./bounds.ts";
+import { checkRecovery, checkRest } from "./recovery.ts";
 import { Fingerprints, Ints } from "./tables.ts";
 import { type Setup, World } from "./world.ts";
 
@@ -76,7 +77,7 @@ export function search(setup: Setup, limits: Limits): Report {
 
   const found = (failure: unknown, state: number, choice: number): Found => {
     if (!(failure instanceof Violation)) throw failure;
-    const scenario = retell(world, ancestry, state, choice);
+    const scenario = retell(world, ancestry, { last: state, choice, message: failure.message });
     return { invariant: failure.invariant, message: scenario.at(-1) ?? failure.message, scenario };
   };
 
@@ -85,6 +86,10 @@ export function search(setup: Setup, limits: Limits): Report {
     ancestry.parents.push(parent);
     ancestry.choices.push(choice);
     next.pushAll(state);
+    // The first state has no history to tell.
+    if (parent < 0) return;
+    checkRest(world, state);
+    if (setup.recovers) checkRecovery(world, state);
   };
 
   add(world.first(), -1, 0, level);
@@ -149,7 +154,11 @@ export function search(setup: Setup, limits: Limits): Report {
 }
 
 /** The history that leads to a state and one action further, under the names the servers began with. */
-function retell(world: World, ancestry: Ancestry, last: number, choice: number): string[] {
+function retell(
+  world: World,
+  ancestry: Ancestry,
+  { last, choice, message }: { readonly last: number; readonly choice: number; readonly message: string },
+): string[] {
   const choices = [choice];
   for (let state = last; state > 0; state = ancestry.parents.at(state))
     choices.unshift(ancestry.choices.at(state));
@@ -167,14 +176,14 @@ function retell(world: World, ancestry: Ancestry, last: number, choice: number):
       names = renamed(names, world.permutation(world.renaming));
     } catch (failure) {
       if (!(failure instanceof Violation)) throw failure;
-      const message = underFirstNames(failure.message, names);
-      lines.push("----", ...describeState(world, state, names), message);
+      const claim = underFirstNames(failure.message, names);
+      return [...lines, "----", ...describeState(world, state, names), "(before the last command)", claim];
     }
   }
-  return lines;
+  return [...lines, "----", ...describeState(world, state, names), underFirstNames(message, names)];
 }
 
-/** The members as they were before the last command, named as they are in the present state. */
+/** The members, named as they are in the present state. */
 function describeState(world: World, state: Int32Array, names: readonly number[]): string[] {
   const lines = names.map((name, index) => {
     const { role, promises, history } = world.facts(state, index);
@@ -183,7 +192,7 @@ function describeState(world: World, state: Int32Array, names: readonly number[]
     const epochs = `accepted=${acceptedEpoch} of ${to} current=${currentEpoch} established=${establishedEpoch}`;
     return `${name + 1} ${role} ${epochs} log: ${world.histories.describe(history)}`;
   });
-  return [...lines.sort(), "(before the last command)"];
+  return lines.sort();
 }
 
 /** `names[i]`: what member `i` was called in the beginning. */

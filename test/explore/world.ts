@@ -46,6 +46,8 @@ export interface Setup extends Ensemble {
   /** Keeps packets that nobody will take in their channels, so that the code that drops them is run. */
   readonly keepDead: boolean;
   readonly symmetry: boolean;
+  /** Tries in every state whether the ensemble gets on again. */
+  readonly recovers: boolean;
   /** What has happened before the search begins. */
   readonly begin: readonly Command[];
 }
@@ -125,9 +127,9 @@ export class World {
       else this.#do(command);
       this.#tidy();
     }
-    this.#proposedBefore = used(this.#next[this.#countsAt] ?? 0, proposals);
-    this.#changedBefore = used(this.#next[this.#countsAt] ?? 0, changes);
-    this.#next[this.#countsAt] = 0;
+    this.#proposedBefore = used(this.#next[this.countsAt] ?? 0, proposals);
+    this.#changedBefore = used(this.#next[this.countsAt] ?? 0, changes);
+    this.#next[this.countsAt] = 0;
     return Int32Array.from(this.#canonical());
   }
 
@@ -195,7 +197,7 @@ export class World {
   #allows(place: number): boolean {
     const bound = boundNames[place];
     if (bound === undefined) throw new Error("no such bound");
-    if (used(this.#state[this.#countsAt] ?? 0, place) < this.setup.bounds[bound]) return true;
+    if (used(this.#state[this.countsAt] ?? 0, place) < this.setup.bounds[bound]) return true;
     this.cut.add(bound);
     return false;
   }
@@ -204,7 +206,8 @@ export class World {
     return this.width - 2;
   }
 
-  get #countsAt(): number {
+  /** Where a state says what is used up. */
+  get countsAt(): number {
     return this.width - 1;
   }
 
@@ -249,13 +252,13 @@ export class World {
         return;
       case "propose": {
         // No two proposals of a history have the same payload.
-        const payload = this.#proposedBefore + used(this.#next[this.#countsAt] ?? 0, proposals) + 1;
+        const payload = this.#proposedBefore + used(this.#next[this.countsAt] ?? 0, proposals) + 1;
         this.#use("proposals");
         this.#happen(action.at, { kind: "propose", payload });
         return;
       }
       case "change": {
-        const change = this.#changedBefore + used(this.#next[this.#countsAt] ?? 0, changes);
+        const change = this.#changedBefore + used(this.#next[this.countsAt] ?? 0, changes);
         this.#use("changes");
         const payload = this.configurations.payload(change, action.to);
         this.#happen(action.at, { kind: "propose", payload });
@@ -292,7 +295,7 @@ export class World {
   }
 
   #use(bound: Bound): void {
-    this.#next[this.#countsAt] = use(this.#next[this.#countsAt] ?? 0, boundNames.indexOf(bound));
+    this.#next[this.countsAt] = use(this.#next[this.countsAt] ?? 0, boundNames.indexOf(bound));
   }
 
   #happen(at: number, happening: Happening): void {
@@ -458,7 +461,7 @@ export class World {
         tried[this.#channelAt(indices[i] ?? 0, indices[j] ?? 0)] = this.#next[this.#channelAt(i, j)] ?? 0;
     }
     tried[this.#ghostAt] = this.ghosts.rename(this.#next[this.#ghostAt] ?? 0, p, indices);
-    tried[this.#countsAt] = this.#next[this.#countsAt] ?? 0;
+    tried[this.countsAt] = this.#next[this.countsAt] ?? 0;
     return compare(tried, this.#best, this.width) < 0;
   }
 
