@@ -6,7 +6,7 @@
 
 import { beginnings, type Command, parseBeginning } from "./begin.ts";
 import { type Bounds, boundMax, boundNames, noBounds } from "./bounds.ts";
-import { parseConfiguration, targetsMax } from "./configurations.ts";
+import { parseConfiguration, serversMax, targetsMax } from "./configurations.ts";
 import { scopes, setupOf, threeVoters, wideScopes } from "./scopes.ts";
 import type { Limits } from "./search.ts";
 import type { Setup } from "./world.ts";
@@ -72,9 +72,15 @@ export function parseArguments(args: readonly string[]): Parsed {
     bounds[name] = numbers.get(name) ?? defaults[name];
     if (bounds[name] > boundMax) return { ok: false, help: `--${name} is at most ${boundMax}\n${help}` };
   }
+  const voters = numbers.get("voters") ?? 3;
+  const observers = numbers.get("observers") ?? 0;
+  if (voters < 1 || voters + observers > serversMax)
+    return { ok: false, help: `there are 1 to ${serversMax} servers, one of them a voter\n${help}` };
+  if (isOwn && flags.has("wide"))
+    return { ok: false, help: `--wide has bounds of its own: not with a scope of yours\n${help}` };
   const own: Setup = {
-    voters: numbers.get("voters") ?? 3,
-    observers: numbers.get("observers") ?? 0,
+    voters,
+    observers,
     bounds,
     snapshots: flags.has("snapshots"),
     resumes: flags.has("resumes"),

@@ -21,6 +21,9 @@ export interface Configuration {
 const firstChange = 64;
 const targetBits = 3;
 
+/** Ids are digits. */
+export const serversMax = 9;
+
 export const targetsMax = 2 ** targetBits;
 
 export function isChange(payload: number): boolean {
