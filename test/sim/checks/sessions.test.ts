@@ -58,6 +58,27 @@ describe("checkExpiry()", () => {
       "one whose member had lost touch with the leader before it told it",
       elsewhere([{ leftMs: 3_350, atMs: 3_370 }], [{ member: other, atMs: 2_900 }]),
     ],
+    [
+      "one whose member was let go before it told the leader, and learnt so",
+      elsewhere(
+        [
+          { leftMs: 2_190, atMs: 2_200 },
+          { leftMs: 3_351, atMs: 3_360 },
+        ],
+        [{ member: other, atMs: 3_390 }],
+      ),
+    ],
+    [
+      "one whose member was let go, and spoke twice before it learnt so",
+      elsewhere(
+        [
+          { leftMs: 2_190, atMs: 2_200 },
+          { leftMs: 3_351, atMs: 3_360 },
+          { leftMs: 3_362, atMs: 3_370 },
+        ],
+        [{ member: other, atMs: 3_390 }],
+      ),
+    ],
     ["a leader whose clock leapt a little", facts(2_600, {}, jump(900))],
     [
       "two jumps between two looks at the clock",
@@ -74,6 +95,33 @@ describe("checkExpiry()", () => {
       facts(3_100, { touches: [2_000, 2_900].map((atMs) => ({ atMs, member: server })) }),
     ],
     ["one touched at another member, which told the leader", elsewhere([{ leftMs: 3_350, atMs: 3_399 }])],
+    [
+      "one whose member told the leader before it would have been let go",
+      elsewhere(
+        [
+          { leftMs: 2_230, atMs: 2_240 },
+          { leftMs: 3_351, atMs: 3_360 },
+        ],
+        [{ member: other, atMs: 3_390 }],
+      ),
+    ],
+    [
+      "one whose member had been silent, and lapsed much later for a reason of its own",
+      elsewhere(
+        [
+          { leftMs: 2_190, atMs: 2_200 },
+          { leftMs: 3_351, atMs: 3_360 },
+        ],
+        [{ member: other, atMs: 4_110 }],
+      ),
+    ],
+    [
+      "one whose member had been silent, and was listened to all the same",
+      elsewhere([
+        { leftMs: 2_190, atMs: 2_200 },
+        { leftMs: 3_351, atMs: 3_360 },
+      ]),
+    ],
     [
       "one whose member told the leader, and lost touch with it afterwards",
       elsewhere([{ leftMs: 3_350, atMs: 3_370 }], [{ member: other, atMs: 3_351 }]),
