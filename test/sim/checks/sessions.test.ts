@@ -80,6 +80,7 @@ describe("checkExpiry()", () => {
       ),
     ],
     ["a leader whose clock leapt a little", facts(2_600, {}, jump(900))],
+    ["a leader whose clock was set back, after the full timeout", facts(3_100, {}, jump(-900))],
     [
       "two jumps between two looks at the clock",
       facts(2_600, {}, { jumps: [...jump(-3_000, 2_500).jumps, ...jump(3_900, 2_520).jumps] }),
@@ -136,6 +137,12 @@ describe("checkExpiry()", () => {
     ],
     ["one expired by a leader that has just begun", facts(9_000, {}, { ledSince: () => 8_500 })],
     ["one expired by a leap that is no evidence", facts(2_600, {}, jump(9_000))],
+    ["one expired when the clock is set back", facts(2_600, {}, jump(-900))],
+    [
+      "one expired when the clock leaps to where it was before it was set back",
+      facts(2_830, {}, { jumps: [...jump(-400).jumps, ...jump(400, 2_800).jumps] }),
+    ],
+    ["one expired when the clock is set back for long", facts(2_600, {}, jump(-9_000))],
     ["one expired by another member's clock", facts(2_600, {}, jump(900, 2_500, makeServerId(2)))],
   ])("refuses %s (E4)", (_, given) => {
     expect(() => checkExpiry(story(opened, closed), given)).toThrow(/^E4:/);

@@ -3,7 +3,8 @@
  * heard of them, itself or from the member they are at, and did not (E4), and not much later than that when nobody comes back (E5).
  *
  * Time is the world's. A leader measures with a clock of its own, so a jump of it shortens what it waited, as
- * far as a jump may pass for time; a greater one is no evidence, and the waiting begins anew.
+ * far as a jump may pass for time; a greater one is no evidence, and the waiting begins anew. A clock that is
+ * set back makes the leader wait longer, but takes nothing from what has been waited.
  *
  * @module
  */
@@ -97,12 +98,12 @@ export function checkExpiry(story: Story, facts: SessionFacts): { readonly expir
     let skipped = 0;
     for (const { atMs: jumpedAt, byMs } of leapsOf(leader, facts.jumps)) {
       if (jumpedAt < since || jumpedAt > atMs) continue;
-      if (byMs > facts.gapMs || byMs < -noticeMs) {
+      if (byMs > facts.gapMs) {
         since = Math.max(since, jumpedAt);
         skipped = 0;
-      } else skipped += Math.max(0, byMs);
+      } else skipped = Math.max(skipped + byMs, since - jumpedAt);
     }
-    const waited = atMs - since + skipped;
+    const waited = atMs - since + Math.max(0, skipped);
     if (waited + noticeMs < record.timeoutMs) {
       violate(
         "E4",
