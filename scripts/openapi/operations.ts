@@ -46,7 +46,7 @@ const election = "/v1/{ensemble}/elections/{path}";
 const semaphore = "/v1/{ensemble}/semaphores/{path}";
 const conditions = ["If-Match", "If-None-Match"];
 
-export const operations: readonly Operation[] = [
+const listed: readonly Operation[] = [
   {
     ...{ route: "/health", method: "get", id: "getHealth", summary: "Whether the Worker runs", open: true },
     ...{ answers: { 200: json("Health") }, problems: [] },
@@ -269,3 +269,15 @@ export const operations: readonly Operation[] = [
     ...{ query: { member }, answers: { 101: {} }, problems: [...everywhere, 426, 429] },
   },
 ];
+
+/** What is shown of an ensemble is never older than what its reader has seen. */
+export const operations: readonly Operation[] = listed.map((operation) => {
+  const { method, route, headers = [], problems, answers } = operation;
+  const isSocket = answers[101] !== undefined;
+  if (method !== "get" || !route.startsWith("/v1/") || isSocket) return operation;
+  return {
+    ...operation,
+    headers: [...new Set([...headers, "Ek-Session-Zxid"])],
+    problems: [...new Set([...problems, 412])],
+  };
+});

@@ -100,6 +100,9 @@ export type MembersAnswer =
   | NotServed
   | Unknown;
 
+/** `zxid`: what this member had applied when it answered, printed. */
+export type MembersReply = (MembersAnswer & { readonly zxid: string }) | NotServed;
+
 /** What a server is told that is to be a member. */
 export interface JoinOrder {
   /** The ensemble's, as in {@link EnsembleConfig}. */
@@ -209,6 +212,8 @@ export type Answer =
 /** Nothing happened: the password that was shown is not the session's. Whether there is one is not told. */
 export interface Foreign {
   readonly kind: "foreign";
+  /** Printed: what had applied. */
+  readonly zxid: string;
 }
 
 /** What is to become of a session without a connection. */
@@ -302,7 +307,12 @@ export type LockReply = (LockAnswer & { readonly zxid: string }) | NotServed;
 
 export type LockView =
   | { readonly kind: "described"; readonly contenders: readonly Contender[]; readonly zxid: string }
-  | { readonly kind: "refused"; readonly outcome: Outcome; readonly path: string }
+  | {
+      readonly kind: "refused";
+      readonly outcome: Outcome;
+      readonly path: string;
+      readonly zxid: string;
+    }
   | NotServed
   | Unknown;
 
@@ -415,8 +425,8 @@ export interface MemberApi {
   activateBootstrap(): Promise<BootstrapState>;
   /** Members only: makes a blank object an outsider that waits to be named. Any number of times. */
   joinEnsemble(order: JoinOrder): Promise<Joined>;
-  addMember(order: MemberOrder, identities: readonly AuthId[]): Promise<MembersAnswer>;
-  removeMember(id: ServerId, identities: readonly AuthId[]): Promise<MembersAnswer>;
+  addMember(order: MemberOrder, identities: readonly AuthId[]): Promise<MembersReply>;
+  removeMember(id: ServerId, identities: readonly AuthId[]): Promise<MembersReply>;
   perform(call: Call): Promise<Answer>;
   attendSession(order: SessionOrder): Promise<SessionAnswer>;
   acquireLock(request: LockRequest): Promise<LockReply>;

@@ -33,7 +33,15 @@ import {
 } from "../base/index.ts";
 import { respond, type Tree } from "../tree/index.ts";
 import type { Agreement } from "./agreement.ts";
-import type { Answer, Call, NotServed, SessionAnswer, SessionCredential, SessionOrder } from "./api.ts";
+import type {
+  Answer,
+  Call,
+  Foreign,
+  NotServed,
+  SessionAnswer,
+  SessionCredential,
+  SessionOrder,
+} from "./api.ts";
 import { answerRead } from "./http-reads.ts";
 import type { Leading } from "./leading.ts";
 import { isSessionPassword, sessionPassword } from "./passwords.ts";
@@ -70,7 +78,7 @@ export class HttpDoor {
   async perform(call: Call, fresh: boolean): Promise<Answer> {
     const { request, identities } = call;
     const session = call.session === undefined ? NO_SESSION : this.sessionOf(call.session);
-    if (session === undefined) return { kind: "foreign" };
+    if (session === undefined) return this.#foreign();
     if (isWrite(request)) return this.#performWrite(request, { sessionId: session, identities });
     return this.#performRead(request, call, { session, fresh });
   }
@@ -112,7 +120,7 @@ export class HttpDoor {
     if (this.#parts.leading() === undefined) return this.#parts.notServed();
     if (order.kind === "open") return this.#openSession(order.timeoutMs);
     const id = this.sessionOf(order.credential);
-    if (id === undefined) return { kind: "foreign" };
+    if (id === undefined) return this.#foreign();
     return order.kind === "close" ? this.#closeSession(id) : this.#describeSession(id, order.kind, fresh);
   }
 
@@ -225,6 +233,10 @@ export class HttpDoor {
     const session = parseSessionId(id);
     if (session === undefined || session === NO_SESSION) return undefined;
     return isSessionPassword(this.#parts.secret, session, bytesOf(password)) ? session : undefined;
+  }
+
+  #foreign(): Foreign {
+    return { kind: "foreign", zxid: formatZxid(this.#parts.tree.applied) };
   }
 
   #touch(session: SessionId): void {

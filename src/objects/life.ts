@@ -14,6 +14,7 @@
  */
 
 import type { ServerId, Settings, Txn, Zxid } from "../base/index.ts";
+import { formatZxid } from "../base/index.ts";
 import { type Applied, Tree, type WatcherId } from "../tree/index.ts";
 import type { Serving } from "../zab/index.ts";
 import type { Plan } from "./alarms.ts";
@@ -220,6 +221,11 @@ export class Life {
   /** Whether `tick` is to be called: not while the ensemble sleeps, for a timer keeps the object in memory. */
   get wantsTicks(): boolean {
     return !this.#replica.isAsleep;
+  }
+
+  /** Printed. */
+  get applied(): string {
+    return formatZxid(this.#tree.applied);
   }
 
   /** A client does something here. */

@@ -190,7 +190,7 @@ export class Locks {
     const { tree } = this.#host;
     const znode = tree.get(path);
     if (znode !== undefined && !tree.canRead(znode.acl, requester.identities)) {
-      return { kind: "refused", outcome: { err: ZkErrorCode.NoAuth }, path };
+      return { kind: "refused", outcome: { err: ZkErrorCode.NoAuth }, path, zxid: formatZxid(tree.applied) };
     }
     return {
       kind: "described",

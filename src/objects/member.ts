@@ -47,6 +47,7 @@ import type {
   MemberOrder,
   MemberStatus,
   MembersAnswer,
+  MembersReply,
   NotServed,
   SeatReply,
   SeatRequest,
@@ -203,11 +204,11 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
     return "joined";
   }
 
-  async addMember(order: MemberOrder, identities: readonly AuthId[]): Promise<MembersAnswer> {
+  async addMember(order: MemberOrder, identities: readonly AuthId[]): Promise<MembersReply> {
     return this.#reconfigure((reconfiguring) => reconfiguring.add(order, identities));
   }
 
-  async removeMember(id: ServerId, identities: readonly AuthId[]): Promise<MembersAnswer> {
+  async removeMember(id: ServerId, identities: readonly AuthId[]): Promise<MembersReply> {
     return this.#reconfigure((reconfiguring) => reconfiguring.remove(id, identities));
   }
 
@@ -430,8 +431,8 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
     return this.env.MEMBER.getByName(name, { ...hint, retry: { maxRetries: 0 } }).joinEnsemble(order);
   }
 
-  #reconfigure(use: (reconfiguring: Reconfiguring) => Promise<MembersAnswer>): Promise<MembersAnswer> {
-    return this.#visit(async (life) => life.leaderRefusal() ?? use(life.reconfiguring));
+  #reconfigure(use: (reconfiguring: Reconfiguring) => Promise<MembersAnswer>): Promise<MembersReply> {
+    return this.#asLeader(async (life) => ({ ...(await use(life.reconfiguring)), zxid: life.applied }));
   }
 
   async #copy(identities: readonly AuthId[]): Promise<Response> {

@@ -155,15 +155,16 @@ export class Semaphores {
 
   async describe(path: string, requester: Requester, fresh: boolean): Promise<SemaphoreView> {
     const { tree } = this.#host;
+    const zxidOf = () => formatZxid(tree.applied);
     const queue = await this.#locks.describe(turnOf(path), requester, fresh);
     if (queue.kind !== "described") return queue;
     for (const at of [path, leasesOf(path), seatsOf(path)]) {
       const znode = tree.get(at);
       if (znode !== undefined && !tree.canRead(znode.acl, requester.identities))
-        return { kind: "refused", outcome: { err: ZkErrorCode.NoAuth }, path: at };
+        return { kind: "refused", outcome: { err: ZkErrorCode.NoAuth }, path: at, zxid: zxidOf() };
     }
     const state = { ...this.#state(path, requester), queue: queue.contenders };
-    return { kind: "described", seats: this.#agreed(path), ...state, zxid: formatZxid(tree.applied) };
+    return { kind: "described", seats: this.#agreed(path), ...state, zxid: zxidOf() };
   }
 
   /** Makes what is missing; `undefined` when everybody counts on as many seats. */

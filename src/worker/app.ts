@@ -13,6 +13,7 @@ import { type ParsedSettings, parseSettings } from "../base/index.ts";
 import { requireCaller } from "./auth.ts";
 import { findEnsemble } from "./ensemble.ts";
 import type { AppEnv, Env } from "./env.ts";
+import { neverOlder } from "./floor.ts";
 import { LeaderRouter } from "./leader.ts";
 import openApi from "./openapi.json" with { type: "json" };
 import { internalProblem, Problem, problemResponse } from "./problems.ts";
@@ -48,6 +49,7 @@ export function buildApp(): Hono<AppEnv> {
   app.use(requireSettings);
   app.use(requireCaller);
   app.use("/v1/:ensemble/*", requireEnsemble);
+  app.use("/v1/:ensemble/*", neverOlder);
 
   for (const keyless of ["sessions", "locks", "elections", "semaphores", "members", "admin"])
     app.use(`/v1/:ensemble/${keyless}/*`, takesNoKey);

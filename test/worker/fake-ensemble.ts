@@ -56,6 +56,7 @@ import type {
   MemberReport,
   MemberStatus,
   MembersAnswer,
+  MembersReply,
   NotServed,
   ReportRequest,
   SeatAnswer,
@@ -325,7 +326,7 @@ export class FakeEnsemble {
       return this.#session(id, order.timeoutMs);
     }
     const { id } = order.credential;
-    if (!isFakeSession(order.credential)) return { kind: "foreign" };
+    if (!isFakeSession(order.credential)) return { kind: "foreign", zxid };
     const timeoutMs = this.sessions.get(id);
     if (timeoutMs === undefined) return { kind: "expired", zxid };
     if (order.kind !== "close") return this.#session(id, timeoutMs);
@@ -602,12 +603,12 @@ export class FakeMember implements MemberApi {
     return this.#run("joinEnsemble", order, () => "joined" as const);
   }
 
-  addMember(order: MemberOrder): Promise<MembersAnswer> {
-    return this.#serve("addMember", order, () => this.#ensemble.membersAnswer);
+  addMember(order: MemberOrder): Promise<MembersReply> {
+    return this.#serve("addMember", order, () => this.#dated(this.#ensemble.membersAnswer));
   }
 
-  removeMember(id: ServerId): Promise<MembersAnswer> {
-    return this.#serve("removeMember", id, () => this.#ensemble.membersAnswer);
+  removeMember(id: ServerId): Promise<MembersReply> {
+    return this.#serve("removeMember", id, () => this.#dated(this.#ensemble.membersAnswer));
   }
 
   perform(call: Call): Promise<Answer> {
@@ -616,8 +617,9 @@ export class FakeMember implements MemberApi {
       const reads: unknown[] = [OpCode.GetData, OpCode.GetAcl, "childrenPage", "subtree"];
       const isRead = reads.includes(call.request.type);
       if (!isLocal && !(isRead ? this.#serves() : this.#leads())) return this.#notServed();
-      if (call.session !== undefined && !isFakeSession(call.session)) return { kind: "foreign" };
       const { zxid } = this.#ensemble;
+      if (call.session !== undefined && !isFakeSession(call.session))
+        return { kind: "foreign", zxid: formatZxid(zxid) };
       const floor = call.floor === undefined ? undefined : parseZxid(call.floor);
       if (floor !== undefined && compareZxid(floor, zxid) > 0)
         return { kind: "behind", zxid: formatZxid(zxid) };

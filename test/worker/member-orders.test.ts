@@ -25,7 +25,7 @@ describe("worker: POST members", () => {
     const sent = await post(ensemble, { id: 4, location: "weur", replaces: 2 });
     expect(sent.status).toBe(200);
     expect(sent.json()).toEqual({ ensemble: "main", config_version: "0x100000007", members });
-    expect(sent.headers.get("Ek-Zxid")).toBe("0x100000007");
+    expect(sent.headers.get("Ek-Zxid")).toBe("0x100000000");
     expect(ensemble.callsOf("addMember").map(({ argument }) => argument)).toEqual([
       { id: 4, role: "voter", location: "weur", replaces: 2 },
     ]);

@@ -112,8 +112,8 @@ export async function getElection(c: Context<AppEnv>, router: LeaderRouter): Pro
     ...{ action, path, effect: "none", attemptMs: () => readMs },
     attempt: (member) => member.describeLock(path, identities),
   });
-  if (reply.kind === "refused") throw refusal(reply.outcome, { action, path: reply.path });
   c.set("zxid", reply.zxid);
+  if (reply.kind === "refused") throw refusal(reply.outcome, { action, path: reply.path });
   return Response.json({ path, ...lineOf(reply.contenders), zxid: reply.zxid });
 }
 

@@ -134,6 +134,7 @@ async function findHolder(
     attemptMs: () => readMs,
     attempt: (member) => member.describeLock(path, identities),
   });
+  c.set("zxid", reply.zxid);
   if (reply.kind === "refused") throw refusal(reply.outcome, { action, path });
   const holder = reply.contenders.find((each) => each.holds && each.token === formatZxid(token));
   const contender = holder === undefined ? undefined : joinPath(path, holder.name);

@@ -130,11 +130,9 @@ export async function getLock(c: Context<AppEnv>, router: LeaderRouter): Promise
     attemptMs: () => readMs,
     attempt: (member) => member.describeLock(path, identities),
   });
+  c.set("zxid", reply.zxid);
   if (reply.kind === "refused") throw lockRefusal(reply, action, path);
-  return Response.json(
-    { path, ...splitQueue(reply.contenders), zxid: reply.zxid },
-    { headers: { "Ek-Zxid": reply.zxid } },
-  );
+  return Response.json({ path, ...splitQueue(reply.contenders), zxid: reply.zxid });
 }
 
 function lockPathOf(request: Request): string {

@@ -11,8 +11,15 @@
  */
 
 import type { Context } from "hono";
-import { type AuthId, unreachable, ZkErrorCode } from "../../base/index.ts";
-import type { MemberStatus, MembersAnswer } from "../../objects/index.ts";
+import {
+  type AuthId,
+  compareZxid,
+  formatZxid,
+  parseZxid,
+  unreachable,
+  ZkErrorCode,
+} from "../../base/index.ts";
+import type { MemberStatus, MembersReply } from "../../objects/index.ts";
 import { readBody } from "../bodies.ts";
 import { hasActiveMember } from "../bootstrap.ts";
 import { type Sighting, statusesOf, survey } from "../calls.ts";
@@ -29,6 +36,8 @@ export async function getMembers(c: Context<AppEnv>): Promise<Response> {
   const sightings = await survey(ensemble);
   const statuses = statusesOf(sightings);
   const begun = hasActiveMember(statuses);
+  const latest = latestApplied(statuses);
+  if (latest !== undefined) c.set("zxid", latest);
   return Response.json({
     ensemble: ensemble.name,
     leader: pickLeader(statuses) ?? null,
@@ -58,7 +67,7 @@ const operator: readonly AuthId[] = [{ scheme: "super", id: "" }];
 async function carryOut(
   c: Context<AppEnv>,
   router: LeaderRouter,
-  order: { readonly action: string; attempt(member: MemberStub): Promise<MembersAnswer> },
+  order: { readonly action: string; attempt(member: MemberStub): Promise<MembersReply> },
 ): Promise<Response> {
   const { action, attempt } = order;
   const ensemble = c.get("ensemble");
@@ -69,9 +78,9 @@ async function carryOut(
     attemptMs: () => memberOrderMs,
     attempt,
   });
+  c.set("zxid", reply.zxid);
   switch (reply.kind) {
     case "done":
-      c.set("zxid", reply.version);
       return Response.json({
         ensemble: ensemble.name,
         config_version: reply.version,
@@ -88,6 +97,13 @@ async function carryOut(
     default:
       return unreachable(reply);
   }
+}
+
+/** What the one that is furthest ahead has applied. */
+function latestApplied(statuses: readonly MemberStatus[]): string | undefined {
+  const applied = statuses.flatMap(({ lastApplied }) => parseZxid(lastApplied) ?? []);
+  const [latest] = applied.toSorted((a, b) => compareZxid(b, a));
+  return latest && formatZxid(latest);
 }
 
 function sightingJson(sighting: Sighting, begun: boolean) {

@@ -96,8 +96,8 @@ export async function getSemaphore(c: Context<AppEnv>, router: LeaderRouter): Pr
     ...{ action, path, effect: "none", attemptMs: () => readMs },
     attempt: (member) => member.describeSemaphore(path, identities),
   });
-  if (reply.kind === "refused") throw seatRefusal(reply, action, path);
   c.set("zxid", reply.zxid);
+  if (reply.kind === "refused") throw seatRefusal(reply, action, path);
   return Response.json({ path, seats: reply.seats ?? null, ...stateJson(reply), zxid: reply.zxid });
 }
 

@@ -107,13 +107,13 @@ async function attend(
     attemptMs: () => (effect === "none" ? readMs : writeMs),
     attempt: (member) => member.attendSession(order),
   });
+  c.set("zxid", reply.zxid);
   switch (reply.kind) {
     case "foreign":
       throw foreignSession(action);
     case "session":
     case "closed":
     case "expired":
-      c.set("zxid", reply.zxid);
       return { ...reply, repeated };
     default:
       return unreachable(reply);

@@ -15,6 +15,7 @@ import {
 } from "../../base/index.ts";
 import type { Answer, Call } from "../../objects/index.ts";
 import type { AppEnv } from "../env.ts";
+import { behind } from "../floor.ts";
 import { type Idempotency, keyReused } from "../idempotency.ts";
 import type { Effect, LeaderRouter, Whom } from "../leader.ts";
 import { readMs, writeMs } from "../limits.ts";
@@ -73,9 +74,9 @@ export async function perform(c: Context<AppEnv>, router: LeaderRouter, ask: Ask
     attemptMs: () => (effect === "none" ? readMs : writeMs),
     attempt: (member) => member.perform({ request, identities, session, consistency, floor }),
   });
-  if (reply.kind === "foreign") throw foreignSession(action);
   c.set("zxid", reply.zxid);
-  if (reply.kind === "behind") throw behind(ask, reply.zxid);
+  if (reply.kind === "foreign") throw foreignSession(action);
+  if (reply.kind === "behind") throw behind(action, { path, floor: floor ?? "0x0", zxid: reply.zxid });
   if (reply.kind === "keyReused") throw keyReused(action);
   if (reply.repeated === true) c.set("repeated", true);
   return reply;
@@ -90,17 +91,6 @@ export async function performOnce(
 ): Promise<Answered> {
   const request = (await once.idempotency?.keyed(once.step, ask.request)) ?? ask.request;
   return perform(c, router, { ...ask, request, consistency: "linearizable" });
-}
-
-/** Nobody can have seen what is not committed: it was another ensemble, or one that lost its storage. */
-function behind({ action, path, floor }: Ask, zxid: string): Problem {
-  return new Problem({
-    slug: "behind",
-    title: "Nothing as late is committed",
-    status: 412,
-    detail: `${action}: Ek-Session-Zxid is ${floor}, the ensemble has committed through ${zxid}`,
-    more: { path, zxid },
-  });
 }
 
 /** What is not listed here is never repeated. */

@@ -16,13 +16,13 @@ import { parseZxid, ZkErrorCode, zkErrorName } from "../../base/index.ts";
 import type { NotServed } from "../../objects/index.ts";
 import type { AppEnv, MemberStub } from "../env.ts";
 import { EventRelay } from "../event-relay.ts";
+import { readFloor } from "../floor.ts";
 import type { LeaderRouter } from "../leader.ts";
 import { connectMs } from "../limits.ts";
 import { checkUpgrade, openSocket, refusedSocket, withSubprotocol } from "../member-sockets.ts";
 import { badRequest, Problem, problemOfCode } from "../problems.ts";
 import { readMember, readQuery } from "../queries.ts";
 import { pathOf, quoted } from "./shared.ts";
-import { floorHeader } from "./znode-reads.ts";
 
 const subprotocol = "edgekeeper.watch.v1";
 
@@ -65,7 +65,7 @@ export async function watchEvents(c: Context<AppEnv>, router: LeaderRouter): Pro
     ...{ type: "subscribe", id: "0", path, scope: query.scope, with: query.with },
     // A browser that reconnects says how far it was; what the URL says is older.
     since: zxidIn(lastEventId, "Last-Event-ID") ?? zxidIn(query.since, "since"),
-    floor: zxidIn(c.req.header(floorHeader), floorHeader),
+    floor: readFloor(c.req.raw.headers),
   });
   const headers = listenerOf(c);
   const attempts = new Set<Listening>();
@@ -85,6 +85,7 @@ export async function watchEvents(c: Context<AppEnv>, router: LeaderRouter): Pro
     if (reply.kind === "refused") throw refusedSocket(action, reply.status);
     if (reply.kind === "fault") throw problemOf(reply.fault, action, path);
     listening = reply.listening;
+    if (reply.zxid !== undefined) c.set("zxid", reply.zxid);
     return new Response(listening.relay.body, { headers: streamHeaders });
   } finally {
     for (const attempt of attempts) if (attempt !== listening) attempt.abandon();
@@ -92,7 +93,8 @@ export async function watchEvents(c: Context<AppEnv>, router: LeaderRouter): Pro
 }
 
 type Attempt =
-  | { readonly kind: "listening"; readonly listening: Listening }
+  /** `zxid`: everything after it is told. */
+  | { readonly kind: "listening"; readonly listening: Listening; readonly zxid: string | undefined }
   | { readonly kind: "fault"; readonly fault: Fault }
   | { readonly kind: "refused"; readonly status: number }
   | NotServed;
@@ -154,11 +156,12 @@ class Listening {
   }
 
   #decide(text: string): void {
-    const { type, code, detail } = JSON.parse(text) as Record<string, unknown>;
+    const { type, code, detail, zxid } = JSON.parse(text) as Record<string, unknown>;
     if (type !== "subscribed" && type !== "error") return;
     const settle = this.#settle;
     this.#settle = undefined;
-    if (type === "subscribed") settle?.({ kind: "listening", listening: this });
+    if (type === "subscribed")
+      settle?.({ kind: "listening", listening: this, zxid: typeof zxid === "string" ? zxid : undefined });
     // It has just lost its leader: another member may have one.
     else if (code === ZkErrorCode.ConnectionLoss) settle?.({ kind: "notLeader", leader: 0 });
     else settle?.({ kind: "fault", fault: { code: Number(code), detail: String(detail) } });

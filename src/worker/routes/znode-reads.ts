@@ -10,9 +10,10 @@
  */
 
 import type { Context } from "hono";
-import { OpCode, parseZxid, type Stat, ZkErrorCode } from "../../base/index.ts";
+import { OpCode, type Stat, ZkErrorCode } from "../../base/index.ts";
 import type { Child, ChildPart } from "../../objects/index.ts";
 import type { AppEnv } from "../env.ts";
+import { readFloor } from "../floor.ts";
 import type { LeaderRouter } from "../leader.ts";
 import { childrenPageMax } from "../limits.ts";
 import { isNotModified, isPreconditionFailed } from "../preconditions.ts";
@@ -21,9 +22,6 @@ import { readConsistency, readFlag, readMember, readQuery } from "../queries.ts"
 import { jsonValue, prefersJson, statHeaders, statJson } from "../representations.ts";
 import { type Ask, bodyOf, pathOf, perform, quoted, refusal } from "./shared.ts";
 import { getAcl } from "./znode-acls.ts";
-
-/** What the client has seen: a read is never answered with older data. */
-export const floorHeader = "Ek-Session-Zxid";
 
 export async function getZnode(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
   const path = pathOf(c.req.raw);
@@ -60,12 +58,7 @@ async function readingOf(
 ): Promise<Reading> {
   const consistency = readConsistency(query.consistency);
   const whom = query.member ?? (consistency === "linearizable" ? "leader" : "nearest");
-  const floor = c.req.header(floorHeader);
-  if (floor !== undefined && parseZxid(floor) === undefined) {
-    throw badRequest(
-      `Cannot read ${floorHeader}: "${floor.slice(0, 100)}" is no zxid, which is 0x and hex digits`,
-    );
-  }
+  const floor = readFloor(c.req.raw.headers);
   return { consistency, whom: await readMember(whom, c.get("ensemble")), floor };
 }
 
