@@ -7,24 +7,19 @@
  * @module
  */
 
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { zookeeperVersion } from "../../bench/servers/jars.ts";
+import { type Artifact, fetchJars } from "./maven.ts";
 import { cacheDirectory, run } from "./programs.ts";
-import { type Case, casesOf, type Suite } from "./suite.ts";
+import { type Case, casesOf, linesOf, type Suite } from "./suite.ts";
 import type { Target } from "./targets.ts";
 
 const curatorVersion = "5.9.0";
-const fetchTimeoutMs = 600_000;
 const javaPath = join(import.meta.dirname, "java");
 const consoleJar = "junit-platform-console-standalone-1.9.3.jar";
 
-const dependencies: readonly (readonly [
-  group: string,
-  artifact: string,
-  version: string,
-  classifier?: string,
-])[] = [
+const dependencies: readonly Artifact[] = [
   ["org.apache.zookeeper", "zookeeper", zookeeperVersion],
   ["org.apache.zookeeper", "zookeeper", zookeeperVersion, "tests"],
   ["org.apache.curator", "curator-recipes", curatorVersion],
@@ -61,11 +56,14 @@ const clientTests = [
 const directory = () => cacheDirectory(`java-${zookeeperVersion}-${curatorVersion}`);
 const jars = () => join(directory(), "lib");
 
+/** What this process has compiled and changed. Another's may be in the making, and lack what it changes. */
+let built: string | undefined;
+
 export const javaClientSuite: Suite = {
   name: "java",
   title: `ZooKeeper ${zookeeperVersion}'s Java client, its own suite`,
   prepare,
-  run: (target) => runClasses(target, clientTests, classLimitMs),
+  run: (target) => runClasses(target, clientTests),
 };
 
 /**
@@ -101,6 +99,11 @@ const recipeTests = {
   ],
 } as const satisfies Record<string, readonly string[]>;
 
+/** Classes whose tests share a path: threads that one leaves behind hold what the next one waits for. */
+const classesTakenApart: ReadonlySet<string> = new Set([
+  "org.apache.curator.framework.recipes.locks.TestInterProcessSemaphore",
+]);
+
 /** Most classes take seconds. Past this one counts as hung. */
 const classLimitMs = 480_000;
 
@@ -110,7 +113,7 @@ function curatorSuite(kind: keyof typeof recipeTests, what: string): Suite {
     name: `curator-${kind}`,
     title: `Apache Curator ${curatorVersion} (Java), its own suite: ${what}`,
     prepare,
-    run: (target) => runClasses(target, classes, classLimitMs),
+    run: (target) => runClasses(target, classes),
   };
 }
 
@@ -124,65 +127,67 @@ export const curatorSuites: readonly Suite[] = [
 
 function prepare(): string | undefined {
   if (run("javac", ["-version"], 30_000).code !== 0) return "javac (a JDK) is not installed";
-  if (!existsSync(join(jars(), consoleJar))) {
-    if (run("mvn", ["--version"], 30_000).code !== 0) return "mvn is not installed";
-    writeFileSync(join(directory(), "pom.xml"), pom());
-    const goal = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies";
-    const args = ["-B", "-q", "-U", goal, `-DoutputDirectory=${jars()}`, "-DincludeScope=runtime"];
-    run("mvn", args, fetchTimeoutMs, directory());
-    if (!existsSync(join(jars(), consoleJar))) return "mvn could not fetch Curator and ZooKeeper's tests";
-  }
-  const [classes, patched] = [join(directory(), "classes"), join(directory(), "patched")];
-  for (const path of [classes, patched]) rmSync(path, { recursive: true, force: true });
-  mkdirSync(patched, { recursive: true });
+  const missing = fetchJars(directory(), dependencies);
+  if (missing !== undefined) return missing;
+  built ??= build();
+  return undefined;
+}
+
+function build(): string {
+  const path = mkdtempSync(join(directory(), "build-"));
+  process.once("exit", () => rmSync(path, { recursive: true, force: true }));
+  const [classes, patched] = [join(path, "classes"), join(path, "patched")];
+  mkdirSync(patched);
   const sources = readdirSync(javaPath).map((name) => join(javaPath, name));
   const compiled = run("javac", ["-d", classes, "-cp", join(jars(), "*"), ...sources], 120_000);
   if (compiled.code !== 0) throw new Error(`javac failed:\n${compiled.output}`);
   const changed = run("java", ["-cp", `${classes}:${join(jars(), "*")}`, "Patch", patched], 120_000);
   if (changed.code !== 0) throw new Error(`the suites could not be pointed at a server:\n${changed.output}`);
-  return undefined;
+  return path;
 }
 
-/**
- * A process for each class, one after the other: one that hangs costs what is left of its own tests.
- *
- * @param limitMs - For one class.
- */
-async function runClasses(
-  target: Target,
-  classes: readonly string[],
-  limitMs: number,
-): Promise<readonly Case[]> {
+/** A process for each class, one after the other: one that hangs costs what is left of its own tests. */
+async function runClasses(target: Target, classes: readonly string[]): Promise<readonly Case[]> {
   const cases: Case[] = [];
   for (const name of classes) {
-    const title = `${name.split(".").at(-1)}, to its end`;
-    cases.push(...(await casesOf("java", javaArgs(target, name), { cwd: directory(), limitMs, title })));
+    const selected = classesTakenApart.has(name) ? await testsOf(target, name) : [name];
+    for (const each of selected) cases.push(...(await runTests(target, each, name)));
   }
   return cases;
 }
 
-function javaArgs(target: Target, className: string): string[] {
-  return [
-    ...["-Xmx1g", `-Dtarget=${target.address}`, `-Dcontrol=${target.controlUrl}`],
-    "-Djunit.jupiter.execution.timeout.default=60s",
-    // One test leaves 65,000 znodes behind, and what comes before the next takes them away.
-    "-Djunit.jupiter.execution.timeout.lifecycle.method.default=240s",
-    ...["-cp", ["patched", "classes", `lib/${consoleJar}`, "lib/*"].join(":")],
-    ...["RunTests", className],
-  ];
+/** @param selected - The class, or one test of it. */
+async function runTests(target: Target, selected: string, className: string): Promise<readonly Case[]> {
+  const end =
+    selected === className ? "its end" : `the end of ${selected.slice(selected.lastIndexOf("[") + 1, -1)}`;
+  const title = `${className.split(".").at(-1)}, to ${end}`;
+  return await casesOf("java", javaArgs(target, [selected]), {
+    cwd: directory(),
+    limitMs: classLimitMs,
+    title,
+  });
 }
 
-function pom(): string {
-  const all = dependencies.map(
-    ([group, artifact, version, classifier]) =>
-      `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${version}</version>` +
-      `${classifier === undefined ? "" : `<classifier>${classifier}</classifier>`}</dependency>`,
-  );
+/** What JUnit calls each test of a class. */
+async function testsOf(target: Target, className: string): Promise<readonly string[]> {
+  const ids: string[] = [];
+  const args = javaArgs(target, ["--list", className]);
+  const ended = await linesOf("java", args, { cwd: directory(), limitMs: 60_000 }, (text) => {
+    if (text.startsWith("[")) ids.push(text);
+  });
+  if (ended.code !== 0) throw new Error(`the tests of ${className} could not be listed:\n${ended.errors}`);
+  return ids;
+}
+
+function javaArgs(target: Target, args: readonly string[]): string[] {
+  if (built === undefined) throw new Error("a suite is prepared before it runs");
   return [
-    '<project xmlns="http://maven.apache.org/POM/4.0.0">',
-    "<modelVersion>4.0.0</modelVersion>",
-    "<groupId>edgekeeper</groupId><artifactId>java-suites</artifactId><version>1</version>",
-    `<dependencies>${all.join("\n")}</dependencies>`,
-    "</project>\n",
-  ].join("\n");
+    ...["-Xmx1g", `-Dtarget=${target.address}`, `-Dcontrol=${target.controlUrl}`],
+    // Curator's semaphores make 25,000 requests in one test.
+    "-Djunit.jupiter.execution.timeout.default=120s",
+    // One test leaves 65,000 znodes behind, and what comes before the next takes them away.
+    "-Djunit.jupiter.execution.timeout.lifecycle.method.default=240s",
+    ...["-cp", [join(built, "patched"), join(built, "classes"), `lib/${consoleJar}`, "lib/*"].join(":")],
+    ...["RunTests", ...args],
+  ];
 }

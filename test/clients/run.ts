@@ -14,6 +14,7 @@ import { parseArgs } from "node:util";
 import { startLocalProcess } from "../support/local-process.ts";
 import { goSuite } from "./go-suite.ts";
 import { curatorSuites, javaClientSuite } from "./java-suites.ts";
+import { kafkaSuite } from "./kafka-suite.ts";
 import { testKazoo } from "./kazoo.ts";
 import { kazooSuite } from "./kazoo-suite.ts";
 import { reasonFor } from "./known.ts";
@@ -26,7 +27,7 @@ import { startEdgekeeperTarget, startZooKeeperTarget, superDigest, type Target }
 import { testZkCli } from "./zkcli.ts";
 
 const suites = [
-  ...[kazooSuite, javaClientSuite, ...curatorSuites, goSuite, nodeSuite, cSuite, rustSuite],
+  ...[kazooSuite, javaClientSuite, ...curatorSuites, goSuite, nodeSuite, cSuite, rustSuite, kafkaSuite],
   ...[everyMember(kazooSuite), everyMember(javaClientSuite)],
 ];
 

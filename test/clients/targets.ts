@@ -44,29 +44,28 @@ export async function startEdgekeeperTarget(everyMember: boolean): Promise<Targe
   });
 }
 
-/** A gateway per member. The member itself cannot be killed; its gateway can. */
+/**
+ * A gateway per member. One member alone cannot be killed here: all are, as a ZooKeeper's servers all turn their
+ * clients out when their leader is killed.
+ */
 async function startMemberTarget(local: LocalProcess): Promise<Target> {
-  const open = (id: number, listenPort: number) =>
+  const open = (id: number) =>
     startGateway({
       listenHost: "127.0.0.1",
-      listenPort,
+      listenPort: 0,
       url: local.url,
       ensemble: "main",
       member: String(id),
       maxConnectionsPerAddress: 0,
       fourLetterWords: "*",
     });
-  const gateways = await Promise.all(memberIds.map((id) => open(id, 0)));
-  const [first] = gateways;
-  if (first === undefined) throw new Error("there is no member");
+  const gateways = await Promise.all(memberIds.map(open));
   return await makeTarget(
     "edgekeeper",
     gateways.map(({ port }) => port),
     {
-      stop: () => gateways[0]?.close() ?? Promise.resolve(),
-      async start() {
-        gateways[0] = await open(1, first.port);
-      },
+      stop: () => local.kill9(),
+      start: () => local.restart(),
       async dispose() {
         await Promise.all(gateways.map((gateway) => gateway.close()));
         await local.dispose();

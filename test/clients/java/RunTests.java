@@ -1,20 +1,23 @@
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.net.URL;
 import org.junit.platform.engine.TestExecutionResult;
 import org.junit.platform.engine.discovery.DiscoverySelectors;
 import org.junit.platform.engine.support.descriptor.MethodSource;
 import org.junit.platform.launcher.LauncherDiscoveryRequest;
 import org.junit.platform.launcher.TestExecutionListener;
 import org.junit.platform.launcher.TestIdentifier;
+import org.junit.platform.launcher.TestPlan;
 import org.junit.platform.launcher.core.LauncherDiscoveryRequestBuilder;
 import org.junit.platform.launcher.core.LauncherFactory;
 
 /**
- * Runs one class of JUnit tests and prints a JSON object as each of them ends, so that a class which hangs has told
- * what came before.
+ * Runs one class of JUnit tests, or one test, and prints a JSON object as each of them ends, so that a class which hangs
+ * has told what came before.
  *
- * Usage: {@code RunTests CLASS}. What the tests themselves print goes to standard error.
+ * Usage: {@code RunTests CLASS}, or {@code RunTests ID} with one of the ids that {@code RunTests --list CLASS} prints.
+ * What the tests themselves print goes to standard error.
  */
 public final class RunTests implements TestExecutionListener {
     private static final int DETAIL_MAX = 1500;
@@ -27,11 +30,37 @@ public final class RunTests implements TestExecutionListener {
     public static void main(String[] args) {
         PrintStream out = System.out;
         System.setOut(System.err);
-        LauncherDiscoveryRequest request = LauncherDiscoveryRequestBuilder.request()
-                .selectors(DiscoverySelectors.selectClass(args[0]))
-                .build();
-        LauncherFactory.create().execute(request, new RunTests(out));
+        requirePatched("org/apache/curator/test/TestingServer.class");
+        requirePatched("org/apache/zookeeper/test/ClientBase.class");
+        if (args[0].equals("--list")) list(args[1], out);
+        else LauncherFactory.create().execute(select(args[0]), new RunTests(out));
         System.exit(0); // Clients that a test has left behind have threads that would stay.
+    }
+
+    /** Without it the suite would start a server of its own, and say nothing of the one it is given. */
+    private static void requirePatched(String name) {
+        URL found = RunTests.class.getClassLoader().getResource(name);
+        if (found == null || !found.getProtocol().equals("file")) {
+            throw new IllegalStateException(name + " is not the changed one: it is " + found);
+        }
+    }
+
+    private static LauncherDiscoveryRequest select(String test) {
+        return LauncherDiscoveryRequestBuilder.request()
+                .selectors(test.startsWith("[")
+                        ? DiscoverySelectors.selectUniqueId(test)
+                        : DiscoverySelectors.selectClass(test))
+                .build();
+    }
+
+    private static void list(String className, PrintStream out) {
+        TestPlan plan = LauncherFactory.create().discover(select(className));
+        for (TestIdentifier engine : plan.getRoots()) {
+            for (TestIdentifier container : plan.getChildren(engine)) {
+                for (TestIdentifier test : plan.getChildren(container)) out.println(test.getUniqueId());
+            }
+        }
+        out.flush();
     }
 
     @Override
