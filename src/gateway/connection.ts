@@ -22,8 +22,8 @@
 
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
-import { type OutgoingWebSocket, openWebSocket, type WebSocketTarget } from "../websocket/index.ts";
 import { Credit } from "./credit.ts";
+import type { LaneEvents, MemberSocket } from "./lane.ts";
 import { judgeOpening } from "./opening.ts";
 import { Pings, platformPing, platformPong } from "./pings.ts";
 
@@ -49,6 +49,8 @@ export interface ConnectionEvents {
   onEstablished(): void;
   /** Both sides are gone. Once. */
   onGone(): void;
+  /** Asks for a way to a member; answers a function that abandons it. */
+  openMember(events: LaneEvents): () => void;
   /** A four-letter word was asked; `undefined` drops the client. */
   answerWord(head: Uint8Array): Promise<string | undefined>;
 }
@@ -59,13 +61,12 @@ type State =
   /** Waiting for the answer to a four-letter word. */
   | { readonly kind: "asking" }
   | { readonly kind: "upgrading"; readonly abandon: () => void }
-  | { readonly kind: "open"; readonly webSocket: OutgoingWebSocket }
+  | { readonly kind: "open"; readonly webSocket: MemberSocket }
   /** No byte travels any more. */
   | { readonly kind: "over" };
 
 export class Connection {
   readonly #client: Socket;
-  readonly #target: WebSocketTarget;
   readonly #events: ConnectionEvents;
   #state: State = { kind: "opening" };
   /** Read and not yet sent. */
@@ -79,9 +80,8 @@ export class Connection {
   /** The opening's deadline first, the lingering client's later. */
   #timer: NodeJS.Timeout;
 
-  constructor(client: Socket, target: WebSocketTarget, events: ConnectionEvents) {
+  constructor(client: Socket, events: ConnectionEvents) {
     this.#client = client;
-    this.#target = target;
     this.#events = events;
     this.#timer = setTimeout(() => client.destroy(), openingTimeoutMs);
     client.setNoDelay(true);
@@ -150,7 +150,7 @@ export class Connection {
 
   #upgrade(): void {
     clearTimeout(this.#timer);
-    const abandon = openWebSocket(this.#target, {
+    const abandon = this.#events.openMember({
       onOpen: (webSocket) => this.#open(webSocket),
       onRefused: (reason) => {
         this.#events.onRefused(reason);
@@ -180,7 +180,7 @@ export class Connection {
     this.#flush();
   }
 
-  #open(webSocket: OutgoingWebSocket): void {
+  #open(webSocket: MemberSocket): void {
     this.#state = { kind: "open", webSocket };
     if (webSocket.givesCredit) this.#credit.begin();
     this.#events.onEstablished();

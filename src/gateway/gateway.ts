@@ -13,6 +13,7 @@ import { createServer as createTlsServer, TLSSocket } from "node:tls";
 import type { WebSocketTarget } from "../websocket/index.ts";
 import { Connection, reset } from "./connection.ts";
 import { distinguishedName } from "./distinguished-name.ts";
+import { Sharing } from "./shared-socket.ts";
 import { WordDesk, type WordDeskOptions } from "./words.ts";
 
 /** How long clients and members may take to say goodbye when the gateway stops. */
@@ -136,6 +137,7 @@ async function stop(servers: readonly Server[], clientele: Clientele): Promise<v
   const timer = setTimeout(() => clientele.evict(), stopGraceMs);
   await Promise.all(closed);
   clearTimeout(timer);
+  clientele.release();
 }
 
 /** The name a client has proved with a certificate; `undefined` without one, or one that has no name. */
@@ -155,6 +157,7 @@ class Clientele {
   readonly #options: GatewayOptions;
   readonly #url: URL;
   readonly #words: WordDesk;
+  readonly #sharing = new Sharing();
   readonly #connections = new Set<Connection>();
   // Invariant: the values add up to `#connections.size`, and none is 0.
   readonly #countByAddress = new Map<string, number>();
@@ -186,7 +189,9 @@ class Clientele {
       return;
     }
     this.#countByAddress.set(address, count + 1);
-    const connection: Connection = new Connection(socket, this.#target(address, socket), {
+    const target = this.#target(address, socket);
+    const connection: Connection = new Connection(socket, {
+      openMember: (events) => this.#sharing.open(target, events),
       onRefused: (reason) => this.#report(`no connection to the ensemble: ${reason}`),
       onEstablished: () => this.#report(undefined),
       onGone: () => {
@@ -206,6 +211,11 @@ class Clientele {
   /** Closes every connection that is left. */
   evict(): void {
     for (const connection of this.#connections) connection.destroy();
+  }
+
+  /** Once nobody is left. */
+  release(): void {
+    this.#sharing.close();
   }
 
   #target(address: string, socket: Socket): WebSocketTarget {

@@ -16,6 +16,15 @@ export {
   passwordBytes,
 } from "./connect.ts";
 export { FrameDecoder, frameBytesMax, type NextFrame } from "./framing.ts";
+export {
+  encodeLaneEnd,
+  encodeLaneHead,
+  encodeLaneTurn,
+  type LanePart,
+  LaneReader,
+  laneHeadBytes,
+  laneMax,
+} from "./lanes.ts";
 export { packPayloads, unpackPayloads } from "./payloads.ts";
 export { JuteError, JuteReader, JuteWriter, tryRead } from "./primitives.ts";
 export {

@@ -388,6 +388,16 @@ export interface Introduction {
   readonly mustShowToken: boolean;
   /** Whether its gateway wants to hear how much of what it sent has been taken up. */
   readonly wantsCredit: boolean;
+  /** Its gateway may send its bytes on a WebSocket that all its connections share. */
+  readonly lane?: LaneName | undefined;
+}
+
+/** Which connection of which gateway. */
+export interface LaneName {
+  /** A secret of the gateway's: who knows it speaks for its clients. */
+  readonly gateway: string;
+  /** 0 to `laneMax`; never used again. */
+  readonly number: number;
 }
 
 /** The digest of a tree as ZooKeeper makes it, as of a txn. */
@@ -448,6 +458,10 @@ export interface MemberApi {
    * `Ek-Must-Show-Token: yes` lets the client ask nothing before it has shown the token.
    * With `Ek-Wants-Credit: yes` the 101 says `Ek-Credit: yes`, and text messages tell how many bytes have been
    * taken up: `credit <bytes>` since the last one, or `credit anew`: all that had come by then.
+   *
+   * With `Ek-Lane: <gateway>/<number>` the 101 says `Ek-Lane: <server id>`: the connection's bytes may come on a WebSocket
+   * that the gateway shares among its connections to this server, all of them or none (`src/jute/lanes.ts`).
+   * `Ek-Shared: <gateway>` opens that one; its 101 says `Ek-Shared: yes`.
    *
    * With `Ek-Stream-Identities` (percent-encoded JSON of the caller's identities) it opens a watch stream
    * instead: JSON messages, described in `docs/http.md`.

@@ -6,18 +6,31 @@
  * @module
  */
 
-import { type AuthId, makeSessionId, type Requester, type SessionId } from "../base/index.ts";
+import {
+  type AuthId,
+  makeSessionId,
+  OpCode,
+  parseZxid,
+  type Requester,
+  type SessionId,
+  type SetWatchesRequest,
+  ZERO_ZXID,
+  zxidToBigint,
+} from "../base/index.ts";
 import type { WatchSnapshot } from "../tree/index.ts";
 import type { Introduction } from "./api.ts";
 
 /** Identities and watches that do not fit cost their connection, should the member lose its memory. */
 const attachmentBytesMax = 15_000;
 
-/** Version of {@link Attachment}: a deploy wakes sockets of the version before. */
-export const attachmentVersion = 3;
+/** Versions of {@link Attachment}: a deploy wakes sockets of the version before. */
+type AttachmentVersion = typeof ownSocketVersion | typeof sharedSocketVersion;
+const ownSocketVersion = 3;
+/** Code that knows no shared sockets must not answer on the connection's own. */
+const sharedSocketVersion = 4;
 
 export interface Attachment {
-  readonly version: typeof attachmentVersion;
+  readonly version: AttachmentVersion;
   readonly introduction: Introduction;
   readonly identities: readonly AuthId[];
   /** 0 before the handshake is over. */
@@ -28,6 +41,15 @@ export interface Attachment {
   readonly watches: StoredWatches | undefined;
   /** Memory alone knows the rest: the connection cannot go on without it. */
   readonly isBound: boolean;
+  /** How its bytes travel; absent: on its own socket. */
+  readonly way?: LaneWay | undefined;
+}
+
+/** How a connection's bytes travel on a socket that it shares. `turned`: what it is sent comes on its own again. */
+export type LaneWay = "shared" | "turned";
+
+export function versionWith(way: LaneWay | undefined): AttachmentVersion {
+  return way === undefined ? ownSocketVersion : sharedSocketVersion;
 }
 
 /** As `setWatches` wants them. */
@@ -40,8 +62,8 @@ export interface StoredWatches {
 export function parseAttachment(value: unknown): Attachment | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   const record: Partial<Record<keyof Attachment, unknown>> = { ...value };
-  if (record.version !== attachmentVersion) return undefined;
-  // Ours, of this version: nothing else writes attachments.
+  if (record.version !== ownSocketVersion && record.version !== sharedSocketVersion) return undefined;
+  // Ours, of these versions: nothing else writes attachments.
   return value as Attachment;
 }
 
@@ -50,6 +72,18 @@ export function sessionOfSocket(socket: WebSocket): SessionId | undefined {
   const attachment = parseAttachment(socket.deserializeAttachment());
   if (attachment === undefined || attachment.sessionId === 0n) return undefined;
   return makeSessionId(attachment.sessionId);
+}
+
+/** Asks for what its watches have missed, and for the others anew. */
+export function missedBy({ watches, zxid }: Attachment): SetWatchesRequest | undefined {
+  if (watches === undefined) return undefined;
+  return {
+    type: OpCode.SetWatches,
+    relativeZxid: zxidToBigint(parseZxid(zxid) ?? ZERO_ZXID),
+    ...watches,
+    persistent: [],
+    persistentRecursive: [],
+  };
 }
 
 /** `tooMany`: too large to attach, or of a kind whose missed events nobody could tell. */

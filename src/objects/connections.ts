@@ -18,16 +18,12 @@
 
 import {
   type AuthId,
-  formatSessionId,
   formatZxid,
   makeSessionId,
   NO_SESSION,
-  OpCode,
-  parseZxid,
   type Session,
   type SessionId,
   type WatchedEvent,
-  ZERO_ZXID,
   type Zxid,
   zxidToBigint,
 } from "../base/index.ts";
@@ -35,15 +31,18 @@ import type { Tree, Trigger, WatcherId } from "../tree/index.ts";
 import type { Introduction } from "./api.ts";
 import {
   type Attachment,
-  attachmentVersion,
+  missedBy,
   parseAttachment,
   type StoredWatches,
   storableWatches,
+  versionWith,
 } from "./attachment.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionHost } from "./connection-host.ts";
-import type { ConnectionReport } from "./report.ts";
-import { CloseCode, closeSocket, sendBytes, sendText } from "./sockets.ts";
+import { identitiesOf } from "./identities.ts";
+import type { Lanes } from "./lanes.ts";
+import { type ConnectionReport, reportConnection } from "./report.ts";
+import { CloseCode, closeSocket, sendText } from "./sockets.ts";
 
 /** Sockets of one member. The platform takes 32,768; asking for more would throw. */
 export const connectionsMax = 32_000;
@@ -82,6 +81,8 @@ interface Sleeper {
 export interface ConnectionsParts {
   readonly tree: Tree;
   readonly host: ConnectionHost;
+  /** Of those whose bytes travel on a socket that they share. */
+  readonly lanes: Lanes;
   /** When the platform last answered a socket's text in this member's place; `undefined`: never. */
   lastSign(socket: WebSocket): number | undefined;
   /** A sign of life of a session, now or in the past. */
@@ -135,20 +136,7 @@ export class Connections {
   }
 
   *figures(): Iterable<ConnectionReport> {
-    for (const { connection, introduction, sinceMs } of this.#bySocket.values()) {
-      const { stats, sessionId, outstanding } = connection;
-      const { received, sent, lastOp, lastCxid, lastResponseMs, lastLatencyMs } = stats;
-      yield {
-        ...{ received, sent, lastOp, lastCxid, lastResponseMs, lastLatencyMs, outstanding },
-        address: introduction.address,
-        port: introduction.port,
-        sessionId: sessionId === NO_SESSION ? undefined : formatSessionId(sessionId),
-        timeoutMs: this.#parts.tree.session(sessionId)?.timeoutMs ?? 0,
-        lastZxid: lastOp === undefined ? undefined : formatZxid(stats.lastZxid),
-        latency: stats.latencies.figures,
-        establishedMs: sinceMs,
-      };
-    }
+    for (const entry of this.#bySocket.values()) yield reportConnection(entry, this.#parts.tree);
   }
 
   /** `undefined` for a watcher that is no connection, or has no session. */
@@ -193,10 +181,11 @@ export class Connections {
       const hasSession = attachment !== undefined && attachment.sessionId !== 0n;
       // A connection that cannot go on has shown its client's signs of life as any other.
       if (hasSession) this.#sleeping.set(makeSessionId(attachment.sessionId), socket);
-      if (hasSession && !attachment.isBound) {
+      const isThere = this.#parts.lanes.restore(socket, attachment);
+      if (isThere && hasSession && !attachment.isBound) {
         this.#sleepers.set(socket, { socket, attachment, chunks: [], bytes: 0 });
       } else {
-        closeSocket(socket, CloseCode.NotLeading, "member restarted");
+        this.#close(socket, CloseCode.NotLeading, "member restarted");
       }
     }
   }
@@ -224,19 +213,36 @@ export class Connections {
 
   /** A new socket, already accepted. */
   open(socket: WebSocket, introduction: Introduction): void {
+    const { lane } = introduction;
+    if (lane !== undefined && !this.#parts.lanes.enter(socket, lane, undefined)) {
+      return closeSocket(socket, CloseCode.Dropped, "the number of another connection");
+    }
     const entry = this.#enter(socket, introduction, identitiesOf(introduction));
     this.#strangers.set(entry, this.#ticks);
     this.#touched.add(entry);
   }
 
-  /** Bytes from a socket. Text is no part of the protocol. */
+  /** Whether the socket is a connection's, and this memory knows it. */
+  has(socket: WebSocket): boolean {
+    return this.#bySocket.has(socket);
+  }
+
+  /** Bytes from a connection's own socket. Text is no part of the protocol. */
   receive(socket: WebSocket, message: ArrayBuffer | string): void {
-    const sleeper = this.#sleepers.get(socket);
-    if (typeof message === "string") {
+    const isText = typeof message === "string";
+    if (isText || this.#parts.lanes.wayOf(socket) !== undefined) {
       this.#sleepers.delete(socket);
-      return this.#finish(socket, CloseCode.Dropped, "text in a byte stream");
+      const fault = isText ? "text in a byte stream" : "bytes beside the shared socket";
+      return this.#finish(socket, CloseCode.Dropped, fault);
     }
-    const bytes = new Uint8Array(message);
+    // From here on it comes this way.
+    this.#parts.lanes.leave(socket);
+    this.receiveBytes(socket, new Uint8Array(message));
+  }
+
+  /** Bytes of a connection, whichever way they came. */
+  receiveBytes(socket: WebSocket, bytes: Uint8Array): void {
+    const sleeper = this.#sleepers.get(socket);
     if (sleeper !== undefined) {
       // From here on only this memory knows of a request: should it be lost too, the connection must end.
       if (sleeper.bytes === 0) socket.serializeAttachment({ ...sleeper.attachment, isBound: true });
@@ -246,10 +252,10 @@ export class Connections {
       if (sleeper.bytes <= sleeperBytesMax && this.#sleeperBytes <= heldBytesTotalMax) return;
       this.#sleeperBytes -= sleeper.bytes;
       this.#sleepers.delete(socket);
-      return closeSocket(socket, CloseCode.NotLeading, "no leader was found");
+      return this.#close(socket, CloseCode.NotLeading, "no leader was found");
     }
     const entry = this.#bySocket.get(socket);
-    if (entry === undefined) return closeSocket(socket, CloseCode.NotLeading, "not leading");
+    if (entry === undefined) return this.#close(socket, CloseCode.NotLeading, "not leading");
     this.#touched.add(entry);
     entry.connection.receive(bytes, true);
   }
@@ -276,7 +282,7 @@ export class Connections {
 
   /** No leader was found: connections that slept have waited long enough. */
   closeSleepers(reason: string): void {
-    for (const { socket } of this.#sleepers.values()) closeSocket(socket, CloseCode.NotLeading, reason);
+    for (const { socket } of this.#sleepers.values()) this.#close(socket, CloseCode.NotLeading, reason);
     this.#sleepers.clear();
   }
 
@@ -351,7 +357,7 @@ export class Connections {
   #flushOne(entry: Entry): void {
     const { connection, socket } = entry;
     const output = connection.takeOutput();
-    if (output !== undefined && !sendBytes(socket, output)) {
+    if (output !== undefined && !this.#parts.lanes.send(socket, output)) {
       return this.#finish(socket, CloseCode.Dropped, "the socket takes no more");
     }
     if (connection.ending !== undefined) {
@@ -418,9 +424,9 @@ export class Connections {
     const sessionId = makeSessionId(attachment.sessionId);
     const { introduction, identities, ownership } = attachment;
     const session = tree.session(sessionId);
-    if (session === undefined) return closeSocket(socket, CloseCode.Normal, "session closed");
+    if (session === undefined) return this.#close(socket, CloseCode.Normal, "session closed");
     if (session.ownership !== ownership) {
-      return closeSocket(socket, CloseCode.Normal, "session connected again");
+      return this.#close(socket, CloseCode.Normal, "session connected again");
     }
     const entry = this.#enter(socket, introduction, identities);
     const { connection } = entry;
@@ -430,15 +436,8 @@ export class Connections {
     this.bind(connection, sessionId);
     this.#touched.add(entry);
     entry.watchesChanged = true;
-    if (attachment.watches !== undefined) {
-      const seen = parseZxid(attachment.zxid) ?? ZERO_ZXID;
-      const request = {
-        type: OpCode.SetWatches,
-        relativeZxid: zxidToBigint(seen),
-        ...attachment.watches,
-        persistent: [],
-        persistentRecursive: [],
-      };
+    const request = missedBy(attachment);
+    if (request !== undefined) {
       const answer = host.read(request, connection.requester, connection.watcher);
       for (const event of answer.events ?? []) connection.notify(event, -1n);
     }
@@ -460,6 +459,11 @@ export class Connections {
       this.#count(entry, 0);
       if (this.#bySession.get(connection.sessionId) === entry) this.#bySession.delete(connection.sessionId);
     }
+    this.#close(socket, code, reason);
+  }
+
+  #close(socket: WebSocket, code: number, reason: string): void {
+    this.#parts.lanes.leave(socket);
     closeSocket(socket, code, reason);
   }
 
@@ -478,8 +482,10 @@ export class Connections {
     entry.stored = brief;
     entry.watchesChanged = false;
     const { watches } = entry;
+    const way = this.#parts.lanes.wayOf(socket);
     socket.serializeAttachment({
-      version: attachmentVersion,
+      version: versionWith(way),
+      ...(way !== undefined && { way }),
       introduction: entry.introduction,
       identities,
       sessionId,
@@ -489,12 +495,4 @@ export class Connections {
       isBound: connection.isBusy || watches === "tooMany",
     } satisfies Attachment);
   }
-}
-
-/** What a client is before it has said anything. */
-function identitiesOf({ address, x509 }: Introduction): readonly AuthId[] {
-  return [
-    ...(address === "" ? [] : [{ scheme: "ip", id: address }]),
-    ...(x509 === undefined ? [] : [{ scheme: "x509", id: x509 }]),
-  ];
 }

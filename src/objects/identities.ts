@@ -8,6 +8,7 @@
 
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { AuthId } from "../base/index.ts";
+import type { Introduction } from "./api.ts";
 
 // Java decodes and encodes again, and keeps a leading U+FEFF.
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true, fatal: false });
@@ -92,4 +93,12 @@ export function digestIdentities(auth: Uint8Array, superDigest: string | undefin
 function isSame(a: string, b: string): boolean {
   const [left, right] = [a, b].map((text) => createHash("sha256").update(encoder.encode(text)).digest());
   return left !== undefined && right !== undefined && timingSafeEqual(left, right);
+}
+
+/** What a client is before it has said anything. */
+export function identitiesOf({ address, x509 }: Introduction): readonly AuthId[] {
+  return [
+    ...(address === "" ? [] : [{ scheme: "ip", id: address }]),
+    ...(x509 === undefined ? [] : [{ scheme: "x509", id: x509 }]),
+  ];
 }

@@ -12,7 +12,9 @@ import type { Introduction } from "./api.ts";
 /** What the Worker says of a client. */
 export function introductionIn(headers: Headers): Introduction {
   const x509 = headers.get("Ek-Remote-X509");
+  const lane = headers.get("Ek-Lane")?.split("/");
   return {
+    ...(lane !== undefined && { lane: { gateway: lane[0] ?? "", number: Number(lane[1]) } }),
     ...(x509 !== null && { x509: decodeURIComponent(x509) }),
     mustShowToken: headers.get("Ek-Must-Show-Token") === "yes",
     wantsCredit: headers.get("Ek-Wants-Credit") === "yes",

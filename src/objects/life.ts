@@ -26,6 +26,7 @@ import { Connections } from "./connections.ts";
 import { Following } from "./following.ts";
 import { History } from "./history.ts";
 import { HttpDoor } from "./http-door.ts";
+import { Lanes } from "./lanes.ts";
 import { Leading } from "./leading.ts";
 import type { CallPeer } from "./links.ts";
 import { Locks, type LocksHost } from "./locks.ts";
@@ -138,8 +139,10 @@ export class Life {
         halted: (reason) => this.#halted(reason),
       },
     });
+    const lanes = new Lanes();
     this.connections = new Connections({
       tree,
+      lanes,
       host: new Reception({
         tree,
         secret: config.secret,
@@ -166,7 +169,7 @@ export class Life {
       tree,
       confirm: (done) => (this.#agreement === undefined ? done(false) : this.#agreement.confirm(false, done)),
     });
-    this.clients = new Clients(this.connections, streams);
+    this.clients = new Clients(this.connections, streams, lanes);
     const leading = () => this.#leading;
     this.http = new HttpDoor({
       ...{ tree, secret: config.secret, leading, agreement: () => this.#agreement },

@@ -444,20 +444,25 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
     if (!life.clients.hasRoom) return refuseConnection({ kind: "overloaded" });
     const { 0: client, 1: server } = new WebSocketPair();
     this.ctx.acceptWebSocket(server);
+    const accept = (told: Record<string, string>) =>
+      new Response(null, { status: 101, webSocket: client, headers: told });
     const listener = listenerIn(headers);
     if (listener !== undefined) {
       life.clients.streams.open(server, listener);
-      return new Response(null, { status: 101, webSocket: client });
+      return accept({});
+    }
+    const protocol = { "Sec-WebSocket-Protocol": "zookeeper" };
+    const gateway = headers.get("Ek-Shared");
+    if (gateway !== null) {
+      life.clients.share(server, gateway);
+      return accept({ ...protocol, "Ek-Shared": "yes" });
     }
     const introduction = introductionIn(headers);
     life.connections.open(server, introduction);
-    return new Response(null, {
-      status: 101,
-      webSocket: client,
-      headers: {
-        "Sec-WebSocket-Protocol": "zookeeper",
-        ...(introduction.wantsCredit && { "Ek-Credit": "yes" }),
-      },
+    return accept({
+      ...protocol,
+      ...(introduction.wantsCredit && { "Ek-Credit": "yes" }),
+      ...(introduction.lane !== undefined && { "Ek-Lane": String(this.#name.id) }),
     });
   }
 

@@ -7,8 +7,10 @@
  * @module
  */
 
-import { formatSessionId, formatZxid, type ServerId, type SessionId } from "../base/index.ts";
+import { formatSessionId, formatZxid, NO_SESSION, type ServerId, type SessionId } from "../base/index.ts";
 import type { Census, SessionDeadlines, Tree, WatcherId } from "../tree/index.ts";
+import type { Introduction } from "./api.ts";
+import type { Connection } from "./connection.ts";
 import type { ConnectionFigures, LatencyFigures, ServerStats, SizeFigures } from "./stats.ts";
 
 /** Entries of one list, or pairs of one listing of watches. A report crosses between objects in one piece. */
@@ -231,4 +233,29 @@ function* watchReports({ tree, connections }: ReportParts): Iterable<WatchReport
     // Locks of HTTP watch too, and are nobody's connection.
     if (session !== undefined) yield { sessionId: formatSessionId(session), path };
   }
+}
+
+/** What a connection has done, and who it is. */
+export function reportConnection(
+  { connection, introduction, sinceMs }: ReportedConnection,
+  tree: Tree,
+): ConnectionReport {
+  const { stats, sessionId, outstanding } = connection;
+  const { received, sent, lastOp, lastCxid, lastResponseMs, lastLatencyMs } = stats;
+  return {
+    ...{ received, sent, lastOp, lastCxid, lastResponseMs, lastLatencyMs, outstanding },
+    address: introduction.address,
+    port: introduction.port,
+    sessionId: sessionId === NO_SESSION ? undefined : formatSessionId(sessionId),
+    timeoutMs: tree.session(sessionId)?.timeoutMs ?? 0,
+    lastZxid: lastOp === undefined ? undefined : formatZxid(stats.lastZxid),
+    latency: stats.latencies.figures,
+    establishedMs: sinceMs,
+  };
+}
+
+interface ReportedConnection {
+  readonly connection: Connection;
+  readonly introduction: Introduction;
+  readonly sinceMs: number;
 }

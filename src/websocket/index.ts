@@ -4,4 +4,9 @@
  * @module
  */
 
-export { type OutgoingWebSocket, openWebSocket, type WebSocketTarget } from "./websocket.ts";
+export {
+  type OutgoingWebSocket,
+  openWebSocket,
+  type WebSocketEvents,
+  type WebSocketTarget,
+} from "./websocket.ts";

@@ -10,7 +10,12 @@
  */
 
 import { createHash, randomBytes } from "node:crypto";
-import { type ClientRequest, type IncomingMessage, request as requestHttp } from "node:http";
+import {
+  type ClientRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  request as requestHttp,
+} from "node:http";
 import { request as requestHttps } from "node:https";
 import type { Duplex } from "node:stream";
 import { encodeFrame, FrameReader, WebSocketOpcode } from "./websocket-frames.ts";
@@ -91,8 +96,8 @@ function settleUpgrade(
     const fault = handshakeFault(response, upgrade);
     if (fault !== undefined || isSettled) socket.destroy();
     if (fault !== undefined) refuse(fault);
-    const givesCredit = response.headers["ek-credit"] === "yes";
-    settle(() => events.onOpen(new OutgoingWebSocket(socket, head, { events, givesCredit })));
+    const { headers } = response;
+    settle(() => events.onOpen(new OutgoingWebSocket(socket, head, { events, headers })));
   });
   request.end();
   return () => settle(() => request.destroy());
@@ -114,8 +119,8 @@ function handshakeFault(
 
 /** An open WebSocket. Only {@link openWebSocket} makes one. */
 export class OutgoingWebSocket {
-  /** Whether the member says how much it has taken up. */
-  readonly givesCredit: boolean;
+  /** Of the server's 101. */
+  readonly headers: IncomingHttpHeaders;
   readonly #socket: Duplex;
   readonly #events: WebSocketEvents;
   readonly #frames = new FrameReader();
@@ -127,9 +132,9 @@ export class OutgoingWebSocket {
   constructor(
     socket: Duplex,
     head: Uint8Array,
-    { events, givesCredit }: { readonly events: WebSocketEvents; readonly givesCredit: boolean },
+    { events, headers }: { readonly events: WebSocketEvents; readonly headers: IncomingHttpHeaders },
   ) {
-    this.givesCredit = givesCredit;
+    this.headers = headers;
     this.#socket = socket;
     this.#events = events;
     if ("setNoDelay" in socket && typeof socket.setNoDelay === "function") socket.setNoDelay(true);

@@ -17,9 +17,13 @@ import {
   decodeReplyBody,
   decodeReplyHeader,
   encodeConnectRequest,
+  encodeLaneEnd,
+  encodeLaneHead,
   encodeRequest,
   FrameDecoder,
   JuteWriter,
+  LaneReader,
+  laneHeadBytes,
   type ReplyHeader,
 } from "../../src/jute/index.ts";
 
@@ -33,12 +37,70 @@ interface Pending {
   readonly reject: (error: Error) => void;
 }
 
+/** As much of a WebSocket as a client uses. */
+interface ClientSocket {
+  addEventListener(type: "close", listen: (event: CloseEvent) => void): void;
+  addEventListener(type: "message", listen: (event: MessageEvent) => void): void;
+  binaryType: string;
+  accept(): void;
+  send(message: Uint8Array | string): void;
+  close(code?: number, reason?: string): void;
+}
+
+/** Clients whose connections share a WebSocket; pings are no part of it. */
+export class SharedClients {
+  readonly clients: readonly TestClient[];
+
+  constructor(shared: WebSocket, numbers: readonly number[]) {
+    const lanes = new Map(numbers.map((number) => [number, new ClientLane(shared, number)]));
+    this.clients = [...lanes.values()].map((lane) => new TestClient(lane as ClientSocket));
+    const reader = new LaneReader();
+    shared.binaryType = "arraybuffer";
+    shared.addEventListener("message", ({ data }) => {
+      if (!(data instanceof ArrayBuffer)) return;
+      for (const part of reader.push(new Uint8Array(data))) {
+        const lane = lanes.get(part.lane);
+        if (part.kind === "bytes")
+          lane?.dispatchEvent(new MessageEvent("message", { data: part.bytes.slice().buffer }));
+        else lane?.dispatchEvent(new CloseEvent("close", { code: 1000, reason: part.kind }));
+      }
+    });
+    shared.accept();
+  }
+}
+
+class ClientLane extends EventTarget {
+  binaryType = "arraybuffer";
+  readonly #shared: WebSocket;
+  readonly #number: number;
+
+  constructor(shared: WebSocket, number: number) {
+    super();
+    this.#shared = shared;
+    this.#number = number;
+  }
+
+  accept(): void {}
+
+  send(message: Uint8Array | string): void {
+    if (typeof message === "string") throw new Error("text has no place among bytes");
+    const part = new Uint8Array(laneHeadBytes + message.length);
+    part.set(encodeLaneHead(this.#number, message.length));
+    part.set(message, laneHeadBytes);
+    this.#shared.send(part);
+  }
+
+  close(): void {
+    this.#shared.send(encodeLaneEnd(this.#number));
+  }
+}
+
 export class TestClient {
   readonly events: { event: WatchedEvent; zxid: bigint }[] = [];
   /** In order of arrival: what the stream said, events and xids alike. */
   readonly order: string[] = [];
   readonly closed: Promise<{ code: number; reason: string }>;
-  readonly #socket: WebSocket;
+  readonly #socket: ClientSocket;
   readonly #decoder = new FrameDecoder();
   readonly #pending = new Map<number, Pending>();
   #xid = 0;
@@ -46,7 +108,7 @@ export class TestClient {
   #isClosed = false;
   readonly #waiters: (() => void)[] = [];
 
-  constructor(socket: WebSocket) {
+  constructor(socket: ClientSocket) {
     this.#socket = socket;
     this.closed = new Promise((resolve) => {
       socket.addEventListener("close", (event) => {

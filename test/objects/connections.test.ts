@@ -19,12 +19,14 @@ import {
   type SessionId,
   type WriteRequest,
 } from "../../src/base/index.ts";
+import { encodeLaneEnd, encodeLaneHead, encodeLaneTurn, LaneReader } from "../../src/jute/index.ts";
 import type { Introduction } from "../../src/objects/api.ts";
 import { sessionOfSocket } from "../../src/objects/attachment.ts";
 import type { Connection } from "../../src/objects/connection.ts";
 import type { ConnectionHost } from "../../src/objects/connection-host.ts";
 import { Connections, connectionsMax } from "../../src/objects/connections.ts";
 import { identityUnitsMax } from "../../src/objects/identities.ts";
+import { Lanes } from "../../src/objects/lanes.ts";
 import { CloseCode } from "../../src/objects/sockets.ts";
 import { ServerStats } from "../../src/objects/stats.ts";
 import { bobOnly, create, remove, setData } from "../tree/support.ts";
@@ -52,14 +54,16 @@ class World {
   #lastWatcher = 0;
   #lastSession = 0;
   hasRoom = true;
+  lanes = new Lanes();
   connections = this.#begin();
 
   /** Memory is gone; sockets and storage are not. */
   forget(sockets: readonly TestSocket[]): void {
     for (let watcher = 1; watcher <= this.#lastWatcher; watcher++) this.leader.tree.watches.drop(watcher);
     this.later.length = 0;
+    this.lanes = new Lanes();
     this.connections = this.#begin();
-    this.connections.adopt(sockets.map(({ socket }) => socket));
+    this.connections.adopt(this.lanes.adopt(sockets.map(({ socket }) => socket)));
   }
 
   turn(run: () => void): void {
@@ -67,6 +71,7 @@ class World {
     this.leader.writes.flush();
     for (const session of this.#closedSessions.splice(0)) this.connections.endSession(session);
     this.connections.flush();
+    this.lanes.flush(this.connections);
   }
 
   open(given: Partial<Introduction> = {}): TestSocket {
@@ -137,6 +142,7 @@ class World {
     return new Connections({
       tree: leader.tree,
       host,
+      lanes: this.lanes,
       lastSign: (socket) => this.signs.get(socket),
       heard: () => undefined,
       later: (run) => this.later.push(run),
@@ -743,5 +749,246 @@ describe("what is held for sockets", () => {
     world.connections.tick();
     expect(stranger.closed?.code).toBe(CloseCode.Dropped);
     expect(client.closed).toBeUndefined();
+  });
+});
+
+describe("a socket that connections share", () => {
+  const gateway = "0123456789abcdef0123456789abcdef";
+
+  /** A gateway with one, and as many connections that may use it. */
+  class Gateway {
+    readonly world = new World();
+    readonly shared = new TestSocket();
+    readonly own: TestSocket[];
+    readonly #heard: Heard[];
+    /** Of each connection, since last asked: what its client hears, marks and ends. */
+    readonly #said: string[][];
+
+    constructor(count: number) {
+      this.own = Array.from({ length: count }, (_, number) => this.world.open({ lane: { gateway, number } }));
+      this.#heard = this.own.map(() => new Heard());
+      this.#said = this.own.map(() => []);
+      this.world.turn(() => this.world.lanes.open(this.shared.socket, gateway, this.world.connections));
+    }
+
+    /** One message. */
+    send(...parts: readonly Uint8Array[]): void {
+      this.sendRaw(join(...parts));
+    }
+
+    sendRaw(message: Uint8Array | string): void {
+      const { world } = this;
+      const raw = typeof message === "string" ? message : (message.slice().buffer as ArrayBuffer);
+      world.turn(() => world.lanes.receive(this.shared.socket, raw, world.connections));
+    }
+
+    connect(): void {
+      this.send(...this.own.map((_, lane) => bytesOf(lane, connectFrame())));
+      this.said(0);
+      for (const said of this.#said) said.length = 0;
+      this.shared.take();
+    }
+
+    said(lane: number): string[] {
+      const reader = new LaneReader();
+      for (const message of this.shared.take()) {
+        for (const part of reader.push(message)) {
+          const said = this.#said[part.lane] ?? [];
+          if (part.kind === "bytes") said.push(...(this.#heard[part.lane]?.read(part.bytes) ?? []));
+          else said.push(part.kind);
+        }
+      }
+      const told = this.#said[lane]?.splice(0) ?? [];
+      return told.map((line) => line.replace(/ -?\d+ -?\d+$/, ""));
+    }
+
+    forget(...without: readonly TestSocket[]): void {
+      const sockets = [...this.own, this.shared].filter((socket) => !without.includes(socket));
+      this.world.forget(sockets);
+    }
+  }
+
+  const bytesOf = (lane: number, ...frames: readonly Uint8Array[]) => {
+    const bytes = join(...frames);
+    return join(encodeLaneHead(lane, bytes.length), bytes);
+  };
+
+  test("carries the answers of all in one message, and nothing on their own", () => {
+    const gateway = new Gateway(3);
+    gateway.connect();
+    gateway.send(
+      bytesOf(0, pingFrame(), pingFrame(-3)),
+      bytesOf(2, requestFrame(7, { type: OpCode.WhoAmI })),
+      bytesOf(1, pingFrame()),
+    );
+    expect(gateway.shared.messages).toHaveLength(1);
+    expect([0, 1, 2].map((lane) => gateway.said(lane))).toEqual([["-2", "-2"], ["-2"], ["7"]]);
+    expect(gateway.own.flatMap(({ messages }) => messages)).toEqual([]);
+  });
+
+  test("carries one event to each of many watchers in one message", () => {
+    const gateway = new Gateway(200);
+    gateway.connect();
+    gateway.send(...gateway.own.map((_, lane) => bytesOf(lane, requestFrame(1, exists("/a")))));
+    gateway.shared.take();
+    gateway.world.write(create("/a"));
+    expect(gateway.shared.messages).toHaveLength(1);
+    expect(gateway.said(199)).toEqual([expect.stringMatching(/^event 1 \/a/)]);
+  });
+
+  test("cuts what is long into messages of at most 1 MiB, and the streams are the same", () => {
+    const gateway = new Gateway(2);
+    gateway.connect();
+    gateway.world.write(create("/a", { data: new Uint8Array(900_000) }));
+    const get = { type: OpCode.GetData, path: "/a", watch: false } as const;
+    gateway.send(bytesOf(0, requestFrame(1, get), requestFrame(2, get)), bytesOf(1, requestFrame(3, get)));
+    expect(gateway.shared.messages.every(({ length }) => length <= 1024 * 1024)).toBe(true);
+    const reader = new LaneReader();
+    const streams: Uint8Array[][] = [[], []];
+    for (const message of gateway.shared.take()) {
+      for (const part of reader.push(message))
+        if (part.kind === "bytes") streams[part.lane]?.push(part.bytes);
+    }
+    const heard = streams.map((stream) =>
+      new Heard(true).read(join(...stream)).map((line) => line.split(" ")[0]),
+    );
+    expect(heard).toEqual([["1", "2"], ["3"]]);
+  });
+
+  test("is not used by who begins on its own, nor may who uses it come there", () => {
+    const gateway = new Gateway(2);
+    const [alone, other] = gateway.own;
+    if (alone === undefined || other === undefined) throw new Error("there are two");
+    gateway.world.send(alone, connectFrame());
+    expect(alone.take()).toHaveLength(1);
+    gateway.send(bytesOf(0, pingFrame()), bytesOf(1, connectFrame()));
+    expect([alone.messages, gateway.said(0), gateway.said(1).length]).toEqual([[], [], 1]);
+    gateway.world.send(other, pingFrame());
+    expect([other.closed?.code, gateway.said(1)]).toEqual([CloseCode.Dropped, ["end"]]);
+    expect([alone.closed, gateway.shared.closed]).toEqual([undefined, undefined]);
+  });
+
+  test("ends a connection behind its answers, from either side", () => {
+    const gateway = new Gateway(2);
+    gateway.connect();
+    gateway.send(
+      bytesOf(0, pingFrame(), requestFrame(1, goodbye)),
+      join(bytesOf(1, requestFrame(2, { type: OpCode.WhoAmI })), encodeLaneEnd(1)),
+    );
+    gateway.world.turn(() => undefined);
+    expect([gateway.said(0), gateway.own[0]?.closed?.code]).toEqual([["-2", "1", "end"], CloseCode.Normal]);
+    expect([gateway.said(1).at(-1), gateway.own[1]?.closed?.code]).toEqual(["end", CloseCode.Normal]);
+    expect(gateway.world.connections.size).toBe(0);
+    // Its number says nothing any more.
+    gateway.send(bytesOf(0, pingFrame()), encodeLaneEnd(0), encodeLaneTurn(1));
+    expect([gateway.said(0), gateway.shared.closed]).toEqual([[], undefined]);
+  });
+
+  test("is left by who reads too slowly: its own socket carries on behind the mark", () => {
+    const gateway = new Gateway(2);
+    gateway.connect();
+    gateway.send(bytesOf(0, pingFrame()), encodeLaneTurn(0), encodeLaneTurn(0), bytesOf(0, pingFrame()));
+    // What the turn had to say when it was over came behind the mark.
+    expect(gateway.said(0)).toEqual(["turn"]);
+    expect(gateway.own[0]?.take().flatMap((message) => new Heard(true).read(message))).toHaveLength(2);
+    expect(attachmentOf(gateway.own[0] as TestSocket)).toMatchObject({ way: "turned", version: 4 });
+    gateway.forget();
+    gateway.world.turn(() => gateway.world.connections.wake());
+    gateway.send(bytesOf(0, pingFrame()), bytesOf(1, pingFrame()));
+    expect(gateway.own[0]?.take()).toHaveLength(1);
+    expect([gateway.said(0), gateway.said(1)]).toEqual([[], ["-2"]]);
+  });
+
+  test("and its connections go on when the memory was lost, also with what came meanwhile", () => {
+    const gateway = new Gateway(2);
+    gateway.connect();
+    expect(gateway.own.map(attachmentOf)).toMatchObject([{ way: "shared" }, { way: "shared" }]);
+    gateway.forget();
+    gateway.send(bytesOf(1, requestFrame(7, { type: OpCode.WhoAmI })));
+    expect(gateway.said(1)).toEqual([]);
+    gateway.world.turn(() => gateway.world.connections.wake());
+    expect([gateway.said(1), gateway.world.connections.size]).toEqual([["7"], 2]);
+  });
+
+  test("tells who could not go on when the memory was lost", () => {
+    const gateway = new Gateway(2);
+    gateway.connect();
+    gateway.send(bytesOf(0, pingFrame().slice(0, 5)));
+    gateway.forget();
+    gateway.world.turn(() => gateway.world.connections.wake());
+    expect([gateway.said(0), gateway.own[0]?.closed?.code]).toEqual([["end"], CloseCode.NotLeading]);
+    expect(gateway.world.connections.size).toBe(1);
+  });
+
+  test("takes its connections with it: when it closes, and when it was lost with the memory", () => {
+    const closing = new Gateway(3);
+    closing.send(bytesOf(0, connectFrame()), bytesOf(1, connectFrame()));
+    closing.world.turn(() =>
+      closing.world.lanes.closed(closing.shared.socket, 1006, closing.world.connections),
+    );
+    const codes = closing.own.map(({ closed }) => closed?.code);
+    // The last one has said nothing yet, and may do so on another.
+    expect(codes).toEqual([CloseCode.NotLeading, CloseCode.NotLeading, undefined]);
+    const losing = new Gateway(1);
+    losing.connect();
+    losing.forget(losing.shared);
+    losing.world.turn(() => losing.world.connections.wake());
+    expect([losing.own[0]?.closed?.code, losing.world.connections.size]).toEqual([CloseCode.NotLeading, 0]);
+  });
+
+  test("gives way to another one of the same gateway, with its connections", () => {
+    const gateway = new Gateway(2);
+    gateway.send(bytesOf(0, connectFrame()));
+    const { world } = gateway;
+    const next = new TestSocket();
+    world.turn(() => world.lanes.open(next.socket, "0123456789abcdef0123456789abcdef", world.connections));
+    expect([gateway.shared.closed?.code, gateway.own[0]?.closed?.code]).toEqual([1000, CloseCode.NotLeading]);
+    const message = bytesOf(1, connectFrame());
+    world.turn(() => world.lanes.receive(next.socket, message.buffer as ArrayBuffer, world.connections));
+    expect([next.messages.length, world.lanes.size]).toEqual([1, 1]);
+  });
+
+  test.each([
+    ["text", "hello"],
+    ["half a head", Uint8Array.of(0, 0, 0)],
+    ["fewer bytes than it says", join(encodeLaneHead(0, 3), Uint8Array.of(1, 2))],
+    ["a word that says nothing", encodeLaneHead(0, -7)],
+  ])("is dropped for %s, and nothing of it is heard", (_, message) => {
+    const gateway = new Gateway(1);
+    gateway.connect();
+    gateway.sendRaw(typeof message === "string" ? message : join(bytesOf(0, pingFrame()), message));
+    expect([gateway.shared.closed?.code, gateway.said(0)]).toEqual([CloseCode.Dropped, []]);
+    expect([gateway.own[0]?.closed?.code, gateway.world.lanes.size]).toEqual([CloseCode.NotLeading, 0]);
+  });
+
+  test("that takes no more is dropped, with its connections", () => {
+    const gateway = new Gateway(1);
+    gateway.connect();
+    gateway.shared.isBroken = true;
+    gateway.send(bytesOf(0, pingFrame()));
+    expect([gateway.own[0]?.closed?.code, gateway.world.connections.size]).toEqual([CloseCode.NotLeading, 0]);
+  });
+
+  test("does not let a number be used twice", () => {
+    const first = new Gateway(1);
+    first.connect();
+    const second = first.world.open({ lane: { gateway, number: 0 } });
+    expect([second.closed?.code, first.own[0]?.closed]).toEqual([CloseCode.Dropped, undefined]);
+  });
+
+  test("keeps no message alive for a few bytes of it", () => {
+    const gateway = new Gateway(2);
+    const kept: Uint8Array[] = [];
+    const owner = {
+      receiveBytes: (_: WebSocket, bytes: Uint8Array) => kept.push(bytes),
+      closed: () => undefined,
+    };
+    const large = new Uint8Array(1_000);
+    const message = join(bytesOf(0, Uint8Array.of(1)), bytesOf(1, large));
+    gateway.world.lanes.receive(gateway.shared.socket, message.buffer as ArrayBuffer, owner);
+    expect(kept.map(({ buffer, length }) => [length, buffer.byteLength === message.length])).toEqual([
+      [1, false],
+      [1_000, true],
+    ]);
   });
 });

@@ -85,6 +85,18 @@ export class TestEnsemble {
     return this.#connect(async () => this.stub(id), "any");
   }
 
+  /** A WebSocket to the leader, as a gateway asks for it, and what its 101 says. */
+  async upgrade(headers: Readonly<Record<string, string>>): Promise<{ socket: WebSocket; headers: Headers }> {
+    for (;;) {
+      const all = { Upgrade: "websocket", "Ek-Member": "leader", ...headers };
+      const { webSocket, headers: told } = await (await this.leader()).fetch("http://member/connect", {
+        headers: all,
+      });
+      if (webSocket !== null) return { socket: webSocket, headers: told };
+      await pause(20);
+    }
+  }
+
   /** A voter that serves and does not lead. */
   async followerId(): Promise<ServerId> {
     for (;;) {

@@ -11,7 +11,7 @@ import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { CreateMode, EventType, OPEN_ACL, OpCode, ZkErrorCode } from "../../src/base/index.ts";
 import type { Answer, Call } from "../../src/objects/index.ts";
-import type { TestClient } from "./client.ts";
+import { SharedClients, type TestClient } from "./client.ts";
 import { pause, TestEnsemble } from "./ensemble.ts";
 
 /** A reason that the test runner does not print as an uncaught exception. */
@@ -232,6 +232,36 @@ describe("connections", () => {
 describe("eviction", () => {
   afterEach(() => {
     vi.useRealTimers();
+  });
+
+  test("eviction: connections that share a socket go on there, and end with it", async () => {
+    const ensemble = await TestEnsemble.start(3);
+    const name = "0123456789abcdef0123456789abcdef";
+    const owns = await Promise.all(
+      [1, 2].map((number) => ensemble.upgrade({ "Ek-Lane": `${name}/${number}` })),
+    );
+    const { socket: shared, headers } = await ensemble.upgrade({ "Ek-Shared": name });
+    const id = String((await (await ensemble.leader()).inspect()).id);
+    expect(owns.map(({ headers }) => headers.get("Ek-Lane"))).toEqual([id, id]);
+    expect(headers.get("Ek-Shared")).toBe("yes");
+    const ends = owns.map(
+      ({ socket }) => new Promise((resolve) => socket.addEventListener("close", resolve)),
+    );
+    const lanes = new SharedClients(shared, [1, 2]);
+    for (const { socket } of owns) socket.accept();
+    await Promise.all(lanes.clients.map((client) => client.connect()));
+    const [one, two] = lanes.clients;
+    if (one === undefined || two === undefined) throw new Error("there are two");
+    await Promise.all(
+      lanes.clients.map((client) => client.request({ type: OpCode.Exists, path: "/a", watch: true })),
+    );
+    await evictDurableObject(await ensemble.leader(), { webSockets: "hibernate" });
+    await one.request(createRequest("/a"));
+    await Promise.all(lanes.clients.map((client) => client.eventCount(1)));
+    expect((await two.request({ type: OpCode.Exists, path: "/a", watch: false })).err).toBe(0);
+    expect(await (await ensemble.leader()).inspect()).toMatchObject({ connections: 2 });
+    shared.close(1000, "done");
+    await Promise.all(ends);
   });
 
   test("eviction: an idle connection goes on with its session and its watch", async () => {

@@ -101,6 +101,7 @@ export class StubSocket extends EventEmitter {
   #held: Buffer = Buffer.alloc(0);
   /** Binary messages, one by one. */
   readonly messages: Buffer[] = [];
+  readonly texts: string[] = [];
   /** What the client's close frame said. */
   closeCode: number | undefined;
   /** Resolves when the connection beneath is gone. */
@@ -135,6 +136,10 @@ export class StubSocket extends EventEmitter {
     this.#socket.write(Buffer.concat([header(2, payload.length), payload]));
   }
 
+  sendText(text: string): void {
+    this.#socket.write(Buffer.concat([header(1, text.length), Buffer.from(text)]));
+  }
+
   close(code: number): void {
     this.#socket.write(Buffer.concat([header(8, 2), Buffer.of(code >> 8, code & 0xff)]));
   }
@@ -162,6 +167,7 @@ export class StubSocket extends EventEmitter {
     for (let frame = takeFrame(this.#held); frame !== undefined; frame = takeFrame(this.#held)) {
       this.#held = frame.rest;
       if (frame.opcode === 2) this.messages.push(frame.payload);
+      else if (frame.opcode === 1) this.texts.push(frame.payload.toString());
       else if (frame.opcode === 8) this.closeCode = frame.payload.readUInt16BE(0);
     }
     this.emit("received");

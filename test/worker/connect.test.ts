@@ -69,6 +69,38 @@ describe("worker: connect", () => {
     });
   });
 
+  test("worker: connect hands over what a gateway's connections share, and refuses what is no name of it", async () => {
+    const name = "0123456789abcdef0123456789abcdef";
+    const ask = (header: string, value: string) =>
+      send("GET /v1/main/connect", { headers: { ...upgrade, [header]: value } });
+    const good = [
+      ["Ek-Gateway-Lane", `${name}/0`, "ek-lane"],
+      ["Ek-Gateway-Lane", `${name}/4294967295`, "ek-lane"],
+      ["Ek-Gateway-Shared", name, "ek-shared"],
+    ] as const;
+    for (const [header, value, told] of good) {
+      expect((await ask(header, value)).status).toBe(101);
+      expect(ensemble.connections.at(-1)?.headers.get(told)).toBe(value);
+    }
+    const bad = [
+      ["Ek-Gateway-Lane", name],
+      ["Ek-Gateway-Lane", `${name}/`],
+      ["Ek-Gateway-Lane", `${name}/4294967296`],
+      ["Ek-Gateway-Lane", `${name}/-1`],
+      ["Ek-Gateway-Lane", `${name}0/1`],
+      ["Ek-Gateway-Shared", name.slice(1)],
+      ["Ek-Gateway-Shared", `${name}/1`],
+      ["Ek-Gateway-Shared", name.toUpperCase()],
+    ] as const;
+    const { length } = ensemble.connections;
+    for (const [header, value] of bad)
+      expect([value, (await ask(header, value)).status]).toEqual([value, 400]);
+    expect(ensemble.connections).toHaveLength(length);
+    // Only the Worker says so.
+    expect((await ask("Ek-Shared", name)).status).toBe(101);
+    expect(ensemble.connections.at(-1)?.headers.get("ek-shared")).toBe(null);
+  });
+
   test("worker: a certificate is believed of nobody else", async () => {
     const claim = { ...upgrade, "Ek-Gateway-X509": "CN=root" };
     const held = { ...claim, Authorization: `Bearer ${token}` };

@@ -16,6 +16,7 @@ import type { AppEnv } from "../env.ts";
 import type { LeaderRouter } from "../leader.ts";
 import { connectMs } from "../limits.ts";
 import { checkUpgrade, openSocket, refusedSocket, withSubprotocol } from "../member-sockets.ts";
+import { badRequest } from "../problems.ts";
 import { readMember, readQuery } from "../queries.ts";
 
 const subprotocol = "zookeeper";
@@ -23,7 +24,7 @@ const subprotocol = "zookeeper";
 export async function connect(c: Context<AppEnv>, router: LeaderRouter): Promise<Response> {
   const query = readQuery(c.req.url, ["member"]);
   checkUpgrade(c.req.raw, subprotocol);
-  const headers = introductionOf(c.get("caller"));
+  const headers = { ...introductionOf(c.get("caller")), ...sharingOf(c.req.raw) };
   const ensemble = c.get("ensemble");
   const whom = await readMember(query.member ?? "leader", ensemble);
   const action = `Cannot connect to ensemble "${ensemble.name}"`;
@@ -47,4 +48,23 @@ function introductionOf(caller: Caller): Readonly<Record<string, string>> {
     ...(caller.mustShowToken && { "Ek-Must-Show-Token": "yes" }),
     ...(caller.wantsCredit && { "Ek-Wants-Credit": "yes" }),
   };
+}
+
+const laneNumberMax = 0xffff_ffff;
+
+/**
+ * What a gateway shares among its connections: a WebSocket of this connection's bytes and others', or this one
+ * itself. Its name is a secret of the gateway's.
+ */
+function sharingOf(request: Request): Readonly<Record<string, string>> {
+  const lane = request.headers.get("Ek-Gateway-Lane");
+  const shared = request.headers.get("Ek-Gateway-Shared");
+  const number = lane === null ? undefined : /^[0-9a-f]{32}\/([0-9]{1,10})$/.exec(lane)?.[1];
+  if (lane !== null && (number === undefined || Number(number) > laneNumberMax)) {
+    throw badRequest("Cannot read Ek-Gateway-Lane: it is no name of 32 hex digits, slash, number of 32 bits");
+  }
+  if (shared !== null && !/^[0-9a-f]{32}$/.test(shared)) {
+    throw badRequest("Cannot read Ek-Gateway-Shared: it is no name of 32 hex digits");
+  }
+  return { ...(lane !== null && { "Ek-Lane": lane }), ...(shared !== null && { "Ek-Shared": shared }) };
 }
