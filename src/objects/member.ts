@@ -241,14 +241,12 @@ export class Member extends DurableObject<MemberEnv> implements MemberApi {
     return this.#asLeader(async ({ semaphores: sem }) => sem.date(await sem.take(request)));
   }
 
-  async keepSeat(reference: LockReference): Promise<SeatReply> {
-    return this.#asLeader(async ({ semaphores: sem }, fresh) => sem.date(await sem.keep(reference, fresh)));
+  async keepSeat(seat: LockReference): Promise<SeatReply> {
+    return this.#asLeader(async ({ semaphores: sem }, fresh) => sem.date(await sem.keep(seat, fresh)));
   }
 
-  async releaseSeat(reference: LockReference): Promise<SeatReply> {
-    return this.#asLeader(async ({ semaphores: sem }, fresh) =>
-      sem.date(await sem.release(reference, fresh)),
-    );
+  async releaseSeat(seat: LockReference): Promise<SeatReply> {
+    return this.#asLeader(async ({ semaphores: sem }, fresh) => sem.date(await sem.release(seat, fresh)));
   }
 
   async describeSemaphore(path: string, identities: readonly AuthId[]): Promise<SemaphoreView> {
