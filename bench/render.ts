@@ -140,7 +140,7 @@ measurements):
   nothing or cost as much as they saved. Members on machines of their own flush at the same time.
 - **Many connections with little outstanding on each, watchers, sessions.** These figures are of connections with a WebSocket
   each, and each message of it an event of the runtime and two system calls. Since then they share one for their bytes: two to three times as
-  fast ([0041](decisions/0042-connections-share-a-websocket.md)), and to be measured with the rest in the next full run.
+  fast ([0042](decisions/0042-connections-share-a-websocket.md)), and to be measured with the rest in the next full run.
 - **Creates, and values of 1 KB.** Three members insert every row, in one thread; ZooKeeper's servers have a
   processor each as far as the machine has them. Looking for what is there before it is created has not been made cheaper yet.
 - **A leader that hangs.** Most of the time is its followers' patience, 1.3 s; less would take a lost call for a dead leader.

@@ -33,7 +33,8 @@ export async function persistently<Result>(
   signal: AbortSignal,
   run: () => Promise<Result>,
 ): Promise<Result | undefined> {
-  const isOver = () => signal.aborted || client.state.kind === "closed";
+  // One that is closing has ended its locks, and is not yet closed.
+  const isOver = () => signal.aborted || client.closing.aborted || client.state.kind === "closed";
   while (!isOver()) {
     try {
       return await run();

@@ -174,7 +174,8 @@ class Worker {
   /** Until the task is done, or somebody else's, or gone. */
   async #hold(entry: Entry, signal: AbortSignal): Promise<void> {
     let isOver = false;
-    while (!isOver && !signal.aborted && this.#zk.state.kind !== "closed") {
+    const { closing } = this.#zk;
+    while (!isOver && !signal.aborted && !closing.aborted && this.#zk.state.kind !== "closed") {
       await persistently(this.#zk, signal, async () => {
         await this.#prepareClaim(entry, signal);
         const claim = await this.#zk.lock(joinPath(this.#paths.claims, entry.name), {

@@ -729,8 +729,8 @@ export const mutants: readonly Mutant[] = [
     file: "src/objects/connections.ts",
     world: "members",
     mistake: "a connection that outlived the memory is not told what it missed",
-    find: "    if (attachment.watches !== undefined) {",
-    replace: "    if (attachment.watches === null) {",
+    find: "    const request = missedBy(attachment);",
+    replace: "    const request = undefined as ReturnType<typeof missedBy>;",
   },
   {
     id: "W8",
