@@ -168,6 +168,19 @@ function scaleSection({
       `${formatNumber(size.writeMs.p50)} / ${formatNumber(size.writeMs.p99)} / ${formatNumber(size.writeMs.worst)}`,
     ];
   });
+  const besides = sizes.flatMap(({ znodes, bytes, besideMs }) => {
+    if (besideMs === undefined) return [];
+    const { one, spread } = besideMs;
+    return [
+      [
+        `${formatNumber(znodes)} of ${formatNumber(bytes)} B`,
+        ...[one, spread].flatMap(({ perSecond, p50, p99, p999, worst }) => [
+          formatNumber(perSecond),
+          [p50, p99, p999, worst].map(formatNumber).join(" / "),
+        ]),
+      ],
+    ];
+  });
   const header = [
     ...["znodes", "memory, MiB: empty / loaded / restarted", "storage, MiB: used / file", "start, ms"],
     ...["wake-up to first read, ms", "a write while loading, ms: p50 / p99 / worst"],
@@ -184,7 +197,17 @@ function scaleSection({
 Members: ${members}. Memory is the whole runtime's, right after loading with what its collector has yet to free, and after
 a restart. Measured on ${date} at commit ${commit}.${others.join("")}${quiet} Raw figures: \`bench/results/${name}\`.
 
-${table(header, rows)}`;
+${table(header, rows)}${besides.length === 0 ? "" : besideSection(besides)}`;
+}
+
+function besideSection(rows: readonly (readonly string[])[]): string {
+  const what = "a write beside them, ms: p50 / p99 / p99.9 / worst";
+  return `
+
+What checkpoints cost a write: one at a time, beside a steady rate of sets to one znode, of which a checkpoint is a
+row, and beside the same rate all over the tree, of which it is thousands of rows, in slices.
+
+${table(["znodes", "sets a second to one znode", what, "all over the tree", what], rows)}`;
 }
 
 const againstWords = { zookeeper: "ZooKeeper", "bare object": "the bare object", limit: "" } as const;

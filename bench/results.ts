@@ -150,6 +150,14 @@ export interface Size extends Given {
   readonly wakeMs: readonly number[];
   /** Of one write at a time on a connection of its own, while the znodes are created. */
   readonly writeMs: Percentiles & { readonly worst: number };
+  /** The same beside a steady rate of sets, to one znode and all over the tree; not of small trees. */
+  readonly besideMs?: { readonly one: Beside; readonly spread: Beside } | undefined;
+}
+
+/** Of one write at a time, in milliseconds, and what rate of others there was. */
+export interface Beside extends Percentiles {
+  readonly perSecond: number;
+  readonly worst: number;
 }
 
 /** What `npm run bench:scale -- --save NAME` keeps. */

@@ -5,6 +5,9 @@
  * What size costs: memory, storage, start and wake-up with so many znodes stored, and how long a write waits
  * while they are being created and checkpointed. Linux only: memory is read from /proc.
  *
+ * What a checkpoint costs those who write meanwhile: beside a steady rate of sets, the same for both, to one znode, of
+ * which a checkpoint is a row, and all over the tree, of which it is thousands.
+ *
  * Wake-up is from the moment after the leader's memory was dropped to the answer to a linearizable read over
  * HTTP, so it holds whatever the protocol does about the loss; what size adds is the difference to none.
  *
@@ -32,6 +35,11 @@ const childrenPerParent = 1000;
 const chunk = 10_000;
 const readyTimeoutMs = 120_000;
 const wakes = 7;
+
+/** A rate that keeps checkpoints coming, one every few seconds, and that the server is far from filled by. */
+const steady = { perSecond: 4_000, everyMs: 20, forMs: 30_000 };
+/** Smaller trees have no checkpoint of more than a slice or two. */
+const steadyZnodesMin = 10_000;
 
 interface Server {
   readonly process: ServerProcess;
@@ -152,6 +160,53 @@ async function probe(server: Server, work: Promise<void>): Promise<Size["writeMs
   return { ...histogram.percentiles(), worst };
 }
 
+/** Sets at a steady rate, to paths of `pathAt(i)` for the i-th; late ones are not made up for. */
+async function setSteadily(
+  server: Server,
+  bytes: number,
+  pathAt: (index: number) => string,
+): Promise<number> {
+  const value = makeValue(bytes);
+  const batch = (steady.perSecond * steady.everyMs) / 1000;
+  let sent = 0;
+  await withConnection(server, async (connection) => {
+    const beganMs = performance.now();
+    for (let dueMs = beganMs; dueMs < beganMs + steady.forMs; ) {
+      const from = sent;
+      await connection.exchange(
+        Array.from({ length: batch }, (_, i) => set(pathAt(from + i), value)),
+        { width: batch },
+      );
+      sent += batch;
+      dueMs = Math.max(dueMs + steady.everyMs, performance.now());
+      await pause(Math.max(0, dueMs - performance.now()));
+    }
+  });
+  return sent / (steady.forMs / 1000);
+}
+
+async function writeBeside(server: Server, given: Given): Promise<Size["besideMs"]> {
+  const { znodes, bytes } = given;
+  if (znodes < steadyZnodesMin) return undefined;
+  // A stride without a common factor goes all over the tree before it comes back.
+  const spread = (index: number) => {
+    const number = (index * 7_919) % znodes;
+    return `/scale/${Math.floor(number / childrenPerParent)}/${number}`;
+  };
+  const phase = async (pathAt: (index: number) => string) => {
+    let perSecond = 0;
+    const writing = setSteadily(server, bytes, pathAt).then((rate) => {
+      perSecond = Math.round(rate);
+    });
+    const writeMs = await probe(server, writing);
+    return { perSecond, ...writeMs };
+  };
+  // What the load left behind is written first.
+  await pause(8_000);
+  const one = await phase(() => "/scale");
+  return { one, spread: await phase(spread) };
+}
+
 async function read(server: Server, path: string): Promise<void> {
   const answer = await fetch(`${server.url}/v1/main/znodes${path}`);
   await answer.arrayBuffer();
@@ -179,6 +234,7 @@ async function measure(given: Given, members: number): Promise<Size> {
     const writeMs = await probe(server, loading);
     const loadSeconds = Math.round((performance.now() - beganMs) / 1000);
     const loaded = memoryMiB(server.process.pid);
+    const besideMs = await writeBeside(server, given);
     // The checkpoint that comes with quiet.
     await pause(8_000);
     await server.process.stop();
@@ -203,6 +259,7 @@ async function measure(given: Given, members: number): Promise<Size> {
       startMs: Math.round(startMs),
       wakeMs,
       writeMs,
+      besideMs,
     };
   } finally {
     await server.process.stop();
