@@ -53,10 +53,10 @@ import { LockDelays } from "./lock-delays.ts";
 import type { Settlement } from "./writes.ts";
 
 /** Children of one lock's znode; nobody joins a longer queue. Each joining lists all of them. */
-const contendersMax = 2_000;
+export const contendersMax = 2_000;
 
 /** Callers that wait here, for all locks together. */
-const waitersMax = 10_000;
+export const waitersMax = 10_000;
 
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
@@ -332,13 +332,13 @@ export class Locks {
     { wantedMs, leftMs }: { readonly wantedMs: number; readonly leftMs: number },
   ): Promise<LockAnswer | undefined> {
     const { path } = request;
-    if (leftMs <= 0) {
-      const contenders = this.contenders(path);
+    if (leftMs <= 0 || this.#waiting.size >= waitersMax) {
+      const answer: LockAnswer =
+        leftMs <= 0 ? { kind: "timedOut", contenders: this.contenders(path) } : { kind: "overloaded" };
       // Another try with the same id waits on: the place is its own, too.
-      if (this.#waiting.has(joinPath(path, place.contender.name))) return { kind: "timedOut", contenders };
-      return this.#leave(request, place, { kind: "timedOut", contenders });
+      const isShared = this.#waiting.has(joinPath(path, place.contender.name));
+      return isShared ? answer : this.#leave(request, place, answer);
     }
-    if (this.#waiting.size >= waitersMax) return this.#leave(request, place, { kind: "overloaded" });
     await this.#change(path, place, Math.min(wantedMs, leftMs));
     return this.#host.isLeading() ? undefined : { kind: "unknown" };
   }

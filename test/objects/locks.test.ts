@@ -21,7 +21,7 @@ import {
   ZkErrorCode,
 } from "../../src/base/index.ts";
 import type { LockAnswer, LockRequest } from "../../src/objects/api.ts";
-import { Locks } from "../../src/objects/locks.ts";
+import { contendersMax, Locks, waitersMax } from "../../src/objects/locks.ts";
 import { Sessions } from "../../src/objects/sessions.ts";
 import type { Settlement } from "../../src/objects/writes.ts";
 import { bob, bobOnly, create, remove } from "../tree/support.ts";
@@ -250,6 +250,50 @@ describe("a free lock", () => {
     world.isLeading = false;
     expect(await world.acquire(a)).toEqual({ kind: "notLeader", leader: 0 });
     expect([world.queue, world.leader.tree.sessionCount]).toEqual([[], 0]);
+  });
+
+  test("has a queue of contendersMax: one more is told so, and leaves nothing behind", async () => {
+    const world = new World();
+    await world.acquire(a);
+    // Whoever queues up over the ZooKeeper protocol counts as well.
+    for (let place = 2; place < contendersMax; place++)
+      world.leader.submit(create(`/locks/x/other__lock__${String(place).padStart(10, "0")}`));
+    world.leader.writes.flush();
+    const last = world.acquire(b, { waitMs: 1_000 });
+    expect(await soFar(last)).toBe("waiting");
+    expect(world.leader.tree.get("/locks/x")?.numChildren).toBe(contendersMax);
+    expect(await world.acquire(c, { waitMs: 1_000 })).toEqual({ kind: "overloaded" });
+    expect(world.leader.tree.get("/locks/x")?.numChildren).toBe(contendersMax);
+    expect(world.leader.tree.sessionCount).toBe(2);
+    await world.pass(1_000);
+    expect((await last).kind).toBe("timedOut");
+    expect(await soFar(world.acquire(c, { waitMs: 1_000 }))).toBe("waiting");
+  });
+
+  test("is waited for by waitersMax in all: one more gives its place up at once, and others may try", async () => {
+    const world = new World();
+    const wait = (index: number) => {
+      const path = `/locks/${Math.floor(index / 100)}`;
+      return world.acquire(index.toString(16).padStart(32, "0"), { path, waitMs: 5_000 });
+    };
+    // The first of each hundred is granted the lock.
+    const granted = Math.ceil(waitersMax / 99);
+    const answers = Array.from({ length: waitersMax + granted }, (_, index) => wait(index));
+    await breathe();
+    const path = `/locks/${granted - 1}`;
+    const places = world.leader.tree.get(path)?.numChildren;
+    expect(await world.acquire(a, { path, waitMs: 5_000 })).toEqual({ kind: "overloaded" });
+    expect(world.leader.tree.get(path)?.numChildren).toBe(places);
+    // Whose first try waits keeps its place.
+    expect(await wait(1)).toEqual({ kind: "overloaded" });
+    expect(world.leader.tree.get("/locks/0")?.numChildren).toBe(100);
+    // A free lock is granted all the same: nobody waits for it.
+    expect((await world.acquire(a, { waitMs: 5_000 })).kind).toBe("granted");
+    await world.pass(5_000);
+    const kinds = (await Promise.all(answers)).map(({ kind }) => kind);
+    expect(kinds.filter((kind) => kind === "granted")).toHaveLength(granted);
+    expect(kinds.filter((kind) => kind === "timedOut")).toHaveLength(waitersMax);
+    expect(world.watchers).toBe(0);
   });
 });
 

@@ -11,6 +11,7 @@
 import { describe, expect, test } from "vitest";
 import { ZERO_ZXID, type Zxid } from "../../src/base/index.ts";
 import type { Duties, Packet } from "../../src/zab/index.ts";
+import { readsWaitingMax } from "../../src/zab/confirm-rounds.ts";
 import { Bench, diskWith, ids } from "./bench.ts";
 import { outline } from "./histories.ts";
 
@@ -437,6 +438,18 @@ describe("ZooKeeper, and reads that are linearizable", () => {
     const duties = bench.hear(two, confirm(session, 2));
     expect(duties.confirmed.map(({ id }) => id)).toEqual([2, 3]);
     expect(stores(duties)).toEqual([]);
+  });
+
+  test("readsWaitingMax wait for the next round; one more is rejected at once, and the others are not", () => {
+    const bench = new Bench({ id: one });
+    const session = bench.lead(two);
+    for (let id = 0; id <= readsWaitingMax; id++)
+      expect(bench.feed({ kind: "readIndex", id, fresh: true }).rejected).toEqual([]);
+    const tooMany = { kind: "readIndex", id: readsWaitingMax + 1, fresh: true } as const;
+    expect(bench.feed(tooMany).rejected).toEqual([readsWaitingMax + 1]);
+    expect(bench.hear(two, confirm(session, 1)).confirmed.map(({ id }) => id)).toEqual([0]);
+    expect(bench.hear(two, confirm(session, 2)).confirmed).toHaveLength(readsWaitingMax);
+    expect(bench.feed(tooMany).rejected).toEqual([]);
   });
 
   test("row 51: a read that arrived in a continuation is confirmed only with a fence", () => {
