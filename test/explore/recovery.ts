@@ -22,7 +22,7 @@ const deliveriesMax = 10_000;
 /** Who is told of a change that the leader has just committed follows in the next round. */
 const roundsMax = 3;
 
-/** @throws Violation LV when nobody can lead and get a txn delivered. */
+/** @throws Violation LV when nobody can lead and get a txn delivered by all members. */
 export function checkRecovery(world: World, from: Int32Array): void {
   const trial = new Trial(world, from);
   for (let attempt = 0; attempt < 2 * world.count; attempt++) {
@@ -31,7 +31,7 @@ export function checkRecovery(world: World, from: Int32Array): void {
     const candidate = candidates[attempt % Math.max(1, candidates.length)];
     if (candidate !== undefined && trial.commitsUnder(candidate)) return;
   }
-  violate("LV", "nobody can lead and commit any more");
+  violate("LV", "nobody can lead, commit and take all members along any more");
 }
 
 /**
@@ -115,11 +115,8 @@ class Trial {
     this.#settle(leader);
     const now = this.#facts(leader);
     if (now.delivered === delivered) return false;
-    for (const { id } of now.config.members) {
-      if (this.#facts(id - 1).delivered === now.delivered) continue;
-      violate("LV", `member ${id} is left behind by a leader that commits`);
-    }
-    return true;
+    // One that has promised this epoch to somebody else joins the next; the leader would take it after a while.
+    return now.config.members.every(({ id }) => this.#facts(id - 1).delivered === now.delivered);
   }
 
   #facts(index: number): Facts {
