@@ -10,8 +10,8 @@
 
 import { describe, expect, test } from "vitest";
 import { ZERO_ZXID, type Zxid } from "../../src/base/index.ts";
-import type { Duties, Packet } from "../../src/zab/index.ts";
 import { readsWaitingMax } from "../../src/zab/confirm-rounds.ts";
+import type { Duties, Packet } from "../../src/zab/index.ts";
 import { Bench, diskWith, ids } from "./bench.ts";
 import { outline } from "./histories.ts";
 
