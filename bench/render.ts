@@ -206,6 +206,7 @@ function besideSection(rows: readonly (readonly string[])[]): string {
 
 What checkpoints cost a write: one at a time, beside a steady rate of sets to one znode, of which a checkpoint is a
 row, and beside the same rate all over the tree, of which it is thousands of rows, in slices.
+Wanted is that no write waits more than 50 ms for a checkpoint. The first pair shows what is not the checkpoint's.
 
 ${table(["znodes", "sets a second to one znode", what, "all over the tree", what], rows)}`;
 }
