@@ -10,7 +10,20 @@
 
 import { expect, test } from "vitest";
 import type { Client } from "../../src/client/index.ts";
-import { DoubleBarrier, lead, lockAll, Queue, takeSeat } from "../../src/recipes/index.ts";
+import {
+  addTask,
+  checkServices,
+  DoubleBarrier,
+  join,
+  lead,
+  lockAll,
+  once,
+  Queue,
+  ReentrantLocks,
+  registerService,
+  takeSeat,
+  workOnTasks,
+} from "../../src/recipes/index.ts";
 import { fakeEnsemble } from "../../src/testing/fake.ts";
 
 /** More turns of promises than any of them takes to its end. */
@@ -45,10 +58,32 @@ const recipes: Readonly<Record<string, Recipe>> = {
     await barrier.leave();
   },
   "barrier that nobody else comes to": (zk, signal) => new DoubleBarrier(zk, "/p", 2, "me").enter({ signal }),
+  "once for each key": (zk, signal) => once(zk, "/p", "key", async () => "done", { signal }),
+  "once for each key, when the work fails": (zk, signal) =>
+    once(zk, "/p", "key", () => Promise.reject(new Error("broken")), { signal }),
+  "lock held again": async (zk, signal) => {
+    const locks = new ReentrantLocks(zk);
+    await using _outer = await locks.lock("/p", { owner: "me", signal });
+    await (await locks.lock("/p", { owner: "me", signal })).release();
+  },
+  "tasks, a worker and its assigner": async (zk, signal) => {
+    await addTask(zk, "/p", "task", { signal });
+    await workOnTasks(zk, "/p", { id: "me", signal }, async () => undefined);
+  },
+  checker: (zk, signal) => checkServices(zk, "/p", { id: "me", allow: [], signal }),
   registration: async (zk, signal) => {
     const registration = zk.register("/p/me");
     await Promise.race([registration.ready, new Promise((resolve) => (signal.onabort = resolve))]);
     await registration.close();
+  },
+  group: async (zk, signal) => {
+    const membership = join(zk, "/p", "me");
+    await Promise.race([membership.ready, new Promise((resolve) => (signal.onabort = resolve))]);
+    await membership.close();
+  },
+  service: async (zk) => {
+    const service = await registerService(zk, "/p", { name: "api", address: "10.0.0.7" });
+    await service.close();
   },
 };
 
