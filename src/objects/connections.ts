@@ -268,7 +268,10 @@ export class Connections {
 
   /** The client's end of a socket has closed. Its session goes on. */
   closed(socket: WebSocket, code: number): void {
-    const left = this.#bySocket.get(socket)?.connection.requester ?? this.#sleepers.get(socket)?.attachment;
+    const connection = this.#bySocket.get(socket)?.connection;
+    // On a shared socket the end may come in the message of the last requests: their answers are still here.
+    if (connection !== undefined) this.#parts.lanes.send(socket, connection.takeOutput());
+    const left = connection?.requester ?? this.#sleepers.get(socket)?.attachment;
     this.#sleepers.delete(socket);
     if (left !== undefined && left.sessionId !== 0n) {
       const session = makeSessionId(left.sessionId);
@@ -356,8 +359,7 @@ export class Connections {
 
   #flushOne(entry: Entry): void {
     const { connection, socket } = entry;
-    const output = connection.takeOutput();
-    if (output !== undefined && !this.#parts.lanes.send(socket, output)) {
+    if (!this.#parts.lanes.send(socket, connection.takeOutput())) {
       return this.#finish(socket, CloseCode.Dropped, "the socket takes no more");
     }
     if (connection.ending !== undefined) {

@@ -22,6 +22,12 @@ import { CloseCode, closeSocket, sendBytes } from "./sockets.ts";
 /** A message's aim, and the most that one part carries. */
 const messageBytes = 1024 * 1024;
 
+/**
+ * The largest message heard. A gateway sends a MiB and what one connection pushes over it, at most its 2 MiB opening and
+ * a read; every 8 bytes may be a part, and 32 MiB of those, which the platform takes, more than memory holds.
+ */
+const receivedBytesMax = 4 * 1024 * 1024;
+
 /** A part is copied out of messages this many times as long: whoever keeps it would keep all of the message. */
 const viewShareMin = 4;
 
@@ -123,8 +129,9 @@ export class Lanes {
     this.#forgetIdle(gateway);
   }
 
-  /** Sends to a connection, the way that its bytes travel. False when its own socket takes no more. */
-  send(socket: WebSocket, bytes: Uint8Array): boolean {
+  /** Sends to a connection, if there is anything, the way that its bytes travel. False when its own socket takes no more. */
+  send(socket: WebSocket, bytes: Uint8Array | undefined): boolean {
+    if (bytes === undefined) return true;
     const lane = this.#lanes.get(socket);
     if (lane?.way !== "shared") return sendBytes(socket, bytes);
     const { gateway, number } = lane.name;
@@ -215,6 +222,7 @@ export class Lanes {
 
   /** Why it makes no sense; then nothing of it was heard. */
   #read(gateway: Gateway, message: ArrayBuffer, owner: LaneOwner): string | undefined {
+    if (message.byteLength > receivedBytesMax) return "a message that is too long";
     const reader = new LaneReader();
     const parts = reader.push(new Uint8Array(message));
     if (reader.isFaulty || !reader.isBetweenParts) return "unreadable parts of connections";

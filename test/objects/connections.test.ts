@@ -877,7 +877,7 @@ describe("a socket that connections share", () => {
     );
     gateway.world.turn(() => undefined);
     expect([gateway.said(0), gateway.own[0]?.closed?.code]).toEqual([["-2", "1", "end"], CloseCode.Normal]);
-    expect([gateway.said(1).at(-1), gateway.own[1]?.closed?.code]).toEqual(["end", CloseCode.Normal]);
+    expect([gateway.said(1), gateway.own[1]?.closed?.code]).toEqual([["2", "end"], CloseCode.Normal]);
     expect(gateway.world.connections.size).toBe(0);
     // Its number says nothing any more.
     gateway.send(bytesOf(0, pingFrame()), encodeLaneEnd(0), encodeLaneTurn(1));
@@ -959,6 +959,18 @@ describe("a socket that connections share", () => {
     gateway.sendRaw(typeof message === "string" ? message : join(bytesOf(0, pingFrame()), message));
     expect([gateway.shared.closed?.code, gateway.said(0)]).toEqual([CloseCode.Dropped, []]);
     expect([gateway.own[0]?.closed?.code, gateway.world.lanes.size]).toEqual([CloseCode.NotLeading, 0]);
+  });
+
+  test("hears messages of 4 MiB, and is dropped for a byte more", () => {
+    const gateway = new Gateway(1);
+    gateway.connect();
+    const ping = bytesOf(0, pingFrame());
+    // Nobody has the number 7.
+    const filled = (length: number) => join(ping, bytesOf(7, new Uint8Array(length - ping.length - 8)));
+    gateway.sendRaw(filled(4 * 1024 * 1024));
+    expect([gateway.shared.closed, gateway.said(0)]).toEqual([undefined, ["-2"]]);
+    gateway.sendRaw(filled(4 * 1024 * 1024 + 1));
+    expect(gateway.shared.closed?.code).toBe(CloseCode.Dropped);
   });
 
   test("that takes no more is dropped, with its connections", () => {
