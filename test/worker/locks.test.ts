@@ -24,10 +24,16 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-async function passTime(answer: Promise<Sent>): Promise<Sent> {
-  // An id is digested in real time.
-  await vi.waitFor(() => expect(ensemble.calls.length).toBeGreaterThan(0));
-  for (let ms = 0; ms < 90_000; ms += 50) await vi.advanceTimersByTimeAsync(50);
+/** Sends, and lets the worker's time pass until there is an answer. */
+async function passTime(sending: () => Promise<Sent>): Promise<Sent> {
+  const before = ensemble.calls.length;
+  let answered = false;
+  const answer = sending().finally(() => {
+    answered = true;
+  });
+  // An id is digested in real time: until the member is called no other time may pass.
+  await vi.waitFor(() => expect(ensemble.calls.length).toBeGreaterThan(before));
+  while (!answered) await vi.advanceTimersByTimeAsync(50);
   return answer;
 }
 
@@ -176,7 +182,7 @@ describe("worker: repeating lock calls", () => {
     "worker: POST after %o is repeated under the same id, and takes one place",
     async (fault: Fault) => {
       ensemble.member(1).fail("acquireLock", fault);
-      const sent = await passTime(send(`POST ${lockPath}`, order({ wait: "3s" })));
+      const sent = await passTime(() => send(`POST ${lockPath}`, order({ wait: "3s" })));
       expect(sent.status).toBe(201);
       expect(ensemble.locks).toHaveLength(1);
       expect(ensemble.callsOf("acquireLock")).toHaveLength(2);
@@ -185,7 +191,7 @@ describe("worker: repeating lock calls", () => {
 
   test("worker: POST that is repeated waits only for what is left of its wait", async () => {
     ensemble.member(1).fail("acquireLock", "hang");
-    await passTime(send(`POST ${lockPath}`, order({ wait: "3s" })));
+    await passTime(() => send(`POST ${lockPath}`, order({ wait: "3s" })));
     const waits = ensemble.callsOf("acquireLock").map((call) => call.argument);
     expect(waits).toMatchObject([{ waitMs: 3_000 }, { waitMs: 0 }]);
   });
@@ -193,7 +199,7 @@ describe("worker: repeating lock calls", () => {
   test("worker: POST of unknown outcome answers 504 with the id, to release or repeat", async () => {
     ensemble.member(1).fail("acquireLock", ...Array.from({ length: 100 }, () => "throw" as const));
     const id = "0123456789abcdef0123456789abcdef";
-    const sent = await passTime(send(`POST ${lockPath}`, order({ id })));
+    const sent = await passTime(() => send(`POST ${lockPath}`, order({ id })));
     const detail = problemIn(sent, { status: 504, codeName: "OperationTimeout", id });
     expect(detail).toContain("same id");
   });
@@ -201,7 +207,7 @@ describe("worker: repeating lock calls", () => {
   test("worker: DELETE that may have worked the first time answers 204 when the lock is gone", async () => {
     const { id } = await lock();
     ensemble.member(1).fail("releaseLock", "throwAfter");
-    expect((await passTime(send(`DELETE ${lockPath}?id=${id}`))).status).toBe(204);
+    expect((await passTime(() => send(`DELETE ${lockPath}?id=${id}`))).status).toBe(204);
     expect(ensemble.callsOf("releaseLock")).toHaveLength(2);
   });
 });
