@@ -31,7 +31,7 @@ class Server:
 
     def stop(self):
         assert self.address == ADDRESSES[0], "only the first server can be stopped"
-        control("/stop")
+        control("/stop-first")
         self.running = False
 
     def run(self):

@@ -1,7 +1,9 @@
 /**
  * The servers that a client's suite runs against: ours, and a real ZooKeeper beside it, set up alike.
  *
- * Suites that kill and start their servers ask for it by HTTP: `POST /stop`, `POST /start`.
+ * Suites that kill and start their servers ask for it by HTTP: `POST /stop` turns every client out, as a killed
+ * leader does; after `POST /stop-first` it is the first address alone that nobody listens at; `POST /start`
+ * mends either.
  *
  * @module
  */
@@ -44,28 +46,36 @@ export async function startEdgekeeperTarget(everyMember: boolean): Promise<Targe
   });
 }
 
-/**
- * A gateway per member. One member alone cannot be killed here: all are, as a ZooKeeper's servers all turn their
- * clients out when their leader is killed.
- */
+/** A gateway per member. One member alone cannot be killed here: either all are, or the first one's gateway goes. */
 async function startMemberTarget(local: LocalProcess): Promise<Target> {
-  const open = (id: number) =>
+  const open = (id: number, listenPort: number) =>
     startGateway({
       listenHost: "127.0.0.1",
-      listenPort: 0,
+      listenPort,
       url: local.url,
       ensemble: "main",
       member: String(id),
       maxConnectionsPerAddress: 0,
       fourLetterWords: "*",
     });
-  const gateways = await Promise.all(memberIds.map(open));
+  const gateways = await Promise.all(memberIds.map((id) => open(id, 0)));
+  const [first] = gateways;
+  if (first === undefined) throw new Error("there is no member");
+  let killed = false;
   return await makeTarget(
     "edgekeeper",
     gateways.map(({ port }) => port),
     {
-      stop: () => local.kill9(),
-      start: () => local.restart(),
+      async stop() {
+        killed = true;
+        await local.kill9();
+      },
+      stopFirst: () => gateways[0]?.close() ?? Promise.resolve(),
+      async start() {
+        if (killed) await local.restart();
+        else gateways[0] = await open(1, first.port);
+        killed = false;
+      },
       async dispose() {
         await Promise.all(gateways.map((gateway) => gateway.close()));
         await local.dispose();
@@ -93,13 +103,28 @@ export async function startZooKeeperTarget(everyMember: boolean): Promise<Target
 
 interface Server {
   stop(): Promise<void>;
+  /** As {@link stop} unless there is a way of its own. */
+  stopFirst?(): Promise<void>;
   start(): Promise<void>;
   dispose(): Promise<void>;
 }
 
+function performAction(server: Server, url: string | undefined): Promise<void> {
+  switch (url) {
+    case "/stop":
+      return server.stop();
+    case "/stop-first":
+      return server.stopFirst?.() ?? server.stop();
+    case "/start":
+      return server.start();
+    default:
+      return Promise.reject(new Error(`there is no "${url}" here`));
+  }
+}
+
 async function makeTarget(name: Target["name"], ports: readonly number[], server: Server): Promise<Target> {
   const control = createServer((request, response) => {
-    const action = request.url === "/stop" ? server.stop() : server.start();
+    const action = performAction(server, request.url);
     action.then(
       () => response.writeHead(204).end(),
       (error: unknown) => response.writeHead(500).end(String(error)),
