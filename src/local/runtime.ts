@@ -21,6 +21,8 @@ export const compatibilityFlags: readonly string[] = ["nodejs_compat"];
 
 /** Miniflare's way to run another workerd. */
 const wrapperVariable = "MINIFLARE_WORKERD_PATH";
+/** The workerd that the wrapper runs. */
+const workerdVariable = "EDGEKEEPER_LOCAL_WORKERD";
 
 const workerName = "edgekeeper";
 const className = "Member";
@@ -60,10 +62,13 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
   };
 }
 
-/** Has Miniflare start workerd through `workerd.sh`. On Windows, which has no `sh`, a killed start leaves workerd behind. */
+/**
+ * Has every Miniflare of this process start workerd through `workerd.sh`, which leaves those of others as they are. On Windows, which has no `sh`, a killed start leaves workerd behind.
+ */
 function useWrapper(): void {
   if (process.platform === "win32") return;
   process.env[wrapperVariable] ??= join(import.meta.dirname, "workerd.sh");
+  process.env[workerdVariable] ??= workerdPath();
 }
 
 function workerdPath(): string {
@@ -88,7 +93,7 @@ function miniflareOptions(options: RuntimeOptions): MiniflareOptions {
     unsafeRuntimeEnv: {
       [dataVariable]: directory.path,
       EDGEKEEPER_LOCAL_PID_FILE: directory.workerdPidPath,
-      EDGEKEEPER_LOCAL_WORKERD: workerdPath(),
+      [workerdVariable]: workerdPath(),
     },
     workers: [
       {

@@ -8,6 +8,11 @@
 # The process number stays the same through `exec`, for Miniflare, which signals it, and for the file,
 # which the next start reads.
 
+# The variable that leads Miniflare here is the process's: other Miniflares in it come by, who take care of themselves.
+if [ -z "${EDGEKEEPER_LOCAL_PID_FILE:-}" ]; then
+  exec "$EDGEKEEPER_LOCAL_WORKERD" "$@"
+fi
+
 echo $$ >"$EDGEKEEPER_LOCAL_PID_FILE"
 
 (
