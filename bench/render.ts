@@ -138,9 +138,11 @@ measurements):
 - **One outstanding.** A set waits for three flushes, one after the other: the members share one process and one
   thread here, and so one queue for the disk. An appending beside the calls, a later second call and kept stubs gained
   nothing or cost as much as they saved. Members on machines of their own flush at the same time.
-- **Many connections with little outstanding on each, watchers, sessions.** These figures are of connections with a WebSocket
-  each, and each message of it an event of the runtime and two system calls. Since then they share one for their bytes: two to three times as
-  fast ([0042](decisions/0042-connections-share-a-websocket.md)), and to be measured with the rest in the next full run.
+- **Many connections with little outstanding on each, watchers, sessions.** Every message of a WebSocket is an event of the
+  runtime and two system calls. A gateway's connections share one for their bytes
+  ([0042](decisions/0042-connections-share-a-websocket.md)): over 64 connections 1.8 times the rate of sets of the full run before, 2.3 of
+  gets, a third of the time for 1,000 watchers; over 8 connections, where less was to be saved, 1.0 and 1.3. What is left is the one
+  thread of all three members, where ZooKeeper's servers have a processor each as far as the machine has them.
 - **Creates, and values of 1 KB.** Three members insert every row, in one thread; ZooKeeper's servers have a
   processor each as far as the machine has them. Looking for what is there before it is created has not been made cheaper yet.
 - **A leader that hangs.** Most of the time is its followers' patience, 1.3 s; less would take a lost call for a dead leader.
