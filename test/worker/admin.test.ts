@@ -5,7 +5,7 @@
  * @module
  */
 
-import { beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { makeServerId, OpCode, type ParsedSettings, parseSettings } from "../../src/base/index.ts";
 import type { ConnectionReport, MemberReport } from "../../src/objects/index.ts";
 import { answerCommand, commandNames } from "../../src/worker/admin/commands.ts";
@@ -24,6 +24,22 @@ beforeEach(() => {
   ensemble = new FakeEnsemble();
   send = clientOf(ensemble);
 });
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** Lets the worker's time pass until there is an answer. */
+async function passTime(asking: () => Promise<string>): Promise<string> {
+  vi.useFakeTimers();
+  let answered = false;
+  const answer = asking().finally(() => {
+    answered = true;
+  });
+  while (!answered) await vi.advanceTimersByTimeAsync(50);
+  vi.useRealTimers();
+  return answer;
+}
 
 function say(figures: Partial<MemberReport>): void {
   ensemble.member(1).figures = figures;
@@ -199,9 +215,21 @@ describe("words", () => {
 
   test("of an ensemble that does not serve, or cannot be reached", async () => {
     say({ isServing: false });
-    expect([await word("srvr"), await word("isro")]).toEqual([`${notServing}\n`, "null"]);
+    expect(await passTime(() => word("srvr"))).toBe(`${notServing}\n`);
+    expect(await passTime(() => word("isro"))).toBe("null");
     for (const { id } of ensemble.members) ensemble.member(id).down = "throw";
-    expect([await word("mntr"), await word("isro")]).toEqual([`${notServing}\n`, "null"]);
+    expect(await passTime(() => word("mntr"))).toBe(`${notServing}\n`);
+    expect(await passTime(() => word("isro"))).toBe("null");
+  });
+
+  test("of an ensemble that its first question wakes: once it serves", async () => {
+    ensemble.member(1).figures = {
+      get isServing() {
+        return ensemble.callsOf("report").length > 2;
+      },
+    };
+    expect(await passTime(() => word("srvr"))).toContain("Mode: leader");
+    expect(ensemble.callsOf("report")).toHaveLength(3);
   });
 
   test("one member may be asked, and must be one", async () => {
@@ -292,8 +320,14 @@ describe("commands", () => {
 
   test("of an ensemble that does not serve, and of lists too long to give", async () => {
     say({ isServing: false });
-    expect(JSON.parse(await command("srvr"))).toEqual({ command: "server_stats", error: notServing });
-    expect(JSON.parse(await command("mntr"))).toMatchObject({ command: "monitor", error: null });
+    expect(JSON.parse(await passTime(() => command("srvr")))).toEqual({
+      command: "server_stats",
+      error: notServing,
+    });
+    expect(JSON.parse(await passTime(() => command("mntr")))).toMatchObject({
+      command: "monitor",
+      error: null,
+    });
     say({ watches: "tooMany" });
     expect(JSON.parse(await command("wchp"))).toEqual({
       command: "watches_by_path",

@@ -25,10 +25,10 @@ import {
 } from "../admin/commands.ts";
 import { type JavaJson, javaJson } from "../admin/java.ts";
 import { answerWord, isWord, reportFor, words } from "../admin/words.ts";
-import { within } from "../calls.ts";
+import { sleep, within } from "../calls.ts";
 import type { AppEnv, MemberStub } from "../env.ts";
 import type { Carried, LeaderRouter } from "../leader.ts";
-import { adminMs, copyMs } from "../limits.ts";
+import { adminMs, copyMs, electionLookMs } from "../limits.ts";
 import { openSnapshot } from "../member-snapshots.ts";
 import { badRequest, Problem } from "../problems.ts";
 import { findMember, readQuery } from "../queries.ts";
@@ -177,8 +177,24 @@ function answerJson(body: JavaJson, status = 200): Response {
   return new Response(javaJson(body), { status, headers: { "Content-Type": "application/json" } });
 }
 
-/** `undefined`: nobody answers. */
+/**
+ * Of a member that serves, if there is one soon: whom this very question has woken agrees with the others in a
+ * moment, and some clients ask `srvr` before they connect. `undefined`: nobody answers.
+ */
 async function reportOf(
+  c: Context<AppEnv>,
+  router: LeaderRouter,
+  request: ReportRequest,
+): Promise<MemberReport | undefined> {
+  const untilMs = Date.now() + adminMs;
+  for (;;) {
+    const report = await nextReport(c, router, request);
+    if (report === undefined || report.isServing || Date.now() >= untilMs) return report;
+    await sleep(electionLookMs);
+  }
+}
+
+async function nextReport(
   c: Context<AppEnv>,
   router: LeaderRouter,
   request: ReportRequest,
