@@ -12,7 +12,7 @@
  * Ends: a client that finishes or breaks closes the WebSocket, and our write side stays open until the
  * member has answered that, for clients that half-close before they read. A WebSocket that closes ends the
  * TCP connection behind the last byte. An upgrade that fails resets it, so that the client tries again.
- * None of this ends a session.
+ * A client that is silent for its session's timeout is dropped (`silence.ts`). None of this ends a session.
  *
  * A four-letter word instead of a connect request is answered, and that is all; its client may have closed
  * its side long before.
@@ -26,6 +26,7 @@ import { Credit } from "./credit.ts";
 import type { LaneEvents, MemberSocket } from "./lane.ts";
 import { judgeOpening } from "./opening.ts";
 import { Pings, platformPing, platformPong } from "./pings.ts";
+import { Silence } from "./silence.ts";
 
 /** How long a client may take over its connect request (ZooKeeper drops it after about as long). */
 const openingTimeoutMs = 10_000;
@@ -76,6 +77,7 @@ export class Connection {
   #isWebSocketFull = false;
   readonly #credit = new Credit();
   readonly #pings = new Pings();
+  readonly #silence: Silence;
   #hasClientEnded = false;
   /** The opening's deadline first, the lingering client's later. */
   #timer: NodeJS.Timeout;
@@ -84,6 +86,7 @@ export class Connection {
     this.#client = client;
     this.#events = events;
     this.#timer = setTimeout(() => client.destroy(), openingTimeoutMs);
+    this.#silence = new Silence({ isRead: () => !client.isPaused(), onSilent: () => client.destroy() });
     client.setNoDelay(true);
     client.setKeepAlive(true, keepAliveDelayMs);
     client.on("data", (chunk: Uint8Array) => this.#readClient(chunk));
@@ -106,6 +109,7 @@ export class Connection {
   }
 
   #readClient(chunk: Uint8Array): void {
+    this.#silence.heard();
     if (this.#state.kind === "over" || this.#state.kind === "asking") return;
     if (this.#pings.fromClient(chunk) && this.#state.kind === "open") {
       this.#state.webSocket.sendText(platformPing);
@@ -218,6 +222,7 @@ export class Connection {
 
   #writeClient(chunks: readonly Uint8Array[]): void {
     this.#pings.fromMember(chunks);
+    this.#silence.fromMember(chunks);
     if (!this.#client.writable) return;
     // Corked, several go out in one system call; a single one would only take a way round.
     const isSingle = chunks.length === 1;
@@ -259,6 +264,7 @@ export class Connection {
 
   #loseClient(): void {
     clearTimeout(this.#timer);
+    this.#silence.stop();
     const state = this.#state;
     this.#state = { kind: "over" };
     this.#forget();

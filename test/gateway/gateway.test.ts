@@ -253,6 +253,19 @@ test("a client that breaks off closes the WebSocket", async () => {
   await eventually(() => bench.gateway.connectionCount === 0);
 });
 
+test("a client that is silent for its session's timeout is dropped, and its WebSocket closed", async () => {
+  const bench = await start();
+  const { client, socket } = await connect(bench);
+  const answer = Buffer.alloc(41);
+  answer.writeInt32BE(37, 0);
+  answer.writeInt32BE(50, 8);
+  socket.send(answer);
+  expect(await socket.closeReceived()).toBe(1000);
+  socket.close(1000);
+  await client.closed;
+  expect(client.bytes.equals(answer)).toBe(true);
+});
+
 test("a WebSocket that closes ends the client behind the last byte", async () => {
   const bench = await start();
   const { client, socket } = await connect(bench);
