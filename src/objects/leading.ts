@@ -167,10 +167,15 @@ export class Leading implements Agreement {
     this.#sweepAtMs = nowMs + (swept < sweepMax ? sweepMs : sweepAgainMs);
   }
 
-  /** The ensemble falls asleep: what is left to the alarms. */
+  /**
+   * The ensemble falls asleep: what is left to the alarms. Sweeps stay a minute apart, as awake: with ZooKeeper, too,
+   * what is due is gone within a minute.
+   */
   rest(): { readonly watched: readonly Watched[]; readonly sweepAtMs: number | undefined } {
     const nextMs = this.#parts.tree.nextSweepMs(sweepScanMax);
-    const sweepAtMs = nextMs === undefined ? undefined : Math.max(nextMs, this.#parts.now() + sweepMs);
+    // Woken, it looks for the first time after `firstSweepMs`. The clock may have been set back.
+    const dueMs = Math.min(this.#sweepAtMs, this.#parts.now() + sweepMs) - firstSweepMs;
+    const sweepAtMs = nextMs === undefined ? undefined : Math.max(nextMs, dueMs);
     return { watched: this.sessions.watched, sweepAtMs };
   }
 

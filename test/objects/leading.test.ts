@@ -108,3 +108,21 @@ test("used and empty containers go, sweepMax every three seconds while there are
   expect(deleted).toEqual([`${sweepMax} at 1000`, `${sweepMax} at 4000`, "1 at 7000", "1 at 67000"]);
   expect(tree.children("/", undefined, 9)).toEqual(["zookeeper"]);
 });
+
+test("rest() leaves the next sweep to an alarm: a minute after the last one, or when the first znode is due", () => {
+  const member = new Member({ ttlNodes: true });
+  let nowMs = 0;
+  const leading = makeLeading(member.tree, () => nowMs, []);
+  nowMs = 1_000;
+  leading.tick();
+  nowMs = 3_000;
+  expect(leading.rest().sweepAtMs).toBeUndefined();
+  const ttlMs = 100_000;
+  member.must(create("/late", { type: OpCode.CreateTtl, flags: 5, ttlMs }));
+  expect(leading.rest().sweepAtMs).toBe(member.nowMs + ttlMs + 1);
+  member.must(create("/soon", { type: OpCode.CreateTtl, flags: 5, ttlMs: 1 }));
+  // Woken a second before the sweep of 61,000, which is the first that it makes then.
+  expect(leading.rest().sweepAtMs).toBe(60_000);
+  nowMs = 500;
+  expect(leading.rest().sweepAtMs).toBe(59_500);
+});
