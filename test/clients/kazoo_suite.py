@@ -2,17 +2,16 @@
 
 Started as `kazoo_suite.py HOST:PORT[,HOST:PORT...] CONTROL_URL SKIP...`: kazoo's harness, which would start
 servers of its own, gets a cluster of what is there; `stop` and `run` of the first ask CONTROL_URL, the others can
-be neither stopped nor started. Each SKIP is the name of a test or its class. Prints one JSON object per test: `{"case": ..., "outcome": "passed" | "failed" | "skipped", "detail": ...}`.
+be neither stopped nor started. Each SKIP is the name of a test, its class or its file. Prints what `pytest_cases.py` does.
 """
 
-import json
 import os
 import sys
 import urllib.request
 
-import pytest
+from pytest_cases import play
 
-ADDRESSES, CONTROL_URL, SKIPS = sys.argv[1].split(","), sys.argv[2], frozenset(sys.argv[3:])
+ADDRESSES, CONTROL_URL, SKIPS = sys.argv[1].split(","), sys.argv[2], sys.argv[3:]
 
 # The harness and some tests ask which ZooKeeper this is.
 os.environ["ZOOKEEPER_VERSION"] = "3.9.5"
@@ -55,34 +54,11 @@ class Cluster(list):
 CLUSTER = Cluster([Server(address) for address in ADDRESSES])
 
 
-class Plugin:
-    def pytest_collection_modifyitems(self, items):
-        items[:] = [item for item in items if not self.is_skipped(item)]
-
-    def is_skipped(self, item):
-        file = item.location[0].rsplit("/", 1)[-1]
-        return not SKIPS.isdisjoint({item.name, file, item.location[2].split(".")[0]})
-
-    def pytest_runtest_logreport(self, report):
-        if report.when != "call" and report.outcome == "passed":
-            return
-        if report.when == "teardown" and report.outcome == "failed":
-            return
-        file = report.nodeid.split("::")[0].rsplit("/", 1)[-1]
-        name = report.nodeid.split("::", 1)[1].replace("::", ".")
-        detail = str(report.longrepr)[-1500:] if report.outcome != "passed" else ""
-        line = {"case": f"{file}: {name}", "outcome": report.outcome, "detail": detail}
-        print("\n" + json.dumps(line), flush=True)
-
-
 def main():
     import kazoo.testing.harness
-    import kazoo.tests
 
     kazoo.testing.harness.get_global_cluster = lambda: CLUSTER
-    tests = os.path.dirname(kazoo.tests.__file__)
-    arguments = ["-p", "no:cacheprovider", "-p", "no:terminal", "--timeout=120", tests]
-    return pytest.main(arguments, plugins=[Plugin()])
+    return play("kazoo.tests", SKIPS)
 
 
-sys.exit(0 if main() in (0, 1) else 2)
+sys.exit(main())

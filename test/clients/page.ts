@@ -29,16 +29,23 @@ export function keepResult(result: SuiteResult): void {
   writeFileSync(resultPath(result.name), `${JSON.stringify(result, undefined, 1)}\n`);
 }
 
-/** Puts what is kept of these suites where the last table was. */
-export function writePage(names: readonly string[]): void {
-  const results = names
+/** What is kept of these suites, as far as it is. */
+export function keptResults(names: readonly string[]): readonly SuiteResult[] {
+  return names
     .map(resultPath)
     .filter((path) => existsSync(path))
     .map((path): SuiteResult => JSON.parse(readFileSync(path, "utf8")));
+}
+
+/** Puts what is kept of these suites where the last table was. */
+export function writePage(names: readonly string[]): void {
   const page = readFileSync(pagePath, "utf8");
   const [from, to] = [page.indexOf(begin), page.indexOf(end)];
   if (from === -1 || to === -1) throw new Error(`${pagePath} has no place for the clients`);
-  writeFileSync(pagePath, `${page.slice(0, from)}${begin}\n\n${render(results)}\n${page.slice(to)}`);
+  writeFileSync(
+    pagePath,
+    `${page.slice(0, from)}${begin}\n\n${render(keptResults(names))}\n${page.slice(to)}`,
+  );
 }
 
 export function render(results: readonly SuiteResult[]): string {
