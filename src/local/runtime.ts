@@ -13,8 +13,8 @@
 
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { Log, LogLevel, Miniflare, type MiniflareOptions } from "miniflare";
-import { type DataDirectory, dataVariable } from "./data-directory.ts";
+import type { MiniflareOptions } from "miniflare";
+import { type DataDirectory, dataVariable, StartRefusal } from "./data-directory.ts";
 
 export const compatibilityDate = "2026-10-01";
 export const compatibilityFlags: readonly string[] = ["nodejs_compat"];
@@ -45,10 +45,14 @@ export interface Runtime {
   stop(): Promise<void>;
 }
 
-/** @throws Miniflare's error when the runtime does not start. */
+/** @throws {@link StartRefusal} without the package; Miniflare's error when the runtime does not start. */
 export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
+  const loaded = await loadMiniflare();
   useWrapper();
-  const miniflare = new Miniflare(miniflareOptions(options));
+  const miniflare = new loaded.Miniflare({
+    ...miniflareOptions(options),
+    log: new loaded.Log(loaded.LogLevel.NONE),
+  });
   try {
     await miniflare.ready;
   } catch (error) {
@@ -60,6 +64,26 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
       miniflare.unsafeEvictDurableObject(workerName, className, { name, webSockets }),
     stop: () => miniflare.dispose(),
   };
+}
+
+type MiniflareModule = typeof import("miniflare");
+
+/**
+ * Not imported before a runtime is wanted: it takes its time, and who uses `edgekeeper/testing` for its fake
+ * alone need not have the package, an optional peer of ours.
+ */
+async function loadMiniflare(): Promise<MiniflareModule> {
+  try {
+    return await import("miniflare");
+  } catch (error) {
+    if (!(error instanceof Error && error.message.startsWith("Cannot find package 'miniflare'"))) throw error;
+    const ours: { peerDependencies: { miniflare: string } } = createRequire(import.meta.url)(
+      "../../package.json",
+    );
+    throw new StartRefusal(
+      `Cannot start an ensemble: it needs the package miniflare, npm install --save-dev miniflare@${ours.peerDependencies.miniflare}`,
+    );
+  }
 }
 
 /**
@@ -82,7 +106,6 @@ function miniflareOptions(options: RuntimeOptions): MiniflareOptions {
   return {
     host: "127.0.0.1",
     port: 0,
-    log: new Log(LogLevel.NONE),
     logRequests: false,
     // No download of a sample `request.cf`, and no word to anybody.
     cf: false,

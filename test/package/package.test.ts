@@ -6,7 +6,8 @@
  */
 
 import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { makeProject, type PackedProject, programTimeoutMs, root, run } from "./project.ts";
@@ -74,4 +75,18 @@ test("runs: a local ensemble, clients over a WebSocket and over the ZooKeeper po
   expect(said).toEqual(
     majors.map((major) => [`target-0-${major} ${done}`, `target-1-${major} ${done}`, `fake ${done}`]),
   );
+});
+
+test("a fake needs nothing else, and an ensemble without miniflare says what to install", () => {
+  const folder = mkdtempSync(join(tmpdir(), "edgekeeper-alone-"));
+  try {
+    const ours = join("node_modules", "edgekeeper");
+    cpSync(join(packed.path, ours), join(folder, ours), { recursive: true, dereference: true });
+    cpSync(join(root, "test", "package", "consumer", "alone.mjs"), join(folder, "alone.mjs"));
+    const [text, refused] = JSON.parse(run(process.execPath, ["alone.mjs"], folder));
+    expect(text).toBe("1");
+    expect(refused).toMatch(/needs the package miniflare, npm install --save-dev miniflare@\d/);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
