@@ -4,7 +4,7 @@
  * A deployment without credentials serves nobody. With `EK_TOKEN`, a client presents it as
  * `Authorization: Bearer <token>` or, where a browser's WebSocket cannot send headers, as the subprotocol
  * `bearer.<base64url of the token>` beside `zookeeper`. With `EK_OPEN_ON_LOOPBACK` and no token, requests
- * to a loopback host need none; the `Host` and the `Origin` are both checked, so that neither a web page
+ * to a loopback host need none; `Host`, `Origin` and `Sec-Fetch-Site` are checked, so that neither a web page
  * nor a name rebound to 127.0.0.1 can use the visitor's browser as its client.
  *
  * Invariant: no token is accepted in, or copied into, a URL, a log, an answer or a call to a member.
@@ -136,6 +136,11 @@ function checkLoopback(request: Request): void {
   }
   if (origin !== null && !isLoopbackOrigin(origin)) {
     throw forbidden("without EK_TOKEN only web pages from loopback are served");
+  }
+  // An image, a frame or a link of a page comes without an Origin. Beside one it says less: to a browser
+  // localhost and 127.0.0.1 are two sites.
+  if (origin === null && request.headers.get("Sec-Fetch-Site") === "cross-site") {
+    throw forbidden("without EK_TOKEN what a page from elsewhere links to or embeds is not served");
   }
 }
 

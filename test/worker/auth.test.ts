@@ -66,6 +66,19 @@ describe("worker: without credentials", () => {
     expect((await clientOf(ensemble)(get, { headers })).status).toBe(200);
   });
 
+  test("worker: open on loopback refuses what a page from elsewhere embeds, which has no Origin", async () => {
+    const headers = { "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors" };
+    const sent = await clientOf(ensemble)("GET /v1/main/admin/commands/hash", { headers });
+    problemIn(sent, { status: 403, codeName: "NoAuth" });
+    expectNobodyServed(sent);
+    for (const site of ["same-origin", "same-site", "none"]) {
+      const served = await clientOf(ensemble)(get, { headers: { "Sec-Fetch-Site": site } });
+      expect(served.status).toBe(200);
+    }
+    const fromLocalhost = { "Sec-Fetch-Site": "cross-site", Origin: "http://localhost:3000" };
+    expect((await clientOf(ensemble)(get, { headers: fromLocalhost })).status).toBe(200);
+  });
+
   test("worker: open on loopback makes nobody super", async () => {
     await clientOf(ensemble)(get, { headers: { "CF-Connecting-IP": "10.1.2.3" } });
     expect(ensemble.callsOf("perform").at(-1)?.argument).toMatchObject({
