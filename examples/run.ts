@@ -66,7 +66,8 @@ try {
   );
   for (const { name, commands, prints } of folders.map((each) => readExample(each.name))) {
     for (const command of commands) {
-      const [program = "", ...args] = command.split(" ");
+      // `npx node` is the node that runs this.
+      const [program = "", ...args] = command.replace(/^npx /, "").split(" ");
       const isPython = program === "python3";
       if (isPython && "missing" in python) {
         console.log(`skip ${name}: ${command}: ${python.missing}`);

@@ -1,5 +1,5 @@
 /**
- * Feature flags in a browser page, live: `node examples/flags/main.ts`, then change the znode.
+ * Feature flags in a browser page, live: `npx node examples/flags/main.ts`, then change the znode.
  *
  * With `--check` nobody has to look: the page's own script runs on a document of a few lines, and prints what
  * it shows. Not shown that way: a browser's layout, and its `EventSource`, of which reading the stream stands in.
