@@ -166,7 +166,7 @@ export class Life {
       nextWatcher: () => this.#nextWatcher(),
     });
     const streams = new Streams({
-      tree,
+      ...{ tree, stats: this.#stats, now: parts.now },
       confirm: (done) => (this.#agreement === undefined ? done(false) : this.#agreement.confirm(false, done)),
     });
     this.clients = new Clients(this.connections, streams, lanes);
@@ -317,11 +317,12 @@ export class Life {
       storageBytes: storage.sql.databaseSize,
     };
     const { connections } = this;
+    const { streams } = this.clients;
     const deadlines = this.#leading?.sessions.deadlines;
-    const parts = { facts, role, tree: this.#tree, stats: this.#stats, connections, deadlines };
+    const parts = { facts, role, tree: this.#tree, stats: this.#stats, connections, streams, deadlines };
     const report = makeReport(parts, lists);
     if (reset === "server") this.#stats.reset();
-    if (reset === "connections") this.connections.resetStats();
+    if (reset === "connections") for (const each of [connections, streams]) each.resetStats();
     return report;
   }
 
@@ -329,7 +330,7 @@ export class Life {
     return describe({
       ...{ replica: this.#replica, tree: this.#tree, incarnation: this.#parts.incarnation },
       serving: this.#agreement !== undefined,
-      connections: this.connections.size,
+      connections: this.connections.size + this.clients.streams.size,
     });
   }
 

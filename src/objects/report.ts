@@ -4,14 +4,30 @@
  * Looking changes nothing, and costs a serving member little: only lists cost what they hold, so they are
  * asked for by name, and none is longer than `reportEntriesMax`.
  *
+ * A watch stream is a connection without a session, and each of its subscriptions a watch at its path: also one of
+ * children, for it tells of the znode's own coming and going too.
+ *
  * @module
  */
 
-import { formatSessionId, formatZxid, NO_SESSION, type ServerId, type SessionId } from "../base/index.ts";
+import {
+  type AuthId,
+  formatSessionId,
+  formatZxid,
+  NO_SESSION,
+  type ServerId,
+  type SessionId,
+} from "../base/index.ts";
 import type { Census, SessionDeadlines, Tree, WatcherId } from "../tree/index.ts";
 import type { Introduction } from "./api.ts";
 import type { Connection } from "./connection.ts";
-import type { ConnectionFigures, LatencyFigures, ServerStats, SizeFigures } from "./stats.ts";
+import type {
+  ConnectionFigures,
+  ConnectionStats,
+  LatencyFigures,
+  ServerStats,
+  SizeFigures,
+} from "./stats.ts";
 
 /** Entries of one list, or pairs of one listing of watches. A report crosses between objects in one piece. */
 export const reportEntriesMax = 100_000;
@@ -89,7 +105,7 @@ export interface ConnectionReport extends ConnectionFigures {
   readonly address: string;
   /** 0: unknown. */
   readonly port: number;
-  /** Printed; `undefined` before the handshake is over. */
+  /** Printed; `undefined` before the handshake is over, and for a watch stream. */
   readonly sessionId: string | undefined;
   readonly timeoutMs: number;
   readonly outstanding: number;
@@ -110,6 +126,7 @@ export interface OwnerReport {
 }
 
 export interface WatchReport {
+  /** Printed; `0x0` for a watch stream, which has none. */
   readonly sessionId: string;
   readonly path: string;
 }
@@ -128,6 +145,7 @@ export interface ReportParts {
   readonly tree: Tree;
   readonly stats: ServerStats;
   readonly connections: ReportedConnections;
+  readonly streams: ReportedStreams;
   /** While leading. */
   readonly deadlines: SessionDeadlines | undefined;
 }
@@ -140,8 +158,17 @@ export interface ReportedConnections {
   sessionOf(watcher: WatcherId): SessionId | undefined;
 }
 
+/** As much of the watch streams. */
+export interface ReportedStreams {
+  readonly size: number;
+  readonly watchCount: number;
+  readonly outstanding: number;
+  figures(): Iterable<ConnectionReport>;
+  subscriptions(): Iterable<{ readonly stream: object; readonly filter: { readonly path: string } }>;
+}
+
 export function makeReport(parts: ReportParts, lists: readonly ReportList[]): MemberReport {
-  const { facts, role, tree, stats, connections } = parts;
+  const { facts, role, tree, stats, connections, streams } = parts;
   return {
     ...facts,
     kind: "report",
@@ -149,8 +176,8 @@ export function makeReport(parts: ReportParts, lists: readonly ReportList[]): Me
     zxid: formatZxid(tree.applied),
     census: tree.census(),
     sessionCount: tree.sessionCount,
-    connectionCount: connections.size,
-    outstanding: connections.outstanding,
+    connectionCount: connections.size + streams.size,
+    outstanding: connections.outstanding + streams.outstanding,
     received: stats.received,
     sent: stats.sent,
     authFailures: stats.authFailures,
@@ -158,11 +185,11 @@ export function makeReport(parts: ReportParts, lists: readonly ReportList[]): Me
     latency: stats.latencies.figures,
     responses: stats.responses.figures,
     proposals: stats.proposals.figures,
-    watchCount: tree.watches.total,
+    watchCount: tree.watches.total + streams.watchCount,
     traceMask: stats.traceMask,
     configText: new TextDecoder().decode(tree.get("/zookeeper/config")?.data ?? new Uint8Array(0)),
-    ...(lists.includes("watchSummary") && { watchSummary: summaryOf(watchReports(parts)) }),
-    ...(lists.includes("connections") && { connections: listed(connections.figures()) }),
+    ...(lists.includes("watchSummary") && { watchSummary: summaryOf(watching(parts)) }),
+    ...(lists.includes("connections") && { connections: listed(connectionReports(parts)) }),
     ...(lists.includes("sessions") && { sessions: listed(sessionReports(parts)) }),
     ...(lists.includes("ephemerals") && { ephemerals: ownerReports(tree) }),
     ...(lists.includes("watches") && { watches: listed(watchReports(parts)) }),
@@ -187,6 +214,11 @@ function listed<Entry>(entries: Iterable<Entry>): Listed<Entry> {
   const list: Entry[] = [];
   for (const entry of entries) if (list.push(entry) > reportEntriesMax) return "tooMany";
   return list;
+}
+
+function* connectionReports({ connections, streams }: ReportParts): Iterable<ConnectionReport> {
+  yield* connections.figures();
+  yield* streams.figures();
 }
 
 function* sessionReports({ tree, deadlines }: ReportParts): Iterable<SessionReport> {
@@ -215,23 +247,37 @@ function ownerReports(tree: Tree): Listed<OwnerReport> {
   return owners;
 }
 
-function summaryOf(entries: Iterable<WatchReport>): WatchSummary {
-  const sessions = new Set<string>();
+/** One watch, and whose it is: a connection's or a stream's. */
+interface Watching extends WatchReport {
+  readonly watcher: WatcherId | object;
+}
+
+function summaryOf(entries: Iterable<Watching>): WatchSummary {
+  const watchers = new Set<WatcherId | object>();
   const paths = new Set<string>();
   let watches = 0;
-  for (const { sessionId, path } of entries) {
-    sessions.add(sessionId);
+  for (const { watcher, path } of entries) {
+    watchers.add(watcher);
     paths.add(path);
     watches += 1;
   }
-  return { connections: sessions.size, paths: paths.size, watches };
+  return { connections: watchers.size, paths: paths.size, watches };
 }
 
-function* watchReports({ tree, connections }: ReportParts): Iterable<WatchReport> {
+function* watchReports(parts: ReportParts): Iterable<WatchReport> {
+  // Who watches stays here: a report crosses between objects.
+  for (const { sessionId, path } of watching(parts)) yield { sessionId, path };
+}
+
+function* watching({ tree, connections, streams }: ReportParts): Iterable<Watching> {
   for (const { path, watcher } of tree.watches.dataTable()) {
     const session = connections.sessionOf(watcher);
     // Locks of HTTP watch too, and are nobody's connection.
-    if (session !== undefined) yield { sessionId: formatSessionId(session), path };
+    if (session !== undefined) yield { watcher, sessionId: formatSessionId(session), path };
+  }
+  const sessionId = formatSessionId(NO_SESSION);
+  for (const { stream, filter } of streams.subscriptions()) {
+    yield { watcher: stream, sessionId, path: filter.path };
   }
 }
 
@@ -258,4 +304,29 @@ interface ReportedConnection {
   readonly connection: Connection;
   readonly introduction: Introduction;
   readonly sinceMs: number;
+}
+
+/** As much of a watch stream as a report tells. */
+interface ReportedStream {
+  readonly stats: ConnectionStats;
+  readonly identities: readonly AuthId[];
+  readonly waiting: { readonly size: number };
+  readonly sinceMs: number;
+}
+
+/** What a watch stream has done, and who listens. */
+export function reportStream({ stats, identities, waiting, sinceMs }: ReportedStream): ConnectionReport {
+  const { received, sent, lastOp, lastCxid, lastResponseMs, lastLatencyMs } = stats;
+  return {
+    ...{ received, sent, lastOp, lastCxid, lastResponseMs, lastLatencyMs },
+    outstanding: waiting.size,
+    // The Worker says from where it was asked, as an identity; HTTP does not tell the port.
+    address: identities.find(({ scheme }) => scheme === "ip")?.id ?? "",
+    port: 0,
+    sessionId: undefined,
+    timeoutMs: 0,
+    lastZxid: undefined,
+    latency: stats.latencies.figures,
+    establishedMs: sinceMs,
+  };
 }

@@ -33,6 +33,7 @@ import {
   type Tree,
 } from "../tree/index.ts";
 import { sendText } from "./sockets.ts";
+import { ConnectionStats, type ServerStats } from "./stats.ts";
 import { makeStreamAttachment, type StoredSubscription, type StreamAttachment } from "./stream-attachment.ts";
 import {
   errorMessage,
@@ -62,6 +63,10 @@ export const progressChanges = 1_024;
 /** What all streams of a member share. */
 export interface StreamDesk {
   readonly tree: Tree;
+  /** Of the member. */
+  readonly stats: ServerStats;
+  /** The clock as of this turn. */
+  now(): number;
   /** JSON of an event, made once for everybody. */
   eventText(event: StreamEvent): string;
   /** Subscriptions that wait for their client. */
@@ -88,6 +93,10 @@ export class Stream {
   /** By their ids, those that wait to hear whether this member is as far as they want. */
   readonly waiting = new Map<string, Subscribe>();
   readonly #desk: StreamDesk;
+  /** Messages, each a packet of its own. */
+  readonly stats: ConnectionStats;
+  /** Since when this life of the member knows it. */
+  readonly sinceMs: number;
   #seq = 0;
   #acked = 0;
   #onTheWay: { readonly seq: number; readonly units: number }[] = [];
@@ -98,6 +107,8 @@ export class Stream {
     this.socket = socket;
     this.identities = identities;
     this.#desk = desk;
+    this.stats = new ConnectionStats(desk.stats);
+    this.sinceMs = desk.now();
   }
 
   /** Whether the client has taken in enough to be told more. */
@@ -115,7 +126,7 @@ export class Stream {
   }
 
   refuse(fault: Fault): void {
-    sendText(this.socket, errorMessage(fault));
+    this.#sendText(errorMessage(fault));
   }
 
   /**
@@ -331,10 +342,15 @@ export class Stream {
     this.#unitsOnTheWay += text.length;
     subscription.cursor = zxid;
     subscription.toldAt = this.#desk.tree.history.added;
-    sendText(this.socket, text);
+    this.#sendText(text);
   }
 
   #send(message: object): void {
-    sendText(this.socket, JSON.stringify(message));
+    this.#sendText(JSON.stringify(message));
+  }
+
+  #sendText(text: string): void {
+    this.stats.notified();
+    sendText(this.socket, text);
   }
 }

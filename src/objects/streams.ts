@@ -17,7 +17,9 @@
 
 import { type AuthId, compareZxid, formatZxid, maxZxid, ZERO_ZXID, type Zxid } from "../base/index.ts";
 import { type Change, FilterIndex, type Tree } from "../tree/index.ts";
+import { type ConnectionReport, reportStream } from "./report.ts";
 import { CloseCode, closeSocket } from "./sockets.ts";
+import type { ServerStats } from "./stats.ts";
 import { progressChanges, Stream, type StreamDesk, type Subscription } from "./stream.ts";
 import {
   attachedBytes,
@@ -53,6 +55,10 @@ interface Sleeper {
 
 export interface StreamsParts {
   readonly tree: Tree;
+  /** Of the member; its streams' messages count as packets. */
+  readonly stats: ServerStats;
+  /** The clock as of this turn. */
+  now(): number;
   /** Calls back once everything committed by now has applied here, or with `false` when that could not be. */
   confirm(done: (confirmed: boolean) => void): void;
 }
@@ -76,6 +82,8 @@ export class Streams {
     this.#parts = parts;
     this.#desk = {
       tree: parts.tree,
+      stats: parts.stats,
+      now: () => parts.now(),
       lagging: this.#lagging,
       eventText: (event) => this.#eventText(event),
     };
@@ -83,6 +91,31 @@ export class Streams {
 
   get size(): number {
     return this.#bySocket.size + this.#sleepers.size;
+  }
+
+  /** Subscriptions: each is a watch. */
+  get watchCount(): number {
+    return this.#index.size;
+  }
+
+  /** Subscriptions that wait for their answer. */
+  get outstanding(): number {
+    let outstanding = 0;
+    for (const { stream } of this.#bySocket.values()) outstanding += stream.waiting.size;
+    return outstanding;
+  }
+
+  *figures(): Iterable<ConnectionReport> {
+    for (const { stream } of this.#bySocket.values()) yield reportStream(stream);
+  }
+
+  *subscriptions(): Iterable<Subscription> {
+    for (const { stream } of this.#bySocket.values()) yield* stream.subscriptions.values();
+  }
+
+  /** Counts each stream's messages from zero again. */
+  resetStats(): void {
+    for (const { stream } of this.#bySocket.values()) stream.stats.reset();
   }
 
   /** Somebody waits to hear whether this member is as far as it wants, or whether it serves. */
@@ -131,6 +164,7 @@ export class Streams {
     }
     const entry = this.#bySocket.get(socket);
     if (entry === undefined) return parseStreamAttachment(socket.deserializeAttachment()) !== undefined;
+    entry.stream.stats.took();
     const fault = this.#handle(entry.stream, message);
     this.#touched.add(entry.stream);
     if (fault === undefined) return true;

@@ -22,6 +22,12 @@ const connection: ConnectionReport = {
   ...{ lastLatencyMs: 0, latency: { min: 0, max: 0, sum: 0, count: 0 } },
 };
 
+const noStreams: ReportParts["streams"] = {
+  ...{ size: 0, watchCount: 0, outstanding: 0 },
+  figures: () => [],
+  subscriptions: () => [],
+};
+
 function partsOf(count: number): ReportParts {
   const tree = new Tree(new MemoryRows(), { cacheBytesMax: 1_000_000 });
   for (let path = 0; path < count; path++) tree.watches.addData(1, `/n${path}`);
@@ -37,7 +43,8 @@ function partsOf(count: number): ReportParts {
     },
     sessionOf: () => 1n as never,
   };
-  return { facts, role: "leading", tree, stats: new ServerStats(), connections, deadlines: undefined };
+  const stats = new ServerStats();
+  return { facts, role: "leading", tree, stats, connections, streams: noStreams, deadlines: undefined };
 }
 
 describe("a report", () => {
@@ -57,5 +64,27 @@ describe("a report", () => {
     const report = makeReport(partsOf(reportEntriesMax + 1), lists);
     expect([report.connections, report.watches]).toEqual(["tooMany", "tooMany"]);
     expect(report).toMatchObject({ connectionCount: reportEntriesMax + 1, watchCount: reportEntriesMax + 1 });
+  });
+
+  test("counts watch streams as connections without a session, each a watcher of its own", () => {
+    const streams = [{}, {}].map((stream) => ({ stream, filter: { path: "/n0" } }));
+    const parts: ReportParts = {
+      ...partsOf(1),
+      streams: {
+        ...{ size: 2, watchCount: 3, outstanding: 4 },
+        figures: () => [connection, connection],
+        subscriptions: () => [...streams, { stream: streams[0]?.stream ?? {}, filter: { path: "/other" } }],
+      },
+    };
+    const report = makeReport(parts, [...lists, "watchSummary"]);
+    expect(report).toMatchObject({ connectionCount: 3, watchCount: 4, outstanding: 4 });
+    expect(report.connections?.length).toBe(3);
+    expect(report.watchSummary).toEqual({ connections: 3, paths: 2, watches: 4 });
+    expect(report.watches).toEqual([
+      { sessionId: "0x1", path: "/n0" },
+      { sessionId: "0x0", path: "/n0" },
+      { sessionId: "0x0", path: "/n0" },
+      { sessionId: "0x0", path: "/other" },
+    ]);
   });
 });

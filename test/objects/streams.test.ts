@@ -26,6 +26,7 @@ import {
   type Zxid,
 } from "../../src/base/index.ts";
 import { CloseCode } from "../../src/objects/sockets.ts";
+import { ServerStats } from "../../src/objects/stats.ts";
 import { coalesceAfter, progressChanges, windowMessages, windowUnits } from "../../src/objects/stream.ts";
 import { attachmentBytesMax } from "../../src/objects/stream-attachment.ts";
 import { messageUnitsMax, subscriptionIdUnitsMax } from "../../src/objects/stream-messages.ts";
@@ -67,12 +68,14 @@ class World {
   readonly member = new Member();
   readonly #rows = new MemoryRows();
   tree = new Tree(this.#rows, options);
+  stats = new ServerStats();
   #confirming: ((confirmed: boolean) => void)[] = [];
   streams = this.#begin();
 
   /** Memory is gone; sockets, rows and log are not. */
   forget(sockets: readonly TestSocket[], options_: { readonly serve: boolean } = { serve: true }): void {
     this.tree = new Tree(this.#rows, options);
+    this.stats = new ServerStats();
     this.streams = this.#begin();
     const others = this.streams.adopt(sockets.map(({ socket }) => socket));
     expect(others).toEqual([]);
@@ -144,7 +147,10 @@ class World {
   }
 
   #begin(): Streams {
-    const streams = new Streams({ tree: this.tree, confirm: (done) => this.#confirming.push(done) });
+    const streams = new Streams({
+      ...{ tree: this.tree, stats: this.stats, now: () => 1_000 },
+      confirm: (done) => this.#confirming.push(done),
+    });
     streams.adopt([]);
     return streams;
   }
@@ -463,7 +469,10 @@ describe("streams: memory that is lost", () => {
     for (let i = 0; i < 5; i++) other.must(create(`/${i}`));
     other.tree.checkpoint();
     world.streams.adopt([]);
-    const streams = new Streams({ tree: other.tree, confirm: () => undefined });
+    const streams = new Streams({
+      ...{ tree: other.tree, stats: new ServerStats(), now: () => 0 },
+      confirm: () => undefined,
+    });
     other.tree.reload();
     streams.adopt([]);
     const fresh = new TestSocket();
@@ -853,5 +862,52 @@ describe("streams: any history, any losses of memory and connections", () => {
     // It would prove little if hardly anything was told, or nothing forgotten.
     expect(counts.live).toBeGreaterThan(2_000);
     expect(counts.compacted).toBeGreaterThan(20);
+  });
+});
+
+describe("figures", () => {
+  const ip: AuthId = { scheme: "ip", id: "10.0.0.9" };
+
+  test("a stream is a connection, its messages are packets, and its subscriptions watches", () => {
+    const world = new World();
+    world.write(create("/a"));
+    const socket = world.open([ip]);
+    const other = world.open([]);
+    const subscribe = (id: string, path: string) => world.send(socket, { type: "subscribe", id, path });
+    subscribe("one", "/a");
+    subscribe("two", "/a/**");
+    world.write(setData("/a", bytes("x")));
+    const { streams } = world;
+    expect([streams.size, streams.watchCount, streams.outstanding]).toEqual([2, 2, 0]);
+    expect([...streams.figures()]).toMatchObject([
+      // Welcome, two answers, and an event for each subscription.
+      { address: "10.0.0.9", port: 0, sessionId: undefined, received: 2, sent: 5, establishedMs: 1_000 },
+      { address: "", received: 0, sent: 1 },
+    ]);
+    expect([world.stats.received, world.stats.sent]).toEqual([2, 6]);
+    const listed = () =>
+      Array.from(world.streams.subscriptions(), ({ id, filter }) => `${id} ${filter.path}`);
+    expect(listed()).toEqual(["one /a", "two /a"]);
+
+    streams.resetStats();
+    expect([...streams.figures()]).toMatchObject([{ received: 0, sent: 0 }, { sent: 0 }]);
+    world.send(socket, { type: "unsubscribe", id: "one" });
+    expect([streams.watchCount, ...listed()]).toEqual([1, "two /a"]);
+    world.forget([socket, other]);
+    expect([world.streams.size, world.streams.watchCount, ...listed()]).toEqual([2, 1, "two /a"]);
+    expect([...world.streams.figures()]).toMatchObject([{ address: "10.0.0.9" }, { address: "" }]);
+    world.streams.closed(socket.socket, 1000);
+    expect([world.streams.size, world.streams.watchCount, ...listed()]).toEqual([1, 0]);
+  });
+
+  test("one that waits for its answer is outstanding, and no watch yet", () => {
+    const world = new World();
+    const socket = world.open();
+    const since = formatZxid({ epoch: 9, counter: 9 });
+    world.send(socket, { type: "subscribe", id: "s", path: "/a", since });
+    expect([world.streams.outstanding, world.streams.watchCount]).toEqual([1, 0]);
+    expect([...world.streams.figures()]).toMatchObject([{ outstanding: 1 }]);
+    world.confirm(true);
+    expect([world.streams.outstanding, world.streams.watchCount]).toEqual([0, 0]);
   });
 });
