@@ -75,6 +75,8 @@ class Changes implements AsyncDisposable {
     changes.#over = (async () => {
       for await (const event of stream) changes.#changed.add(event.kind === "missed" ? root : event.path);
     })();
+    // Its failure is told by `ready`, or at the end; until somebody waits for it, it must not count as unheard.
+    changes.#over.catch(() => undefined);
     await stream.ready;
     return changes;
   }
