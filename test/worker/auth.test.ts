@@ -170,6 +170,10 @@ describe("worker: the client's address", () => {
     [{ "Ek-Gateway-Address": "::ffff:10.9.8.7" }, "10.9.8.7"],
     [{ "CF-Connecting-IP": "10.1.1.1" }, "10.1.1.1"],
     [{}, "127.0.0.1"],
+    // Not from Cloudflare, then: at the length that is read, and one past it.
+    [{ "CF-Connecting-IP": "1".repeat(45) }, "1".repeat(45)],
+    [{ "CF-Connecting-IP": "1".repeat(46) }, "127.0.0.1"],
+    [{ "CF-Connecting-IP": "10.1.1.1, 10.2.2.2" }, "127.0.0.1"],
   ])("worker: %o is from %s", async (headers, address) => {
     await clientOf(ensemble)(get, { headers });
     expect(ensemble.callsOf("perform").at(-1)?.argument).toMatchObject({
