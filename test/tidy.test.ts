@@ -12,6 +12,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 import { describe, expect, test } from "vitest";
 import {
+  anchorFaults,
   cycleFaults,
   type Fault,
   faultsOfFile,
@@ -188,6 +189,16 @@ describe("a rule fails on", () => {
     expect(cycleFaults([c, { path: "src/zab/a.ts", text: types }, b])).toEqual([]);
   });
 
+  test("a document that links to a heading which is not there", () => {
+    const page = { path: "docs/a.md", text: "# A\n\n## `b-c`, and [d](e.md)!\n\n```sh\n# f\n```\n" };
+    const told = (text: string) => anchorFaults([page, { path: "docs/b.md", text }]).map(print);
+    expect(told("# B\n\n[x](a.md#b-c-and-d) [y](#b) [z](https://c.example/#q)\n")).toEqual([]);
+    expect(told("\n[x](a.md#f)\n")).toEqual([
+      "docs/b.md:2: links to #f, which is no heading of docs/a.md: name one",
+    ]);
+    expect(told("[x](#b-c-and-d)\n")).toHaveLength(1);
+  });
+
   test("a document or a head that names a file which is not there", () => {
     const exists = (path: string) => path === "src/zab/link.ts" || path === "docs/a.md";
     const told = (path: string, text: string) => referenceFaults({ path, text }, exists).map(print);
@@ -301,6 +312,7 @@ describe("the repository", () => {
       ...files.filter(({ path }) => path !== "package-lock.json").flatMap(faultsOfFile),
       ...cycleFaults(sources),
       ...files.filter(isOwnProse).flatMap((file) => referenceFaults(file, isThere)),
+      ...anchorFaults(files),
       ...files.filter(({ path }) => path === "package-lock.json").flatMap(lockFaults),
     ];
     if (faults.length > 0) expect.fail(`\n${faults.map(print).join("\n")}\n`);

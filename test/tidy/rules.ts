@@ -300,6 +300,37 @@ export function referenceFaults({ path, text }: SourceFile, exists: (path: strin
   ].flatMap(({ match, target }) => (exists(target) ? [] : [fault(match, target)]));
 }
 
+/** A link to a heading of a page of ours leads to one. */
+export function anchorFaults(files: readonly SourceFile[]): Fault[] {
+  const pages = new Map(
+    files.filter(({ path }) => path.endsWith(".md")).map(({ path, text }) => [path, text]),
+  );
+  return [...pages].flatMap(([path, text]) =>
+    [...text.matchAll(/\]\((?![a-z]+:)([^)#\s]*)#([^)\s]+)\)/g)].flatMap((match) => {
+      const [, file = "", anchor = ""] = match;
+      const target = file === "" ? path : posix.join(posix.dirname(path), file);
+      const page = pages.get(target);
+      if (page === undefined || anchorsOf(page).has(anchor)) return [];
+      const message = `links to #${anchor}, which is no heading of ${target}: name one`;
+      return [{ file: path, line: lineAt(text, match.index), message }];
+    }),
+  );
+}
+
+/** As GitHub makes them of headings, but for the numbers it gives to those that come twice. */
+function anchorsOf(page: string): ReadonlySet<string> {
+  const headings = page.replace(/^```.*?^```$/gms, "").matchAll(/^#+ +(.+)$/gm);
+  return new Set(
+    [...headings].map(([, heading = ""]) =>
+      heading
+        .replace(/\[([^\]]*)\]\([^)]*\)/g, "$1")
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N} _-]/gu, "")
+        .replaceAll(" ", "-"),
+    ),
+  );
+}
+
 /**
  * A lock file must work from anybody's registry and on any platform: it names no registry, and has the
  * packages of all platforms. npm leaves out those that its registry lacks, and
