@@ -24,8 +24,7 @@ export interface ZkErrorParts {
 const hints: Partial<Record<ZkErrorName, string>> = {
   ConnectionLoss:
     "The client reconnects by itself; read back what a write meant to change before repeating it",
-  OperationTimeout:
-    "See that the server can be reached; if `outcome` is `unknown`, read back what a write meant to change",
+  OperationTimeout: "If `outcome` is `unknown`, read back what a write meant to change before repeating it",
   SessionExpired:
     "Ephemeral znodes, locks and registrations of the session are gone; the client has opened another session",
   NoNode: "Create the parents first, or use `createPath`",
