@@ -5,9 +5,8 @@
  */
 
 import { createReadStream, existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { createInterface } from "node:readline";
 import { FileFault } from "./migration/byte-window.ts";
-import { parseLine } from "./migration/json-lines.ts";
+import { linesOf, parseLine } from "./migration/json-lines.ts";
 import { copyLive } from "./migration/live-copy.ts";
 import { type WriteProgress, writeTree } from "./migration/write-tree.ts";
 import type { ZnodeRecord } from "./migration/znode-record.ts";
@@ -155,10 +154,7 @@ async function loadLive(
 async function loadLines(where: string): Promise<Loaded> {
   const records: ZnodeRecord[] = [];
   let number = 0;
-  for await (const text of createInterface({
-    input: createReadStream(where),
-    crlfDelay: Number.POSITIVE_INFINITY,
-  })) {
+  for await (const text of linesOf(createReadStream(where, { encoding: "utf8" }))) {
     number += 1;
     if (text.trim() !== "") records.push(parseLine(text, number));
   }

@@ -97,3 +97,20 @@ function parseLifetime(kind: unknown, ttlMs: unknown): RecordLifetime | undefine
     return undefined;
   return { kind, ttlMs };
 }
+
+/**
+ * The lines of a text that comes in pieces, without their ends. Only LF ends one: `node:readline` would also end it at
+ * U+2028, which JSON leaves as it is within a string.
+ */
+export async function* linesOf(pieces: AsyncIterable<string>): AsyncGenerator<string, void, undefined> {
+  let rest = "";
+  for await (const piece of pieces) {
+    const [first = "", ...more] = piece.split("\n");
+    rest += first;
+    for (const line of more) {
+      yield rest;
+      rest = line;
+    }
+  }
+  if (rest !== "") yield rest;
+}

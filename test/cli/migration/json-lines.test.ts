@@ -6,12 +6,13 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { formatLine, parseLine } from "../../../src/cli/migration/json-lines.ts";
+import { formatLine, linesOf, parseLine } from "../../../src/cli/migration/json-lines.ts";
 import type { ZnodeRecord } from "../../../src/cli/migration/znode-record.ts";
+import { znodePath, znodeValue } from "../../support/znode-arbitraries.ts";
 
 const record = fc.record({
-  path: fc.stringMatching(/^\/[a-zA-Z0-9 _%äöü-]{1,20}$/),
-  data: fc.option(fc.uint8Array({ maxLength: 64 })),
+  path: znodePath,
+  data: znodeValue,
   acl: fc.array(
     fc.record({ perms: fc.integer({ min: 0, max: 31 }), scheme: fc.constant("digest"), id: fc.string() }),
     { minLength: 1, maxLength: 3 },
@@ -21,6 +22,40 @@ const record = fc.record({
     fc.constant({ kind: "container" } as const),
     fc.record({ kind: fc.constant("ttl" as const), ttlMs: fc.integer({ min: 1 }) }),
   ),
+});
+
+async function* cutAt(text: string, places: readonly number[]): AsyncGenerator<string> {
+  let from = 0;
+  for (const place of places.map((each) => each % (text.length + 1)).sort((a, b) => a - b)) {
+    yield text.slice(from, place);
+    from = place;
+  }
+  yield text.slice(from);
+}
+
+async function collect(lines: AsyncIterable<string>): Promise<string[]> {
+  const collected: string[] = [];
+  for await (const line of lines) collected.push(line);
+  return collected;
+}
+
+describe("linesOf()", () => {
+  test("gives back what was joined, wherever it is cut", async () => {
+    const line = fc.oneof(
+      record.map((each) => formatLine(each)),
+      fc.constantFrom("", "\u2028", "\u2029", "\u0085", "\r"),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(line), fc.array(fc.nat()), async (lines, places) => {
+        const text = lines.map((each) => `${each}\n`).join("");
+        expect(await collect(linesOf(cutAt(text, places)))).toEqual(lines);
+      }),
+    );
+  });
+
+  test("a last line needs no end", async () => {
+    expect(await collect(linesOf(cutAt("a\nb", [1])))).toEqual(["a", "b"]);
+  });
 });
 
 describe("parseLine()", () => {
