@@ -5,6 +5,9 @@
  * A hundred of them; `EK_CONTENDERS=1000 npx vitest run --project process test/client/contenders.test.ts`
  * takes as many as are wanted.
  *
+ * Then a semaphore and an election, whose contenders are half the SDK's and half of HTTP: never more holders than seats,
+ * one leader at a time, tokens that grow, and everybody has its turn.
+ *
  * @module
  */
 
@@ -13,15 +16,22 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { connectThrough } from "../../src/client/connect.ts";
-import type { Client, Transport } from "../../src/client/index.ts";
+import { type Client, persistently, type Transport, undefinedIfPassing } from "../../src/client/index.ts";
 import { tcpTransport } from "../../src/client/node/tcp.ts";
 import { FrameDecoder } from "../../src/jute/index.ts";
 import { type LocalEnsemble, startLocal } from "../../src/local/index.ts";
+import { stand, takeSeat } from "../../src/recipes/index.ts";
+import { HttpGrant } from "./http-seats.ts";
 import { faultsOf, herdFaults, type LockRecord } from "./lock-history.ts";
+import { type SeatRecord, seatFaults } from "./seat-history.ts";
 
 const contenders = Number(process.env["EK_CONTENDERS"] ?? "100");
 const mortalWorkerPath = join(import.meta.dirname, "..", "support", "mortal-worker.ts");
 const lockPath = "/contended";
+const seats = 3;
+/** Of each contender for a seat or the lead, one after the other. */
+const rounds = 2;
+const seatContenders = Math.ceil(contenders / 5);
 const eventXid = -1;
 /** Behind its length a frame has the xid, the zxid and the error; an event then its type, a state and a path. */
 const eventTypeAt = 16;
@@ -153,3 +163,98 @@ test(
   },
   patienceMs,
 );
+
+/** What a contender has, whichever way it came by it. */
+interface Held {
+  readonly token: bigint;
+  /** A round trip under it, which a strike may hit. */
+  keep(): Promise<void>;
+  release(): Promise<void>;
+}
+
+interface Contest {
+  overHttp(url: string): Promise<HttpGrant>;
+  overSdk(zk: Client): Promise<Omit<Held, "keep"> & { readonly signal: AbortSignal }>;
+  /** Beside the history: whether others see who holds. */
+  seen?(url: string, token: bigint): Promise<void>;
+}
+
+async function takeThrough(contest: Contest, zk: Client): Promise<Held> {
+  const never = new AbortController().signal;
+  const held = await persistently(zk, never, () => contest.overSdk(zk));
+  if (held === undefined) throw new Error("the client was closed");
+  return {
+    token: held.token,
+    async keep() {
+      await zk.exists("/");
+      expect(held.signal.aborted).toBe(false);
+    },
+    release: () => held.release().catch(undefinedIfPassing),
+  };
+}
+
+/** Everybody holds `rounds` times, while leaders and members are lost; its history. */
+async function contest(local: LocalEnsemble, path: string, about: Contest): Promise<readonly SeatRecord[]> {
+  const url = `${local.url}/v1/main/${path}`;
+  const records: SeatRecord[] = [];
+  const strikes: Promise<void>[] = [];
+  const strikeEvery = Math.ceil((rounds * seatContenders) / 5);
+  let granted = 0;
+
+  async function hold(number: number, take: () => Promise<Held>): Promise<void> {
+    records.push({ kind: "asked", hold: number });
+    const held = await take();
+    records.push({ kind: "granted", hold: number, token: held.token });
+    granted += 1;
+    if (granted % strikeEvery === 0) strikes.push(strike(local, granted / strikeEvery - 1));
+    await held.keep();
+    await about.seen?.(url, held.token);
+    records.push({ kind: "ended", hold: number });
+    await held.release();
+  }
+
+  async function contend(index: number): Promise<void> {
+    const zk = connectThrough(tcpTransport([{ host: "127.0.0.1", port: local.zkPort }]), {
+      ...{ sessionTimeout: "40s", operationTimeout: `${patienceMs}ms` },
+    });
+    cleanups.push(() => zk.close());
+    const take = index % 2 === 0 ? () => takeThrough(about, zk) : () => about.overHttp(url);
+    for (let round = 0; round < rounds; round++) await hold(index * rounds + round, take);
+  }
+
+  await Promise.all(Array.from({ length: seatContenders }, (_, index) => contend(index)));
+  await Promise.all(strikes);
+  expect(strikes.length).toBeGreaterThan(3);
+  return records;
+}
+
+test(
+  `${seatContenders} contenders for ${seats} seats, and as many candidates, over HTTP and by the SDK, through lost leaders and members`,
+  async () => {
+    const local = await startMortal();
+    const count = rounds * seatContenders;
+    const [taken, led] = await Promise.all([
+      contest(local, "semaphores/seats", {
+        overHttp: (url) => HttpGrant.take(url, { seats }),
+        overSdk: (zk) => takeSeat(zk, "/seats", { seats }),
+      }),
+      contest(local, "elections/leader", {
+        overHttp: (url) => HttpGrant.take(url, { candidate: "over HTTP" }),
+        overSdk: (zk) => stand(zk, "/leader", { id: "by the SDK" }),
+        seen: expectLeader,
+      }),
+    ]);
+    expect(seatFaults(taken, { seats, count })).toEqual([]);
+    expect(seatFaults(led, { seats: 1, count })).toEqual([]);
+  },
+  patienceMs,
+);
+
+/** Whoever leads is the one that others see lead. */
+async function expectLeader(url: string, token: bigint): Promise<void> {
+  const response = await fetch(url).catch(() => undefined);
+  // While the ensemble has no leader nobody answers.
+  if (response?.status !== 200) return;
+  const { leader }: { leader: { token: string } | null } = JSON.parse(await response.text());
+  expect(leader === null ? undefined : BigInt(leader.token)).toBe(token);
+}
