@@ -161,6 +161,8 @@ async function runTests(target: Target, selected: string, className: string): Pr
   const end =
     selected === className ? "its end" : `the end of ${selected.slice(selected.lastIndexOf("[") + 1, -1)}`;
   const title = `${className.split(".").at(-1)}, to ${end}`;
+  // A class that hangs may have stopped it.
+  await fetch(`${target.controlUrl}/start`, { method: "POST" });
   return await casesOf("java", javaArgs(target, [selected]), {
     cwd: directory(),
     limitMs: classLimitMs,

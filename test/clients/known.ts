@@ -39,6 +39,14 @@ const knownDifferences: readonly Known[] = [
     reason: "It wants `java.version` of `envi`, and there is no JVM here",
   },
   {
+    suite: "java-members",
+    title: "FourLetterWordsTest.testValidateStatOutput",
+    reason:
+      "It opens two clients and wants one of the three servers to have both. Where each goes is drawn by lot, on " +
+      "ZooKeeper as well",
+    sometimes: true,
+  },
+  {
     suite: "go",
     title: "TestIntegration_DNSHostProviderReconnect",
     reason:

@@ -3,7 +3,7 @@
  *
  * Suites that kill and start their servers ask for it by HTTP: `POST /stop` turns every client out, as a killed
  * leader does; after `POST /stop-first` it is the first address alone that nobody listens at; `POST /start`
- * mends either.
+ * mends either, and does nothing where nothing is to be mended.
  *
  * @module
  */
@@ -123,8 +123,12 @@ function performAction(server: Server, url: string | undefined): Promise<void> {
 }
 
 async function makeTarget(name: Target["name"], ports: readonly number[], server: Server): Promise<Target> {
+  let isStopped = false;
   const control = createServer((request, response) => {
-    const action = performAction(server, request.url);
+    // Whoever cannot know whether the server was left stopped may start it.
+    const isNeeded = request.url !== "/start" || isStopped;
+    const action = isNeeded ? performAction(server, request.url) : Promise.resolve();
+    isStopped = request.url !== "/start";
     action.then(
       () => response.writeHead(204).end(),
       (error: unknown) => response.writeHead(500).end(String(error)),
