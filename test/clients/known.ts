@@ -34,6 +34,14 @@ const knownDifferences: readonly Known[] = [
     sometimes: true,
   },
   {
+    suite: "curator-counters",
+    title: "TestSharedCount.testDisconnectReconnectEventDoesNotFireValueWatcher",
+    reason:
+      "It wants its server back within 2 s, and that one thread of the client, told of a change, reads it before " +
+      "another does, whose write has just been answered. Alone it failed 5 times of 25 here, 2 of 20 on ZooKeeper",
+    sometimes: true,
+  },
+  {
     suite: "java",
     title: "FourLetterWordsTest.testFourLetterWords",
     reason: "It wants `java.version` of `envi`, and there is no JVM here",
